@@ -1,0 +1,30 @@
+/* grpc: the gRPC listeners, libgrpc's C core behind ten calls. The only room
+ * that knows <grpc/…>. */
+#ifndef WEIR_SERVE_GRPC_H
+#define WEIR_SERVE_GRPC_H
+
+#include "serve/ack.h"
+#include "serve/route.h"
+
+struct weir_grpc;
+
+struct weir_grpc_opts {
+	const char *const *addresses; /* "127.0.0.1:4317", "[::1]:0", "unix:/path" */
+	size_t address_count;
+	const struct weir_grpc_method *methods;
+	size_t method_count;
+	size_t max_message_bytes; /* inflated; larger: RESOURCE_EXHAUSTED, counted */
+	uint32_t max_connections, max_streams, max_metadata_bytes;
+	struct weir_ack *ack; /* for parked answers */
+};
+
+/* Binds and listens, serves nothing yet. -EADDRINUSE and the like. */
+int weir_grpc_open(const struct weir_grpc_opts *opts, struct weir_grpc **ret_grpc);
+/* The real address of listener i: "127.0.0.1:41873". Lives as long as grpc. */
+const char *weir_grpc_address(const struct weir_grpc *grpc, size_t i);
+int weir_grpc_start(struct weir_grpc *grpc); /* the one thread; proves by a self-connect that accept4 is ours */
+/* GOAWAY, read on for up to `grace_ms`, finish streams with OK, cancel the rest, join. */
+void weir_grpc_stop(struct weir_grpc *grpc, uint32_t grace_ms);
+void weir_grpc_close(struct weir_grpc *grpc);
+
+#endif

@@ -1,0 +1,30 @@
+/* http: the HTTP listeners, libmicrohttpd with suspended connections and a
+ * bounded query pool. The only room that knows <microhttpd.h>. */
+#ifndef WEIR_SERVE_HTTP_H
+#define WEIR_SERVE_HTTP_H
+
+#include "serve/ack.h"
+#include "serve/route.h"
+
+struct weir_http;
+
+struct weir_http_opts {
+	const char *const *addresses;
+	size_t address_count;
+	const struct weir_http_route *routes; /* from both banks; first match wins */
+	size_t route_count;
+	size_t max_body_bytes;   /* inflated; larger: 413, counted */
+	size_t max_header_bytes; /* larger: 431 */
+	uint32_t max_connections;
+	uint32_t query_threads, query_queue; /* beyond the queue: 503 with Retry-After */
+	uint32_t query_s;
+	struct weir_ack *ack;
+};
+
+int weir_http_open(const struct weir_http_opts *opts, struct weir_http **ret_http);
+const char *weir_http_address(const struct weir_http *http, size_t i);
+int weir_http_start(struct weir_http *http);
+void weir_http_stop(struct weir_http *http); /* finishes what runs, then joins */
+void weir_http_close(struct weir_http *http);
+
+#endif

@@ -1,0 +1,106 @@
+/* route: what the banks hand to serve. Protocol-neutral descriptions of HTTP
+ * routes and gRPC methods; serve owns sockets, threads, limits and parsing,
+ * the banks own meaning.
+ *
+ * Threads: ingest routes and all gRPC functions run on their listener's one
+ * thread and must not block; query routes run on the bounded query pool. */
+#ifndef WEIR_SERVE_ROUTE_H
+#define WEIR_SERVE_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+
+/* ---- HTTP --------------------------------------------------------------- */
+
+struct weir_http_request;
+
+/* Borrowed for the time of the call. Names are found without regard to case;
+ * an absent header or argument has data NULL. Arguments are %-decoded. */
+struct weir_str weir_http_request_method(const struct weir_http_request *request);
+struct weir_str weir_http_request_path(const struct weir_http_request *request);
+struct weir_str weir_http_request_rest(const struct weir_http_request *request); /* behind a route's `*`; decoded */
+struct weir_str weir_http_request_argument(const struct weir_http_request *request, const char *name);
+struct weir_str weir_http_request_header(const struct weir_http_request *request, const char *name);
+struct weir_str weir_http_request_body(const struct weir_http_request *request); /* gzip already undone; contiguous */
+struct weir_str weir_http_request_peer(const struct weir_http_request *request); /* address text without port */
+/* Monotonic time at which the answer stops being of use (limits.query_s). */
+uint64_t weir_http_request_deadline_ns(const struct weir_http_request *request);
+
+struct weir_http_response {
+	unsigned status;          /* 200 when the handler leaves it */
+	const char *content_type; /* static text; NULL: text/plain; charset=utf-8 */
+	struct weir_buf body;     /* the handler fills it; serve frees it, gzips it when asked */
+	unsigned retry_after_s;   /* > 0: a Retry-After header */
+	int64_t behind_ms;        /* > 0: a Weir-Behind-Ms header */
+	const char *cache_control, *content_security_policy, *location, *etag; /* static text or NULL */
+	uint64_t park_position; /* > 0: hold the answer until this ring position is stored (storage.sync=always) */
+};
+
+typedef void weir_http_fn(void *ctx, const struct weir_http_request *request, struct weir_http_response *response);
+
+enum weir_route_kind { WEIR_ROUTE_QUERY, WEIR_ROUTE_INGEST };
+
+struct weir_http_route {
+	const char *method; /* GET also serves HEAD */
+	const char *path;   /* exact, or a prefix that ends in '*' */
+	enum weir_route_kind kind;
+	weir_http_fn *fn;
+	void *ctx;
+};
+
+/* Sets status, a text body and (for a JSON or protobuf caller) nothing else. */
+void weir_http_response_text(struct weir_http_response *response, unsigned status, const char *text);
+
+/* ---- gRPC --------------------------------------------------------------- */
+
+enum weir_grpc_code {
+	WEIR_GRPC_OK = 0,
+	WEIR_GRPC_INVALID_ARGUMENT = 3,
+	WEIR_GRPC_NOT_FOUND = 5,
+	WEIR_GRPC_RESOURCE_EXHAUSTED = 8,
+	WEIR_GRPC_UNIMPLEMENTED = 12,
+	WEIR_GRPC_INTERNAL = 13,
+	WEIR_GRPC_UNAVAILABLE = 14,
+};
+
+struct weir_grpc_answer {
+	enum weir_grpc_code code;
+	const char *message;     /* static or arena text that outlives the call of fn; NULL */
+	uint32_t retry_delay_ms; /* > 0: google.rpc.Status with RetryInfo in the trailers */
+	struct weir_buf body;    /* the encoded reply; serve frees it */
+	uint64_t park_position;  /* as above */
+};
+
+/* What a listener tells about a call's other end. */
+struct weir_grpc_peer {
+	struct weir_str address; /* "ipv4:127.0.0.1:41234", "unix:" */
+};
+
+typedef void weir_grpc_unary_fn(
+	void *ctx, const struct weir_grpc_peer *peer, struct weir_str message, struct weir_grpc_answer *answer);
+
+enum { WEIR_GRPC_HOLD = 1 }; /* outcome of `message`: not taken; offer it again when there is room */
+
+struct weir_grpc_stream_fns {
+	/* A new call; *ret_stream is handed to the others. 0 or a fault (INTERNAL). */
+	int (*open)(void *ctx, const struct weir_grpc_peer *peer, void **ret_stream);
+	/* One message. 0: taken, *answer untouched, unless its code is set: then the stream ends with it.
+	 * WEIR_GRPC_HOLD: nothing was taken; the stream is not read on until it is. */
+	int (*message)(void *ctx, void *stream, struct weir_str message, struct weir_grpc_answer *answer);
+	/* The client half-closed: fill the answer (OK and a body). Not called on a broken stream. */
+	void (*end)(void *ctx, void *stream, struct weir_grpc_answer *answer);
+	void (*close)(void *ctx, void *stream); /* always, last */
+};
+
+struct weir_grpc_method {
+	const char *path;                          /* "/package.Service/Method" */
+	weir_grpc_unary_fn *unary;                 /* one of the two */
+	const struct weir_grpc_stream_fns *stream; /* client streaming */
+	void *ctx;
+};
+
+#endif
