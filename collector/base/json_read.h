@@ -45,12 +45,16 @@ void weir_json_init(struct weir_json *json, struct weir_str text);
  * with the calls below, or weir_json_skip_rest() it. 0 or MALFORMED. */
 int weir_json_value(struct weir_json *json, struct weir_json_value *ret);
 
-/* Inside an object: the next member's key, then its value must be read (or
- * skipped). Inside an array: 0 when an element follows. 0, END or MALFORMED. */
+/* Inside an object: the next member's key (raw, as strings are), then its value
+ * must be read or skipped. Inside an array: 0 when an element follows. *is_first
+ * is true before the first call and kept by the calls. 0, END or MALFORMED. */
 int weir_json_member(struct weir_json *json, bool *is_first, struct weir_str *ret_key, bool *ret_key_has_escapes);
 int weir_json_element(struct weir_json *json, bool *is_first);
 
-int weir_json_skip(struct weir_json *json);   /* the whole next value */
+int weir_json_skip(struct weir_json *json); /* the whole next value */
+/* Behind the object or array that weir_json_value() just opened and of which
+ * nothing was read yet. Of any other value there is no rest: 0. 0 or MALFORMED. */
+int weir_json_skip_rest(struct weir_json *json, const struct weir_json_value *opened);
 int weir_json_finish(struct weir_json *json); /* nothing but blanks follows */
 
 size_t weir_json_offset(const struct weir_json *json);
@@ -60,7 +64,8 @@ size_t weir_json_offset(const struct weir_json *json);
 size_t weir_json_unescape(struct weir_str raw, char *out);
 
 /* A number's text as an integer; float syntax with an integral value is taken
- * (Envoy 1.12 wrote 1.58e+15). 0, or -EINVAL, -ERANGE. */
+ * (Envoy 1.12 wrote 1.58e+15). 0, or -EINVAL (no number, or not an integral
+ * one), -ERANGE; *ret is set only on success. */
 int weir_json_to_i64(struct weir_str number, int64_t *ret);
 
 #endif

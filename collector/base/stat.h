@@ -6,9 +6,12 @@
 #ifndef WEIR_BASE_STAT_H
 #define WEIR_BASE_STAT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
+
+#define WEIR_STAT_THREADS 64u /* threads with cells of their own; further ones share */
 
 enum weir_stat {
 #define WEIR_STAT(id, kind, name, labels, help) WEIR_STAT_##id,
@@ -18,11 +21,18 @@ enum weir_stat {
 };
 
 void weir_stat_add(enum weir_stat stat, uint64_t n);
-void weir_stat_set(enum weir_stat stat, uint64_t value); /* gauges */
+void weir_stat_set(enum weir_stat stat, uint64_t value); /* gauges only */
 uint64_t weir_stat_get(enum weir_stat stat);             /* the sum over all threads */
 
-/* weir_refused_items_total{signal,reason} has two dimensions and a cell each;
- * also kept per (source, protocol) for /api/ledger, bounded, the rest under "". */
+/* weir_refused_items_total{signal,reason} has two dimensions and a cell each.
+ * Base does not know the ring's enumerations: the texts come from whoever
+ * starts the process, before other threads run. Only the pointers are copied,
+ * so the texts must live on. Without names the family is not rendered. */
+#define WEIR_STAT_SIGNALS 8u
+#define WEIR_STAT_REASONS 16u
+
+void weir_stat_name_refusals(
+	const char *const *signals, size_t signal_count, const char *const *reasons, size_t reason_count);
 void weir_stat_refused(unsigned signal, unsigned refusal, uint64_t items);
 uint64_t weir_stat_refused_get(unsigned signal, unsigned refusal);
 

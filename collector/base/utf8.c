@@ -1,0 +1,158 @@
+/* utf8: the check every string of every span goes through, and the repair.
+ *
+ * Nearly all strings are short and plain ASCII (keys, hosts, paths), so the
+ * check looks at 32 and then at 8 bytes at a time for a high bit; the last
+ * stretch is read once more with overlap instead of byte by byte. Only where a
+ * high bit stands is a sequence decoded, by the table of well-formed sequences
+ * (Unicode 15, table 3-7):
+ *
+ *   first    second   third    fourth
+ *   00..7F
+ *   C2..DF   80..BF
+ *   E0       A0..BF   80..BF            (no overlong forms)
+ *   E1..EC   80..BF   80..BF
+ *   ED       80..9F   80..BF            (no surrogates)
+ *   EE..EF   80..BF   80..BF
+ *   F0       90..BF   80..BF   80..BF   (no overlong forms)
+ *   F1..F3   80..BF   80..BF   80..BF
+ *   F4       80..8F   80..BF   80..BF   (not above U+10FFFF)
+ *
+ * No state, no allocation; any thread. */
+#include "base/utf8.h"
+
+#include <stdint.h>
+
+#define HIGH_BITS 0x8080808080808080ull
+
+static uint64_t load8(const unsigned char *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static uint32_t load4(const unsigned char *at)
+{
+	uint32_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* Where the next byte with a high bit may stand: everything before it is ASCII.
+ * It may stop up to 7 bytes early; `end` says that all of it is ASCII. */
+static const unsigned char *skip_ascii(const unsigned char *at, const unsigned char *end)
+{
+	size_t length = (size_t)(end - at);
+
+	while (length >= 32) {
+		if (((load8(at) | load8(at + 8) | load8(at + 16) | load8(at + 24)) & HIGH_BITS) != 0) {
+			break;
+		}
+		at += 32;
+		length -= 32;
+	}
+	while (length >= 8) {
+		if ((load8(at) & HIGH_BITS) != 0) {
+			return at;
+		}
+		at += 8;
+		length -= 8;
+	}
+	while (length > 0 && *at < 0x80) {
+		at++;
+		length--;
+	}
+	return at;
+}
+
+/* The length of the well-formed sequence at `at`, or 0; then *ret_bad is the
+ * length of its maximal invalid part (at least 1). at < end. */
+static size_t sequence(const unsigned char *at, const unsigned char *end, size_t *ret_bad)
+{
+	unsigned char first = at[0], low = 0x80, high = 0xbf;
+	size_t length;
+
+	*ret_bad = 1;
+	if (first < 0x80) {
+		return 1;
+	}
+	if (first < 0xc2 || first > 0xf4) {
+		return 0;
+	}
+	length = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if (first == 0xe0) {
+		low = 0xa0;
+	} else if (first == 0xed) {
+		high = 0x9f;
+	} else if (first == 0xf0) {
+		low = 0x90;
+	} else if (first == 0xf4) {
+		high = 0x8f;
+	}
+	for (size_t i = 1; i < length; i++) {
+		if (at + i == end || at[i] < low || at[i] > high) {
+			*ret_bad = i;
+			return 0;
+		}
+		low = 0x80;
+		high = 0xbf;
+	}
+	return length;
+}
+
+bool weir_utf8_is_valid(struct weir_str text)
+{
+	const unsigned char *at = (const unsigned char *)text.data, *end = at + text.length;
+	size_t length, bad;
+
+	if (text.length >= 8) {
+		/* The overlapping last word lets short strings end without a loop over bytes. */
+		if (text.length <= 16 && ((load8(at) | load8(end - 8)) & HIGH_BITS) == 0) {
+			return true;
+		}
+	} else if (text.length >= 4) {
+		if (((load4(at) | load4(end - 4)) & (uint32_t)HIGH_BITS) == 0) {
+			return true;
+		}
+	} else if (text.length == 0) {
+		return true;
+	}
+	while ((at = skip_ascii(at, end)) < end) {
+		do { /* foreign scripts come in runs: do not look for ASCII words between their letters */
+			length = sequence(at, end, &bad);
+			if (length == 0) {
+				return false;
+			}
+			at += length;
+		} while (at < end && *at >= 0x80);
+	}
+	return true;
+}
+
+size_t weir_utf8_repair(struct weir_str text, char *out)
+{
+	const unsigned char *at = (const unsigned char *)text.data, *end = at + text.length;
+	char *to = out;
+
+	if (text.length == 0) {
+		return 0;
+	}
+	while (at < end) {
+		const unsigned char *from = at;
+		size_t length, bad = 0;
+
+		while ((at = skip_ascii(at, end)) < end && (length = sequence(at, end, &bad)) > 0) {
+			at += length;
+		}
+		memcpy(to, from, (size_t)(at - from));
+		to += at - from;
+		if (at < end) {
+			memcpy(to, "\xef\xbf\xbd", 3);
+			to += 3;
+			at += bad;
+		}
+	}
+	return (size_t)(to - out);
+}
