@@ -1,1 +1,292 @@
+/* draft: rows and text of one request, laid out as a batch at the end.
+ *
+ *   +--------------+---------------+-------+--------+---+--------------------+
+ *   | struct batch | body, as it   | extra | source |pad| workloads resources |
+ *   |              | came          |       |        |   | spans … links       |
+ *   +--------------+---------------+-------+--------+---+--------------------+
+ *   0              BODY_AT         + body length
+ *
+ * The body lies at a place known before anything is decoded, and the extra
+ * directly behind it: a ref is the offset in the finished batch as soon as it
+ * is made, and no row is touched again. Without rows nobody refers to the
+ * pool, and the batch is its header and the source.
+ *
+ * Invariants
+ *  1. Every ref that leaves this file lies in [BODY_AT, BODY_AT + body +
+ *     extra_length), or has length 0.
+ *  2. rows->count <= rows->capacity; rows->data has room for capacity rows.
+ *  3. After the first refusal of the arena is_exhausted stays set, and
+ *     finish() returns NULL: nothing half-read leaves the draft.
+ *
+ * One thread: the listener whose arena it is. */
 #include "decode/draft.h"
+
+#include "base/utf8.h"
+
+#define BODY_AT ((uint32_t)sizeof(struct weir_batch))
+#define BODY_MAX (UINT32_C(1) << 30)
+#define EXTRA_MAX (UINT32_C(1) << 30)
+#define FIRST_ROWS 8u
+#define FIRST_EXTRA 512u
+
+_Static_assert(sizeof(struct weir_batch) % 8 == 0, "the pool begins where the header ends");
+
+void weir_draft_init(struct weir_draft *draft, struct weir_arena *arena, struct weir_str body)
+{
+	uint32_t length;
+
+	weir_assert(body.length <= BODY_MAX);
+	length = (uint32_t)body.length;
+	*draft = (struct weir_draft){ .arena = arena, .body = body };
+	draft->workloads.row_bytes = sizeof(struct weir_workload);
+	draft->resources.row_bytes = sizeof(struct weir_resource);
+	draft->spans.row_bytes = sizeof(struct weir_span);
+	draft->requests.row_bytes = sizeof(struct weir_request);
+	draft->connections.row_bytes = sizeof(struct weir_connection);
+	draft->attrs.row_bytes = sizeof(struct weir_attr);
+	draft->events.row_bytes = sizeof(struct weir_event);
+	draft->links.row_bytes = sizeof(struct weir_link);
+	/* Guesses that hold for what SDKs and proxies send, so that a table is
+	 * seldom moved: a span takes 200 bytes and more, an attribute 32. */
+	draft->spans.first_capacity = length / 256;
+	draft->requests.first_capacity = length / 512;
+	draft->attrs.first_capacity = length / 40;
+}
+
+bool weir_draft_grow(struct weir_draft *draft, struct weir_rows *rows)
+{
+	uint32_t first = rows->first_capacity > FIRST_ROWS ? rows->first_capacity : FIRST_ROWS;
+	uint32_t capacity = rows->capacity == 0 ? first : rows->capacity * 2;
+	void *data = NULL;
+
+	if (capacity > rows->capacity && capacity <= UINT32_MAX / rows->row_bytes) {
+		data = weir_arena_alloc(draft->arena, (size_t)capacity * rows->row_bytes);
+	}
+	if (data == NULL) {
+		draft->is_exhausted = true;
+		return false;
+	}
+	if (rows->count > 0) {
+		memcpy(data, rows->data, (size_t)rows->count * rows->row_bytes);
+	}
+	rows->data = data;
+	rows->capacity = capacity;
+	return true;
+}
+
+static void *row_zeroed(struct weir_draft *draft, struct weir_rows *rows)
+{
+	void *row = weir_draft_row(draft, rows);
+
+	return row != NULL ? memset(row, 0, rows->row_bytes) : NULL;
+}
+
+struct weir_workload *weir_draft_workload(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->workloads);
+}
+
+struct weir_resource *weir_draft_resource(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->resources);
+}
+
+struct weir_span *weir_draft_span(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->spans);
+}
+
+struct weir_request *weir_draft_request(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->requests);
+}
+
+struct weir_connection *weir_draft_connection(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->connections);
+}
+
+struct weir_attr *weir_draft_attr(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->attrs);
+}
+
+struct weir_event *weir_draft_event(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->events);
+}
+
+struct weir_link *weir_draft_link(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->links);
+}
+
+char *weir_draft_reserve(struct weir_draft *draft, size_t size)
+{
+	size_t need = draft->extra_length + size;
+	size_t capacity = draft->extra_capacity > 0 ? draft->extra_capacity : FIRST_EXTRA;
+	char *data;
+
+	if (draft->extra != NULL && need <= draft->extra_capacity) {
+		return draft->extra + draft->extra_length;
+	}
+	while (capacity < need && capacity < EXTRA_MAX) {
+		capacity *= 2;
+	}
+	data = size <= EXTRA_MAX && need <= capacity ? weir_arena_alloc(draft->arena, capacity) : NULL;
+	if (data == NULL) {
+		draft->is_exhausted = true;
+		return NULL;
+	}
+	if (draft->extra_length > 0) {
+		memcpy(data, draft->extra, draft->extra_length);
+	}
+	draft->extra = data;
+	draft->extra_capacity = (uint32_t)capacity;
+	return data + draft->extra_length;
+}
+
+struct weir_ref weir_draft_commit(struct weir_draft *draft, size_t used)
+{
+	uint32_t offset = BODY_AT + (uint32_t)draft->body.length + draft->extra_length;
+
+	weir_assert(used <= draft->extra_capacity - draft->extra_length);
+	if (used == 0) {
+		return (struct weir_ref){ 0, 0 };
+	}
+	draft->extra_length += (uint32_t)used;
+	return (struct weir_ref){ offset, (uint32_t)used };
+}
+
+struct weir_ref weir_draft_copy(struct weir_draft *draft, struct weir_str text)
+{
+	char *at = text.length > 0 ? weir_draft_reserve(draft, text.length) : NULL;
+
+	if (at == NULL) {
+		return (struct weir_ref){ 0, 0 };
+	}
+	memcpy(at, text.data, text.length);
+	return weir_draft_commit(draft, text.length);
+}
+
+struct weir_str weir_draft_str(const struct weir_draft *draft, struct weir_ref ref)
+{
+	uint32_t length = (uint32_t)draft->body.length;
+
+	if (ref.length == 0) {
+		return (struct weir_str){ NULL, 0 };
+	}
+	if (ref.offset - BODY_AT < length) {
+		return (struct weir_str){ draft->body.data + (ref.offset - BODY_AT), ref.length };
+	}
+	return (struct weir_str){ draft->extra + (ref.offset - BODY_AT - length), ref.length };
+}
+
+struct weir_ref weir_draft_text_checked(struct weir_draft *draft, struct weir_str inside_body)
+{
+	char *at;
+
+	if (weir_utf8_is_valid(inside_body)) {
+		return weir_draft_ref(draft, inside_body);
+	}
+	draft->replaced_utf8++;
+	at = weir_draft_reserve(draft, 3 * inside_body.length);
+	return at != NULL ? weir_draft_commit(draft, weir_utf8_repair(inside_body, at)) : (struct weir_ref){ 0, 0 };
+}
+
+/* ---- finish ------------------------------------------------------------- */
+
+static uint64_t rows_bytes(const struct weir_rows *rows)
+{
+	return ((uint64_t)rows->count * rows->row_bytes + 7) & ~UINT64_C(7);
+}
+
+static void rows_lay(const struct weir_rows *rows, struct weir_batch *batch, uint32_t *at, struct weir_table *ret_table)
+{
+	*ret_table = (struct weir_table){ *at, rows->count };
+	if (rows->count > 0) {
+		memcpy((char *)batch + *at, rows->data, (size_t)rows->count * rows->row_bytes);
+		*at += (uint32_t)rows_bytes(rows);
+	}
+}
+
+/* Copies `text` behind what is laid out already and says where it is. */
+static struct weir_ref text_lay(struct weir_str text, struct weir_batch *batch, uint32_t *at)
+{
+	struct weir_ref ref = { *at, (uint32_t)text.length };
+
+	if (text.length == 0) {
+		return (struct weir_ref){ 0, 0 };
+	}
+	memcpy((char *)batch + *at, text.data, text.length);
+	*at += (uint32_t)text.length;
+	return ref;
+}
+
+static void counts_fill(const struct weir_draft *draft, enum weir_signal signal, struct weir_batch *batch)
+{
+	uint32_t rows =
+		signal == WEIR_SIGNAL_SPAN ? draft->spans.count : draft->requests.count + draft->connections.count;
+	uint64_t shed = 0, thinned = 0;
+
+	for (unsigned i = 0; i < WEIR_DROPS; i++) {
+		batch->dropped[i] = draft->dropped[i];
+		shed += draft->dropped[i];
+	}
+	for (unsigned i = 0; i < WEIR_THINS; i++) {
+		batch->thinned[i] = draft->thinned[i];
+		thinned += draft->thinned[i];
+	}
+	weir_assert(thinned <= rows && draft->offered == rows + shed);
+	batch->offered = draft->offered;
+	batch->kept = rows - (uint32_t)thinned;
+	batch->replaced_utf8 = draft->replaced_utf8;
+}
+
+const struct weir_batch *weir_draft_finish(struct weir_draft *draft, const struct weir_draft_head *head)
+{
+	const struct weir_rows *tables[] = { &draft->workloads, &draft->resources, &draft->spans, &draft->requests,
+		&draft->connections, &draft->attrs, &draft->events, &draft->links };
+	uint64_t rows = 0, size = BODY_AT + head->source.length;
+	struct weir_batch *batch = NULL;
+	uint32_t at = BODY_AT;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		rows += rows_bytes(tables[i]);
+	}
+	size += rows > 0 ? rows + draft->body.length + draft->extra_length + 7 : 7;
+	size &= ~UINT64_C(7);
+	if (!draft->is_exhausted && size <= UINT32_MAX) {
+		batch = weir_arena_alloc(draft->arena, size);
+	}
+	if (batch == NULL) {
+		draft->is_exhausted = true;
+		return NULL;
+	}
+	*batch = (struct weir_batch){ .size_bytes = (uint32_t)size, .version = WEIR_BATCH_VERSION };
+	batch->protocol = (uint8_t)head->protocol;
+	batch->signal = (uint8_t)head->signal;
+	batch->received_ns = head->received_ns;
+	if (head->digest != NULL) {
+		memcpy(batch->digest, head->digest, sizeof(batch->digest));
+	}
+	counts_fill(draft, head->signal, batch);
+	if (rows > 0) {
+		text_lay(draft->body, batch, &at);
+		text_lay((struct weir_str){ draft->extra, draft->extra_length }, batch, &at);
+	}
+	batch->source = text_lay(head->source, batch, &at);
+	while (at % 8 != 0) {
+		((char *)batch)[at++] = 0;
+	}
+	rows_lay(&draft->workloads, batch, &at, &batch->workloads);
+	rows_lay(&draft->resources, batch, &at, &batch->resources);
+	rows_lay(&draft->spans, batch, &at, &batch->spans);
+	rows_lay(&draft->requests, batch, &at, &batch->requests);
+	rows_lay(&draft->connections, batch, &at, &batch->connections);
+	rows_lay(&draft->attrs, batch, &at, &batch->attrs);
+	rows_lay(&draft->events, batch, &at, &batch->events);
+	rows_lay(&draft->links, batch, &at, &batch->links);
+	weir_assert(at == size);
+	return batch;
+}

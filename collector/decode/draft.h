@@ -4,11 +4,16 @@
  * The pool starts with the sender's body, so a ref to a string of the body
  * costs nothing; strings that had to change are appended. Rows are appended
  * table by table; finish() lays everything out as one struct weir_batch. All
- * of it lives in one arena and is gone with its reset. */
+ * of it lives in one arena and is gone with its reset.
+ *
+ * Refs are final from the start: the finished batch is header, body, extra,
+ * tables, so where a byte of the body or of the extra will lie is known while
+ * it is written, and finish() only copies. */
 #ifndef WEIR_DECODE_DRAFT_H
 #define WEIR_DECODE_DRAFT_H
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "ring/record.h"
 
 enum {                             /* outcomes of decoders */
@@ -19,11 +24,12 @@ enum {                             /* outcomes of decoders */
 struct weir_rows { /* growing rows of one type */
 	void *data;
 	uint32_t count, capacity, row_bytes;
+	uint32_t first_capacity; /* rows of the first growth, guessed from the body */
 };
 
 struct weir_draft {
 	struct weir_arena *arena;
-	struct weir_str body; /* the pool's first part; refs are relative to it until finish() */
+	struct weir_str body; /* the pool's first part */
 	struct weir_rows workloads, resources, spans, requests, connections, attrs, events, links;
 	char *extra; /* the pool's second part */
 	uint32_t extra_length, extra_capacity;
@@ -33,7 +39,20 @@ struct weir_draft {
 	bool is_exhausted; /* the arena is full */
 };
 
+/* `body` stays where it is until finish(); at most 1 GiB. */
 void weir_draft_init(struct weir_draft *draft, struct weir_arena *arena, struct weir_str body);
+
+/* Room for one more row; false when the arena is full (is_exhausted is set). */
+bool weir_draft_grow(struct weir_draft *draft, struct weir_rows *rows);
+
+/* A new row whose bytes are not set, or NULL when the arena is full. */
+static inline void *weir_draft_row(struct weir_draft *draft, struct weir_rows *rows)
+{
+	if (__builtin_expect(rows->count == rows->capacity, 0) && !weir_draft_grow(draft, rows)) {
+		return NULL;
+	}
+	return (char *)rows->data + (size_t)rows->row_bytes * rows->count++;
+}
 
 /* A new zeroed row, or NULL when the arena is full (is_exhausted is set). The
  * pointer is good until the next row of the same table. */
@@ -46,11 +65,61 @@ struct weir_attr *weir_draft_attr(struct weir_draft *draft);
 struct weir_event *weir_draft_event(struct weir_draft *draft);
 struct weir_link *weir_draft_link(struct weir_draft *draft);
 
-/* A ref to text inside the body (checked by assertion), or a copy in the pool. */
-struct weir_ref weir_draft_ref(const struct weir_draft *draft, struct weir_str inside_body);
+/* Is every byte below 0x80? Eight at a time; most text of a mesh is short ASCII. */
+static inline bool weir_draft_is_ascii(struct weir_str text)
+{
+	const char *at = text.data;
+	size_t left = text.length;
+	uint64_t bits = 0, word;
+
+	if (left < 8) {
+		for (size_t i = 0; i < left; i++) {
+			bits |= (unsigned char)at[i];
+		}
+		return (bits & 0x80) == 0;
+	}
+	for (; left > 8; left -= 8, at += 8) {
+		memcpy(&word, at, 8);
+		bits |= word;
+	}
+	memcpy(&word, at + left - 8, 8); /* the last eight, some of them again */
+	return ((bits | word) & UINT64_C(0x8080808080808080)) == 0;
+}
+
+/* A ref to text inside the body (checked by assertion). */
+static inline struct weir_ref weir_draft_ref(const struct weir_draft *draft, struct weir_str inside_body)
+{
+	size_t offset = (size_t)(inside_body.data - draft->body.data);
+
+	if (inside_body.length == 0) {
+		return (struct weir_ref){ 0, 0 };
+	}
+	weir_assert(offset < draft->body.length && inside_body.length <= draft->body.length - offset);
+	return (struct weir_ref){ (uint32_t)(sizeof(struct weir_batch) + offset), (uint32_t)inside_body.length };
+}
+
+/* A copy in the pool; empty when the arena is full (is_exhausted is set). */
 struct weir_ref weir_draft_copy(struct weir_draft *draft, struct weir_str text);
+
+/* Room for `size` bytes of new text, or NULL when the arena is full; then
+ * commit what was used. Nothing else may be added to the pool in between. */
+char *weir_draft_reserve(struct weir_draft *draft, size_t size);
+struct weir_ref weir_draft_commit(struct weir_draft *draft, size_t used);
+
+/* What a ref of this draft says; good until the pool grows. */
+struct weir_str weir_draft_str(const struct weir_draft *draft, struct weir_ref ref);
+
+/* The half of weir_draft_text() for text that is not plain ASCII. */
+struct weir_ref weir_draft_text_checked(struct weir_draft *draft, struct weir_str inside_body);
+
 /* As weir_draft_ref, after a UTF-8 check; repaired into the pool and counted if invalid. */
-struct weir_ref weir_draft_text(struct weir_draft *draft, struct weir_str inside_body);
+static inline struct weir_ref weir_draft_text(struct weir_draft *draft, struct weir_str inside_body)
+{
+	if (__builtin_expect(weir_draft_is_ascii(inside_body), 1)) {
+		return weir_draft_ref(draft, inside_body);
+	}
+	return weir_draft_text_checked(draft, inside_body);
+}
 
 struct weir_draft_head {
 	enum weir_protocol protocol;
@@ -61,8 +130,8 @@ struct weir_draft_head {
 };
 
 /* One contiguous, sound batch in the arena; NULL when the arena is full.
- * `kept` becomes the rows of the signal. The body's bytes are only copied when
- * anything refers to them. */
+ * `kept` becomes the rows of the signal less the thinned ones (which have rows
+ * too). The body's bytes are only copied when there are rows to refer to them. */
 const struct weir_batch *weir_draft_finish(struct weir_draft *draft, const struct weir_draft_head *head);
 
 #endif
