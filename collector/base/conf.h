@@ -31,7 +31,8 @@ struct weir_conf {
 
 enum { WEIR_CONF_BAD = 1 }; /* outcome: *ret_why says what, with file:line:column or the name of the variable or flag */
 
-/* All texts live in `arena`. `path` NULL: no file. `flags`: "section.key=value". */
+/* All texts live in `arena`. `path` NULL: no file. `flags`: "section.key=value".
+ * 0; WEIR_CONF_BAD; -ENOMEM (or the arena is full). *ret_conf only on success. */
 int weir_conf_load(struct weir_arena *arena, const char *path, const char *const *flags, size_t flag_count,
 	struct weir_conf *ret_conf, struct weir_buf *ret_why);
 

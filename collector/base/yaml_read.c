@@ -1,0 +1,181 @@
+/* yaml_read: libyaml's events, reduced to those that weir takes.
+ *
+ *   stream start, document start   passed over
+ *   a second document start        MALFORMED
+ *   alias; any anchor or tag       MALFORMED
+ *   mapping or sequence start/end  MAP, LIST, CLOSE (depth counted)
+ *   scalar                         TEXT
+ *   document end                   passed over; what follows must be the stream's end
+ *   stream end                     END
+ *
+ * The event last handed out owns its text until the next call. One reader, one
+ * thread. */
+#include "base/yaml_read.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <yaml.h>
+
+struct weir_yaml {
+	yaml_parser_t parser;
+	yaml_event_t event; /* what the text last handed out points into */
+	bool has_event, is_ended, has_document;
+	unsigned depth;
+	const char *error;
+	size_t error_line, error_column;
+};
+
+int weir_yaml_open(struct weir_str text, struct weir_yaml **ret)
+{
+	struct weir_yaml *yaml = calloc(1, sizeof(*yaml));
+
+	if (yaml == NULL) {
+		return -ENOMEM;
+	}
+	if (yaml_parser_initialize(&yaml->parser) == 0) {
+		free(yaml);
+		return -ENOMEM;
+	}
+	yaml_parser_set_encoding(&yaml->parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(
+		&yaml->parser, (const unsigned char *)(text.length > 0 ? text.data : ""), text.length);
+	*ret = yaml;
+	return 0;
+}
+
+void weir_yaml_close(struct weir_yaml *yaml)
+{
+	if (yaml != NULL) {
+		if (yaml->has_event) {
+			yaml_event_delete(&yaml->event);
+		}
+		yaml_parser_delete(&yaml->parser);
+		free(yaml);
+	}
+}
+
+static int malformed(struct weir_yaml *yaml, const char *sentence, yaml_mark_t mark)
+{
+	yaml->error = sentence;
+	yaml->error_line = mark.line + 1;
+	yaml->error_column = mark.column + 1;
+	return WEIR_YAML_MALFORMED;
+}
+
+/* What libyaml found; its problem texts are static. */
+static int parser_failed(struct weir_yaml *yaml)
+{
+	const yaml_parser_t *parser = &yaml->parser;
+
+	switch (parser->error) {
+	case YAML_MEMORY_ERROR:
+		return -ENOMEM;
+	case YAML_READER_ERROR: /* has no mark of its own */
+		return malformed(yaml, parser->problem, parser->mark);
+	default:
+		return malformed(yaml, parser->problem, parser->problem_mark);
+	}
+}
+
+static bool is_null_text(const yaml_event_t *event)
+{
+	static const char *const nulls[] = { "", "~", "null", "Null", "NULL" };
+	struct weir_str text = { (const char *)event->data.scalar.value, event->data.scalar.length };
+
+	if (event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) {
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(nulls) / sizeof(nulls[0]); i++) {
+		if (weir_str_is(text, nulls[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static int open_collection(struct weir_yaml *yaml, enum weir_yaml_kind kind, bool is_plain, struct weir_yaml_event *ret)
+{
+	if (!is_plain) {
+		return malformed(yaml, "anchors and tags are not taken here", yaml->event.start_mark);
+	}
+	if (yaml->depth == WEIR_YAML_DEPTH) {
+		return malformed(yaml, "nested too deeply", yaml->event.start_mark);
+	}
+	yaml->depth++;
+	ret->kind = kind;
+	return 0;
+}
+
+/* 0 and *ret_is_passed_over, when the caller has no use for the event. */
+static int take_event(struct weir_yaml *yaml, struct weir_yaml_event *ret, bool *ret_is_passed_over)
+{
+	const yaml_event_t *event = &yaml->event;
+
+	*ret_is_passed_over = false;
+	switch (event->type) {
+	case YAML_MAPPING_START_EVENT:
+		return open_collection(yaml, WEIR_YAML_MAP,
+			event->data.mapping_start.anchor == NULL && event->data.mapping_start.tag == NULL, ret);
+	case YAML_SEQUENCE_START_EVENT:
+		return open_collection(yaml, WEIR_YAML_LIST,
+			event->data.sequence_start.anchor == NULL && event->data.sequence_start.tag == NULL, ret);
+	case YAML_MAPPING_END_EVENT:
+	case YAML_SEQUENCE_END_EVENT:
+		yaml->depth--;
+		ret->kind = WEIR_YAML_CLOSE;
+		return 0;
+	case YAML_SCALAR_EVENT:
+		if (event->data.scalar.anchor != NULL || event->data.scalar.tag != NULL) {
+			return malformed(yaml, "anchors and tags are not taken here", event->start_mark);
+		}
+		ret->kind = WEIR_YAML_TEXT;
+		ret->text = (struct weir_str){ (const char *)event->data.scalar.value, event->data.scalar.length };
+		ret->is_null = is_null_text(event);
+		return 0;
+	case YAML_ALIAS_EVENT:
+		return malformed(yaml, "aliases are not taken here", event->start_mark);
+	case YAML_STREAM_END_EVENT:
+		yaml->is_ended = true;
+		ret->kind = WEIR_YAML_END;
+		return 0;
+	case YAML_DOCUMENT_START_EVENT:
+		if (yaml->has_document) {
+			return malformed(yaml, "only one document is taken here", event->start_mark);
+		}
+		yaml->has_document = true;
+		break;
+	default: /* the stream's start, a document's end */
+		break;
+	}
+	*ret_is_passed_over = true;
+	return 0;
+}
+
+int weir_yaml_next(struct weir_yaml *yaml, struct weir_yaml_event *ret)
+{
+	bool is_passed_over = true;
+	int r = yaml->error != NULL ? WEIR_YAML_MALFORMED : 0;
+
+	*ret = (struct weir_yaml_event){ .kind = WEIR_YAML_END };
+	while (r == 0 && !yaml->is_ended && is_passed_over) {
+		if (yaml->has_event) {
+			yaml_event_delete(&yaml->event);
+			yaml->has_event = false;
+		}
+		if (yaml_parser_parse(&yaml->parser, &yaml->event) == 0) {
+			r = parser_failed(yaml);
+			break;
+		}
+		yaml->has_event = true;
+		ret->line = yaml->event.start_mark.line + 1;
+		ret->column = yaml->event.start_mark.column + 1;
+		r = take_event(yaml, ret, &is_passed_over);
+	}
+	if (r == WEIR_YAML_MALFORMED) {
+		ret->text = weir_str_of(yaml->error);
+		ret->line = yaml->error_line;
+		ret->column = yaml->error_column;
+	}
+	return r;
+}
