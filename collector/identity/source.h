@@ -14,7 +14,8 @@ struct weir_identity { /* one workload; unset parts are empty */
 	struct weir_str pod, node_id, principal;
 	bool is_gateway; /* a `router~` node */
 	bool is_waypoint;
-	struct weir_str domain; /* the node id's last part: "default.svc.cluster.local" */
+	struct weir_str domain;  /* the node id's last part: "default.svc.cluster.local" */
+	struct weir_str address; /* the node id's second part */
 };
 
 /* `sidecar~<ip>~<pod>.<namespace>~<domain>`: fills pod, namespace, domain, type
@@ -28,7 +29,17 @@ struct weir_identity_labels {
 };
 void weir_identity_apply_labels(const struct weir_identity_labels *labels, struct weir_identity *identity);
 
-/* `reviews-v1-5f8d7c9b6-8xv7d` → `reviews-v1`: without the last two parts of a ReplicaSet's pod. */
+/* For a peer of whom only a name is known: app and version as the mesh's own
+ * convention spells them into the workload (`reviews-v1`, or any `<service>-…`
+ * when the service that it serves is known), version `latest` without one; then
+ * the rules above. Only fills what is unset. */
+void weir_identity_guess_labels(struct weir_identity *identity, struct weir_str service);
+
+/* `kubernetes://apis/apps/v1/namespaces/default/deployments/reviews-v1`: namespace and workload, when unset. */
+void weir_identity_from_owner(struct weir_str owner, struct weir_identity *identity);
+
+/* `reviews-v1-5f8d7c9b6-8xv7d` → `reviews-v1`: without the last two parts of a
+ * ReplicaSet's pod, the last one of a DaemonSet's, a Job's or a StatefulSet's. */
 struct weir_str weir_identity_workload_of_pod(struct weir_str pod);
 
 enum weir_cluster_direction {
