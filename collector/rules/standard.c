@@ -1,1 +1,280 @@
+/* standard: Istio's standard metrics of 1.5 and later: families and labels.
+ *
+ * One table, `dimensions`, says what the labels are, in the order in which they
+ * are written, where each value comes from, what stands for an unset one, and
+ * which series have it:
+ *
+ *   label                    value of            unset      series
+ *   reporter                 call                           all
+ *   source_…                 workload row        unknown    all (…_revision: latest; …_cluster: no label)
+ *   destination_…            workload row, call  unknown    all
+ *   request_protocol         call                           all
+ *   response_code            request                        requests
+ *   grpc_response_status     request             ""         requests
+ *   response_flags           call                -          requests, TCP
+ *   connection_security_…    call                           all
+ *
+ * The rule documents of the metrics issue replace this table and nothing else.
+ *
+ * A label text is made once per new label set (the fold remembers it by a hash
+ * of what the record holds), so this is written to be plain, not fast.
+ *
+ * Invariants
+ *  1. Equal records give equal bytes; no label occurs twice; the order is fixed.
+ *  2. A value is at most VALUE_MAX bytes before escaping, cut between UTF-8
+ *     characters: a proxy does not decide how large a scrape is.
+ *  3. A cluster is never written as `unknown`: Kiali would drop the series.
+ *
+ * Any thread; no state. */
 #include "rules/standard.h"
+
+#include <stdio.h>
+
+#define VALUE_MAX 1024u
+
+const double weir_standard_bounds[WEIR_STANDARD_BOUNDS] = { 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000,
+	10000, 30000, 60000, 300000, 600000, 1800000, 3600000 };
+
+const struct weir_standard_family weir_standard_families[WEIR_STANDARD_METRICS] = {
+	[WEIR_REQUESTS_TOTAL] = { "istio_requests_total", "Finished HTTP and gRPC requests.", false },
+	[WEIR_REQUEST_DURATION] = { "istio_request_duration_milliseconds",
+		"Time from the first byte of a request to the last byte of its answer, in milliseconds.", true },
+	[WEIR_REQUEST_BYTES] = { "istio_request_bytes", "Size of requests, headers and body, in bytes.", true },
+	[WEIR_RESPONSE_BYTES] = { "istio_response_bytes", "Size of responses, headers and body, in bytes.", true },
+	[WEIR_REQUEST_MESSAGES] = { "istio_request_messages_total", "gRPC messages sent by clients.", false },
+	[WEIR_RESPONSE_MESSAGES] = { "istio_response_messages_total", "gRPC messages sent by servers.", false },
+	[WEIR_TCP_OPENED] = { "istio_tcp_connections_opened_total", "TCP connections opened.", false },
+	[WEIR_TCP_CLOSED] = { "istio_tcp_connections_closed_total", "TCP connections closed.", false },
+	[WEIR_TCP_SENT] = { "istio_tcp_sent_bytes_total", "Bytes sent to clients of TCP connections.", false },
+	[WEIR_TCP_RECEIVED] = { "istio_tcp_received_bytes_total", "Bytes received from clients of TCP connections.",
+		false },
+};
+
+/* ---- response flags ----------------------------------------------------- */
+
+static const char *const flag_names[] = { "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL",
+	"UAEX", "RLSE", "DC", "URX", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DR" };
+
+#define FLAGS (sizeof(flag_names) / sizeof(flag_names[0]))
+#define FLAGS_MAX 128u /* all names with commas between */
+
+static struct weir_str flags_text(uint32_t response_flags, char text[FLAGS_MAX])
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < FLAGS; i++) {
+		size_t size = strlen(flag_names[i]);
+
+		if (!(response_flags & (UINT32_C(1) << i)) || length + size + 1 > FLAGS_MAX) {
+			continue;
+		}
+		if (length > 0) {
+			text[length++] = ',';
+		}
+		memcpy(text + length, flag_names[i], size);
+		length += size;
+	}
+	if (length == 0) {
+		text[length++] = '-';
+	}
+	return weir_str_make(text, length);
+}
+
+void weir_standard_flags(uint32_t response_flags, struct weir_buf *ret_text)
+{
+	char text[FLAGS_MAX];
+
+	weir_buf_add_str(ret_text, flags_text(response_flags, text));
+}
+
+/* ---- values ------------------------------------------------------------- */
+
+struct scene { /* what a value may come from */
+	const struct weir_batch *batch;
+	const struct weir_call *call;
+	const struct weir_request *request;
+	struct weir_workload source, destination; /* zeroed when there is no row */
+	char text[FLAGS_MAX];                     /* of values that are written, not found */
+};
+
+/* What a value is. WORKLOAD values are a member of the source or destination. */
+enum value {
+	REPORTER,
+	SOURCE,
+	DESTINATION,
+	CALL,
+	PROTOCOL,
+	RESPONSE_CODE,
+	GRPC_STATUS,
+	FLAGS_VALUE,
+	SECURITY,
+};
+
+enum series { REQUEST = 1, TCP = 2, MESSAGE = 4, ALL = REQUEST | TCP | MESSAGE };
+
+struct dimension {
+	const char *label;
+	enum value value;
+	size_t member;     /* of weir_workload or weir_call: where its ref is */
+	const char *unset; /* NULL: the label is left out */
+	unsigned series;
+};
+
+static const char unknown[] = "unknown";
+
+static const struct dimension dimensions[] = {
+	{ "reporter", REPORTER, 0, unknown, ALL },
+	{ "source_workload", SOURCE, offsetof(struct weir_workload, name), unknown, ALL },
+	{ "source_canonical_service", SOURCE, offsetof(struct weir_workload, canonical_service), unknown, ALL },
+	{ "source_canonical_revision", SOURCE, offsetof(struct weir_workload, canonical_revision), "latest", ALL },
+	{ "source_workload_namespace", SOURCE, offsetof(struct weir_workload, namespace_), unknown, ALL },
+	{ "source_principal", CALL, offsetof(struct weir_call, source_principal), unknown, ALL },
+	{ "source_app", SOURCE, offsetof(struct weir_workload, app), unknown, ALL },
+	{ "source_version", SOURCE, offsetof(struct weir_workload, version), unknown, ALL },
+	{ "source_cluster", SOURCE, offsetof(struct weir_workload, cluster), NULL, ALL },
+	{ "destination_workload", DESTINATION, offsetof(struct weir_workload, name), unknown, ALL },
+	{ "destination_workload_namespace", DESTINATION, offsetof(struct weir_workload, namespace_), unknown, ALL },
+	{ "destination_principal", CALL, offsetof(struct weir_call, destination_principal), unknown, ALL },
+	{ "destination_app", DESTINATION, offsetof(struct weir_workload, app), unknown, ALL },
+	{ "destination_version", DESTINATION, offsetof(struct weir_workload, version), unknown, ALL },
+	{ "destination_service", CALL, offsetof(struct weir_call, service_host), unknown, ALL },
+	{ "destination_canonical_service", DESTINATION, offsetof(struct weir_workload, canonical_service), unknown,
+		ALL },
+	{ "destination_canonical_revision", DESTINATION, offsetof(struct weir_workload, canonical_revision), "latest",
+		ALL },
+	{ "destination_service_name", CALL, offsetof(struct weir_call, service_name), unknown, ALL },
+	{ "destination_service_namespace", CALL, offsetof(struct weir_call, service_namespace), unknown, ALL },
+	{ "destination_cluster", DESTINATION, offsetof(struct weir_workload, cluster), NULL, ALL },
+	{ "request_protocol", PROTOCOL, 0, unknown, ALL },
+	{ "response_code", RESPONSE_CODE, 0, "0", REQUEST },
+	{ "grpc_response_status", GRPC_STATUS, 0, "", REQUEST },
+	{ "response_flags", FLAGS_VALUE, 0, "-", REQUEST | TCP },
+	{ "connection_security_policy", SECURITY, 0, unknown, ALL },
+};
+
+static const char *const reporter_names[] = { "source", "destination", "waypoint" };
+static const char *const protocol_names[] = { "http", "grpc", "tcp" };
+static const char *const security_names[] = { "unknown", "none", "mutual_tls" };
+
+static struct weir_str name_of(const char *const *names, size_t count, unsigned which)
+{
+	return which < count ? weir_str_of(names[which]) : weir_str_make(NULL, 0);
+}
+
+static struct weir_str number_of(struct scene *scene, long value)
+{
+	int length = snprintf(scene->text, sizeof(scene->text), "%ld", value);
+
+	return weir_str_make(scene->text, length > 0 ? (size_t)length : 0);
+}
+
+static struct weir_str member_of(const struct scene *scene, const void *row, size_t member)
+{
+	struct weir_ref ref;
+
+	memcpy(&ref, (const char *)row + member, sizeof(ref));
+	return weir_batch_str(scene->batch, ref);
+}
+
+static struct weir_str value_of(struct scene *scene, const struct dimension *dimension)
+{
+	const struct weir_call *call = scene->call;
+
+	switch (dimension->value) {
+	case REPORTER:
+		return name_of(reporter_names, 3, call->reporter);
+	case SOURCE:
+		return member_of(scene, &scene->source, dimension->member);
+	case DESTINATION:
+		return member_of(scene, &scene->destination, dimension->member);
+	case CALL:
+		return member_of(scene, call, dimension->member);
+	case PROTOCOL:
+		return name_of(protocol_names, 3, call->protocol);
+	case RESPONSE_CODE:
+		return number_of(scene, scene->request->response_code);
+	case GRPC_STATUS:
+		return scene->request->grpc_status == WEIR_GRPC_STATUS_NONE
+			       ? weir_str_make(NULL, 0)
+			       : number_of(scene, scene->request->grpc_status);
+	case FLAGS_VALUE:
+		return flags_text(call->response_flags, scene->text);
+	case SECURITY:
+		return name_of(security_names, 3, call->security);
+	}
+	return weir_str_make(NULL, 0);
+}
+
+/* ---- text --------------------------------------------------------------- */
+
+static struct weir_str cut_to_limit(struct weir_str value)
+{
+	size_t length = VALUE_MAX;
+
+	if (value.length <= VALUE_MAX) {
+		return value;
+	}
+	while (length > 0 && ((unsigned char)value.data[length] & 0xc0) == 0x80) {
+		length--;
+	}
+	return weir_str_make(value.data, length);
+}
+
+static void add_escaped(struct weir_buf *text, struct weir_str value)
+{
+	size_t done = 0;
+
+	for (size_t i = 0; i < value.length; i++) {
+		char c = value.data[i];
+
+		if (c != '\\' && c != '"' && c != '\n') {
+			continue;
+		}
+		weir_buf_add(text, value.data + done, i - done);
+		weir_buf_add_char(text, '\\');
+		weir_buf_add_char(text, c == '\n' ? 'n' : c);
+		done = i + 1;
+	}
+	if (done < value.length) {
+		weir_buf_add(text, value.data + done, value.length - done);
+	}
+}
+
+static struct weir_workload row_of(const struct weir_batch *batch, uint32_t row)
+{
+	return row < batch->workloads.count ? weir_batch_workloads(batch)[row] : (struct weir_workload){ 0 };
+}
+
+void weir_standard_labels(const struct weir_batch *batch, const struct weir_call *call,
+	const struct weir_request *request, bool is_message_series, struct weir_buf *ret_text)
+{
+	unsigned series = !request ? TCP : is_message_series ? MESSAGE : REQUEST;
+	struct scene scene = { .batch = batch, .call = call, .request = request };
+	bool is_first = true;
+
+	scene.source = row_of(batch, call->source);
+	scene.destination = row_of(batch, call->destination);
+	for (size_t i = 0; i < sizeof(dimensions) / sizeof(dimensions[0]); i++) {
+		const struct dimension *dimension = &dimensions[i];
+		struct weir_str value;
+
+		if (!(dimension->series & series)) {
+			continue;
+		}
+		value = cut_to_limit(value_of(&scene, dimension));
+		if (value.length == 0) {
+			if (!dimension->unset) {
+				continue;
+			}
+			value = weir_str_of(dimension->unset);
+		}
+		if (!is_first) {
+			weir_buf_add_char(ret_text, ',');
+		}
+		is_first = false;
+		weir_buf_add_text(ret_text, dimension->label);
+		weir_buf_add(ret_text, "=\"", 2);
+		add_escaped(ret_text, value);
+		weir_buf_add_char(ret_text, '"');
+	}
+}

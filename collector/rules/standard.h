@@ -32,9 +32,10 @@ struct weir_standard_family {
 extern const struct weir_standard_family weir_standard_families[WEIR_STANDARD_METRICS];
 
 /* The label text of a call's series, `reporter="source",…`, escaped, in the
- * order of wire.md 1.5. Request series have request_protocol, response_code
- * and grpc_response_status (request != NULL); TCP series have not; gRPC
- * message series are without response_code, flags and status. */
+ * order of wire.md 1.5. Request series have response_code, grpc_response_status
+ * and response_flags (request != NULL); TCP series have response_flags only;
+ * gRPC message series have none of the three. All have request_protocol (`tcp`
+ * for TCP). Values are cut to 1 KiB. Call it once per new label set. */
 void weir_standard_labels(const struct weir_batch *batch, const struct weir_call *call,
 	const struct weir_request *request, bool is_message_series, struct weir_buf *ret_text);
 
