@@ -51,6 +51,10 @@ uint32_t weir_windows_sealed(struct weir_windows *windows); /* how many wait */
 struct weir_window *weir_windows_take(struct weir_windows *windows, int64_t wait_ms);
 /* It is committed: unlists it. Returns the ring position up to which nobody holds anything. */
 uint64_t weir_windows_stored(struct weir_windows *windows, struct weir_window *window);
+/* The same position without storing anything: it moves when a reader lets go.
+ * The writer asks when take gave NULL, else a ring that filled up while a
+ * reader held its oldest part would stay full. */
+uint64_t weir_windows_releasable(struct weir_windows *windows);
 void weir_windows_stop(struct weir_windows *windows); /* take returns NULL at once when none is left */
 
 /* --- readers --- */
