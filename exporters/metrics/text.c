@@ -1,0 +1,318 @@
+/* text: Prometheus' text format 0.0.4 from one snapshot.
+ *
+ *   # HELP istio_requests_total …
+ *   # TYPE istio_requests_total counter
+ *   istio_requests_total{<labels>} 17
+ *   istio_request_bytes_bucket{<labels>,le="0.5"} 0     … cumulative, le="+Inf" last,
+ *   istio_request_bytes_sum{<labels>} 1234.5            then sum and count
+ *
+ * A scrape of 100k series is mostly memcpy: the label text is made once per
+ * series by the rules and kept by the fold, names and `le` texts once per
+ * family here; each family's room is reserved at once, from an upper bound, so
+ * no line tests for space.
+ *
+ * Invariants
+ *  1. A family's samples are contiguous, its HELP and TYPE stand before them.
+ *  2. A family without series is not there at all.
+ *  3. le="+Inf" equals _count: both come from the same cells of one snapshot.
+ *
+ * Thread: any; the snapshot does not change. */
+#include "exporters/metrics/text.h"
+
+#include <stdio.h>
+
+#include "exporters/json_write.h"
+
+#define MAX_BOUNDS 64u
+#define MAX_DIGITS 20u
+
+struct piece { /* bytes that every line of a kind has */
+	char data[96];
+	size_t length;
+};
+
+void weir_text_family(struct weir_buf *text, const char *name, const char *type, const char *help)
+{
+	weir_buf_addf(text, "# HELP %s ", name);
+	for (const char *at = help; *at != '\0'; at++) {
+		if (*at == '\\') {
+			weir_buf_add_text(text, "\\\\");
+		} else if (*at == '\n') {
+			weir_buf_add_text(text, "\\n");
+		} else {
+			weir_buf_add_char(text, *at);
+		}
+	}
+	weir_buf_addf(text, "\n# TYPE %s %s\n", name, type);
+}
+
+static void sample_begin(struct weir_buf *text, const char *name, const char *labels)
+{
+	weir_buf_add_text(text, name);
+	if (labels[0] != '\0') {
+		weir_buf_add_char(text, '{');
+		weir_buf_add_text(text, labels);
+		weir_buf_add_char(text, '}');
+	}
+	weir_buf_add_char(text, ' ');
+}
+
+void weir_text_sample(struct weir_buf *text, const char *name, const char *labels, uint64_t value)
+{
+	sample_begin(text, name, labels);
+	weir_buf_add_u64(text, value);
+	weir_buf_add_char(text, '\n');
+}
+
+void weir_text_sample_double(struct weir_buf *text, const char *name, const char *labels, double value)
+{
+	char number[WEIR_JSON_WRITE_NUMBER];
+
+	sample_begin(text, name, labels);
+	weir_buf_add(text, number, weir_json_write_number(number, value));
+	weir_buf_add_char(text, '\n');
+}
+
+static char *put(char *at, const void *data, size_t length)
+{
+	memcpy(at, data, length);
+	return at + length;
+}
+
+static char *put_u64(char *at, uint64_t value)
+{
+	char digits[MAX_DIGITS];
+	size_t begin = sizeof(digits);
+
+	do {
+		digits[--begin] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value != 0);
+	return put(at, digits + begin, sizeof(digits) - begin);
+}
+
+/* `name{labels} ` or `name `: what stands before a value that has no `le`. */
+static char *put_name(char *at, const struct piece *name, struct weir_str labels)
+{
+	at = put(at, name->data, name->length);
+	if (labels.length > 0) {
+		*at++ = '{';
+		at = put(at, labels.data, labels.length);
+		*at++ = '}';
+	}
+	*at++ = ' ';
+	return at;
+}
+
+static void piece_set(struct piece *piece, const char *name, const char *suffix)
+{
+	int n = snprintf(piece->data, sizeof(piece->data), "%s%s", name, suffix);
+
+	piece->length = n < 0 ? 0 : (size_t)n < sizeof(piece->data) ? (size_t)n : sizeof(piece->data) - 1;
+}
+
+static void counters(
+	struct weir_buf *text, const struct weir_metric *metric, const struct weir_series_view *series, uint32_t count)
+{
+	struct piece name;
+	size_t room = 0;
+	char *begin, *at;
+
+	piece_set(&name, metric->name, "");
+	for (uint32_t i = 0; i < count; i++) {
+		room += name.length + series[i].labels.length + MAX_DIGITS + 4;
+	}
+	begin = at = weir_buf_reserve(text, room);
+	if (begin == NULL) {
+		return;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		at = put_name(at, &name, series[i].labels);
+		at = put_u64(at, series[i].count);
+		*at++ = '\n';
+	}
+	weir_buf_advance(text, (size_t)(at - begin));
+}
+
+struct histogram {
+	struct piece bucket, sum, count;
+	struct piece le[MAX_BOUNDS + 1];
+	uint32_t bound_count;
+};
+
+static void histogram_init(struct histogram *histogram, const struct weir_metric *metric)
+{
+	histogram->bound_count = metric->bound_count < MAX_BOUNDS ? metric->bound_count : MAX_BOUNDS;
+	piece_set(&histogram->bucket, metric->name, "_bucket{");
+	piece_set(&histogram->sum, metric->name, "_sum");
+	piece_set(&histogram->count, metric->name, "_count");
+	for (uint32_t i = 0; i < histogram->bound_count; i++) {
+		char number[WEIR_JSON_WRITE_NUMBER];
+		size_t n = weir_json_write_number(number, metric->bounds[i]);
+
+		histogram->le[i].length = (size_t)snprintf(
+			histogram->le[i].data, sizeof(histogram->le[i].data), "le=\"%.*s\"} ", (int)n, number);
+	}
+	piece_set(&histogram->le[histogram->bound_count], "le=\"+Inf\"} ", "");
+}
+
+static char *put_bucket(
+	char *at, const struct histogram *histogram, struct weir_str labels, uint32_t bucket, uint64_t cumulative)
+{
+	at = put(at, histogram->bucket.data, histogram->bucket.length);
+	if (labels.length > 0) {
+		at = put(at, labels.data, labels.length);
+		*at++ = ',';
+	}
+	at = put(at, histogram->le[bucket].data, histogram->le[bucket].length);
+	at = put_u64(at, cumulative);
+	*at++ = '\n';
+	return at;
+}
+
+static char *put_histogram(char *at, const struct histogram *histogram, const struct weir_series_view *series)
+{
+	uint64_t cumulative = 0;
+
+	for (uint32_t i = 0; i < histogram->bound_count; i++) {
+		cumulative += series->buckets[i];
+		at = put_bucket(at, histogram, series->labels, i, cumulative);
+	}
+	at = put_bucket(at, histogram, series->labels, histogram->bound_count, series->count);
+	at = put_name(at, &histogram->sum, series->labels);
+	at += weir_json_write_number(at, series->sum);
+	*at++ = '\n';
+	at = put_name(at, &histogram->count, series->labels);
+	at = put_u64(at, series->count);
+	*at++ = '\n';
+	return at;
+}
+
+static void histograms(
+	struct weir_buf *text, const struct weir_metric *metric, const struct weir_series_view *series, uint32_t count)
+{
+	struct histogram histogram;
+	char *at;
+
+	histogram_init(&histogram, metric);
+	for (uint32_t i = 0; i < count; i++) {
+		size_t line = sizeof(struct piece) * 2 + series[i].labels.length + WEIR_JSON_WRITE_NUMBER + 8;
+
+		at = weir_buf_reserve(text, line * (histogram.bound_count + 3));
+		if (at == NULL) {
+			return;
+		}
+		weir_buf_advance(text, (size_t)(put_histogram(at, &histogram, &series[i]) - at));
+	}
+}
+
+void weir_text_series(struct weir_buf *text, const struct weir_snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < snapshot->metric_count; i++) {
+		const struct weir_metric *metric = snapshot->metrics[i];
+
+		if (snapshot->series_counts[i] == 0) {
+			continue;
+		}
+		if (metric->kind == WEIR_METRIC_COUNTER) {
+			weir_text_family(text, metric->name, "counter", metric->help);
+			counters(text, metric, snapshot->series[i], snapshot->series_counts[i]);
+		} else {
+			weir_text_family(text, metric->name, "histogram", metric->help);
+			histograms(text, metric, snapshot->series[i], snapshot->series_counts[i]);
+		}
+	}
+}
+
+/* ---- the ledger --------------------------------------------------------- */
+
+struct sums {
+	uint64_t received, kept, duplicates, thinned[WEIR_THINS], dropped[WEIR_DROPS];
+};
+
+/* Signals that a receiver of this version takes; another one shows when it has come. */
+static bool can_occur(unsigned signal)
+{
+	return signal == WEIR_SIGNAL_ACCESS_LOG || signal == WEIR_SIGNAL_SPAN;
+}
+
+static void sum_up(struct sums sums[WEIR_SIGNALS], const struct weir_snapshot *snapshot)
+{
+	memset(sums, 0, WEIR_SIGNALS * sizeof(sums[0]));
+	for (uint32_t i = 0; i < snapshot->ledger_count; i++) {
+		const struct weir_ledger_view *row = &snapshot->ledger[i];
+		struct sums *sum = row->signal < WEIR_SIGNALS ? &sums[row->signal] : NULL;
+
+		if (sum == NULL) {
+			continue;
+		}
+		sum->received += row->received;
+		sum->kept += row->kept;
+		sum->duplicates += row->duplicates;
+		for (unsigned r = 0; r < WEIR_THINS; r++) {
+			sum->thinned[r] += row->thinned[r];
+		}
+		for (unsigned r = 0; r < WEIR_DROPS; r++) {
+			sum->dropped[r] += row->dropped[r];
+		}
+	}
+}
+
+static void by_signal(struct weir_buf *text, const char *name, unsigned signal, uint64_t value)
+{
+	char labels[64];
+
+	if (value > 0 || can_occur(signal)) {
+		snprintf(labels, sizeof(labels), "signal=\"%s\"", weir_signal_name(signal));
+		weir_text_sample(text, name, labels, value);
+	}
+}
+
+static void by_reason(struct weir_buf *text, const char *name, unsigned signal, const char *reason, uint64_t value)
+{
+	char labels[128];
+
+	if (value > 0 || can_occur(signal)) {
+		snprintf(labels, sizeof(labels), "signal=\"%s\",reason=\"%s\"", weir_signal_name(signal), reason);
+		weir_text_sample(text, name, labels, value);
+	}
+}
+
+void weir_text_ledger(struct weir_buf *text, const struct weir_snapshot *snapshot)
+{
+	struct sums sums[WEIR_SIGNALS];
+
+	sum_up(sums, snapshot);
+	weir_text_family(text, "weir_received_items_total", "counter", "Items that entered the ring.");
+	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
+		by_signal(text, "weir_received_items_total", s, sums[s].received);
+	}
+	weir_text_family(text, "weir_kept_items_total", "counter", "Items counted, and kept with their detail.");
+	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
+		by_signal(text, "weir_kept_items_total", s, sums[s].kept);
+	}
+	weir_text_family(text, "weir_duplicate_items_total", "counter",
+		"Items of batches that a sender repeated because it had not seen the answer; not counted again.");
+	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
+		by_signal(text, "weir_duplicate_items_total", s, sums[s].duplicates);
+	}
+	weir_text_family(text, "weir_thinned_items_total", "counter", "Items counted, their detail shed, by reason.");
+	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
+		for (unsigned r = 0; r < WEIR_THINS; r++) {
+			by_reason(text, "weir_thinned_items_total", s, weir_thin_name(r), sums[s].thinned[r]);
+		}
+	}
+	weir_text_family(text, "weir_dropped_items_total", "counter", "Items received and not counted, by reason.");
+	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
+		for (unsigned r = 0; r < WEIR_DROPS; r++) {
+			by_reason(text, "weir_dropped_items_total", s, weir_drop_name(r), sums[s].dropped[r]);
+		}
+	}
+	weir_text_family(text, "weir_series", "gauge", "Series of the exposed families.");
+	weir_text_sample(text, "weir_series", "", snapshot->series_total);
+	weir_text_family(text, "weir_series_overflowed_total", "counter",
+		"Items counted in an overflow series because metrics.max_series was reached.");
+	weir_text_sample(text, "weir_series_overflowed_total", "", snapshot->overflowed);
+	weir_text_family(text, "weir_replaced_utf8_total", "counter", "Strings in which invalid UTF-8 was replaced.");
+	weir_text_sample(text, "weir_replaced_utf8_total", "", snapshot->replaced_utf8);
+}

@@ -1,0 +1,202 @@
+/* status: what weir says about itself over HTTP.
+ *
+ *   /healthz  200 `ok`, or 503 naming the store's state: the process works, but
+ *             new detail is not kept
+ *   /ready    200 when all listeners are open, else 503
+ *   /status   a page of JSON for a human with curl
+ *   /metrics  everything a scraper wants, in one snapshot
+ *
+ * /healthz and /ready do not wait for anything, so they run on the listener's
+ * thread and answer also when the query pool is full. */
+#include "exporters/status.h"
+
+#include "base/clock.h"
+#include "base/stat.h"
+#include "exporters/answer.h"
+#include "exporters/ledger.h"
+#include "exporters/metrics/own.h"
+#include "exporters/metrics/text.h"
+
+static const char *state_name(enum weir_store_state state)
+{
+	switch (state) {
+	case WEIR_STORE_OK:
+		return "ok";
+	case WEIR_STORE_FULL:
+		return "full";
+	case WEIR_STORE_FAILING:
+		return "failing";
+	}
+	return "unknown";
+}
+
+void weir_status_healthz(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
+{
+	struct weir_exporters *exporters = ctx;
+	enum weir_store_state state = weir_store_state(exporters->opts.store);
+
+	(void)request;
+	response->cache_control = "no-store";
+	switch (state) {
+	case WEIR_STORE_OK:
+		weir_http_response_text(response, 200, "ok\n");
+		return;
+	case WEIR_STORE_FULL:
+		weir_http_response_text(response, 503, "storage is full: metrics go on, detail is thinned\n");
+		return;
+	case WEIR_STORE_FAILING:
+		weir_http_response_text(response, 503, "storage is failing: metrics go on, detail is thinned\n");
+		return;
+	}
+}
+
+void weir_status_ready(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
+{
+	struct weir_exporters *exporters = ctx;
+
+	(void)request;
+	response->cache_control = "no-store";
+	if (exporters->opts.is_ready(exporters->opts.ctx)) {
+		weir_http_response_text(response, 200, "ready\n");
+	} else {
+		weir_http_response_text(response, 503, "not ready\n");
+	}
+}
+
+static void own_read(const struct weir_exporters *exporters, struct weir_own *ret_own)
+{
+	/* Tail before head: what is released in between cannot make used negative. */
+	*ret_own = (struct weir_own){
+		.version = exporters->opts.version,
+		.started_ns = exporters->opts.started_ns,
+		.ring_size_bytes = weir_ring_capacity(exporters->opts.ring),
+		.ring_tail = weir_ring_tail(exporters->opts.ring),
+		.ring_folded = weir_run_position(exporters->opts.run),
+		.store_state = weir_store_state(exporters->opts.store),
+	};
+	ret_own->ring_head = weir_ring_head(exporters->opts.ring);
+	weir_store_figures(exporters->opts.store, &ret_own->store);
+}
+
+void weir_status_metrics(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
+{
+	struct weir_exporters *exporters = ctx;
+	const struct weir_snapshot *snapshot;
+	struct weir_own_process process;
+	struct weir_own own;
+
+	(void)request;
+	snapshot = weir_answer_snapshot(exporters, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER, response);
+	if (snapshot == NULL) {
+		return;
+	}
+	response->content_type = WEIR_TEXT_CONTENT_TYPE;
+	weir_text_series(&response->body, snapshot);
+	weir_text_ledger(&response->body, snapshot);
+	weir_snapshot_let_go(snapshot);
+	own_read(exporters, &own);
+	weir_own_render(&response->body, &own);
+	weir_stat_render(&response->body);
+	weir_own_process_read(&process);
+	weir_own_process_render(&response->body, &process, own.started_ns);
+	weir_answer_json_end(response);
+}
+
+void weir_status_ledger(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
+{
+	const struct weir_snapshot *snapshot = weir_answer_snapshot(ctx, WEIR_SNAPSHOT_LEDGER, response);
+	struct weir_ledger_refused refused;
+	struct weir_json_write json;
+
+	(void)request;
+	if (snapshot == NULL) {
+		return;
+	}
+	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
+		for (unsigned r = 0; r < WEIR_REFUSALS; r++) {
+			refused.items[s][r] = weir_stat_refused_get(s, r);
+		}
+	}
+	weir_answer_json(response, &json);
+	weir_ledger_render(&json, snapshot, &refused);
+	weir_snapshot_let_go(snapshot);
+	weir_answer_json_end(response);
+}
+
+static void figure(struct weir_json_write *json, const char *key, uint64_t value)
+{
+	weir_json_write_key(json, key);
+	weir_json_write_u64(json, value);
+}
+
+static void render_ring(struct weir_json_write *json, const struct weir_own *own)
+{
+	weir_json_write_key(json, "ring");
+	weir_json_write_open(json, '{');
+	figure(json, "size_bytes", own->ring_size_bytes);
+	figure(json, "used_bytes", own->ring_head - own->ring_tail);
+	figure(json, "head", own->ring_head);
+	figure(json, "folded", own->ring_folded);
+	figure(json, "stored", own->store.stored_position);
+	figure(json, "released", own->ring_tail);
+	weir_json_write_close(json, '}');
+}
+
+static void render_store(struct weir_json_write *json, const struct weir_own *own)
+{
+	const struct weir_store_figures *store = &own->store;
+
+	weir_json_write_key(json, "storage");
+	weir_json_write_open(json, '{');
+	weir_json_write_key(json, "state");
+	weir_json_write_text(json, state_name(own->store_state));
+	figure(json, "used_bytes", store->used_bytes);
+	figure(json, "wal_bytes", store->wal_bytes);
+	figure(json, "segments", store->segments);
+	figure(json, "spans", store->spans);
+	figure(json, "requests", store->requests);
+	figure(json, "connections", store->connections);
+	figure(json, "window", store->stored_window);
+	figure(json, "commits", store->commits);
+	figure(json, "failed_commits", store->failed_commits);
+	figure(json, "last_error", store->last_error);
+	figure(json, "last_commit_unix_ms", store->last_commit_ns / 1000000);
+	figure(json, "oldest_unix_ms", store->oldest_ns / 1000000);
+	weir_json_write_close(json, '}');
+}
+
+void weir_status_status(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
+{
+	struct weir_exporters *exporters = ctx;
+	const struct weir_snapshot *snapshot = weir_answer_snapshot(exporters, WEIR_SNAPSHOT_LEDGER, response);
+	uint64_t now_ns = weir_clock_now_ns();
+	struct weir_own_process process;
+	struct weir_json_write json;
+	struct weir_own own;
+
+	(void)request;
+	if (snapshot == NULL) {
+		return;
+	}
+	own_read(exporters, &own);
+	weir_own_process_read(&process);
+	response->cache_control = "no-store";
+	weir_answer_json(response, &json);
+	weir_json_write_open(&json, '{');
+	weir_json_write_key(&json, "version");
+	weir_json_write_text(&json, own.version);
+	weir_json_write_key(&json, "ready");
+	weir_json_write_bool(&json, exporters->opts.is_ready(exporters->opts.ctx));
+	figure(&json, "started_unix_ms", own.started_ns / 1000000);
+	figure(&json, "up_s", now_ns > own.started_ns ? (now_ns - own.started_ns) / 1000000000 : 0);
+	weir_json_write_key(&json, "ledger_closes");
+	weir_json_write_bool(&json, weir_ledger_closes(snapshot));
+	figure(&json, "sources", snapshot->ledger_count);
+	figure(&json, "watermark_unix_ms", snapshot->watermark_ns / 1000000);
+	figure(&json, "resident_bytes", process.resident_bytes > 0 ? (uint64_t)process.resident_bytes : 0);
+	render_ring(&json, &own);
+	render_store(&json, &own);
+	weir_json_write_close(&json, '}');
+	weir_snapshot_let_go(snapshot);
+	weir_answer_json_end(response);
+}
