@@ -40,6 +40,7 @@ struct weir_wire_field {
 	uint8_t type;
 	uint64_t value;        /* VARINT, FIXED64, FIXED32 */
 	struct weir_str bytes; /* BYTES */
+	uint32_t tag;          /* number << 3 | type: both in one comparison */
 };
 
 static inline struct weir_wire weir_wire_of(struct weir_str message)
@@ -101,6 +102,7 @@ __attribute__((always_inline)) static inline bool weir_wire_next(struct weir_wir
 			wire->is_malformed = true;
 			break;
 		}
+		ret->tag = (uint32_t)n;
 		ret->number = (uint32_t)n >> 3;
 		ret->type = n & 7;
 		if (ret->type == WEIR_WIRE_BYTES) {

@@ -1,1 +1,674 @@
+/* trace: OTLP's spans, in one pass over the sender's bytes.
+ *
+ *   request ─ resource_spans* ─┬ resource: attributes            → attrs, the service
+ *                              └ scope_spans* ─┬ scope           → one row of resources
+ *                                              └ spans*          → spans
+ *                                                   ├ attributes → attrs
+ *                                                   ├ events*    → events, attrs   (second pass)
+ *                                                   └ links*     → links, attrs    (second pass)
+ *
+ * A reader of the batch wants one owner's attributes side by side, and
+ * protobuf allows fields in any order. So a ResourceSpans is walked for its
+ * resource first (a handful of fields), and a span for its own fields first;
+ * only a span that has events or links is walked again, from the first of
+ * them on. Fields that fill a row in place (scope, status) need no such care.
+ *
+ * Decisions
+ *  - A span is read to its end before it is judged: a malformed byte refuses
+ *    the request even in a span that would be dropped.
+ *  - Ids of a wrong length or all zero: dropped (invalid), rows taken back. A
+ *    parent id is 8 bytes or absent; all zero means absent. A link with such
+ *    ids is left out and counted in dropped_links.
+ *  - Start 0: NO_START and NO_DURATION. End 0: NO_DURATION. An end before its
+ *    start (a clock that was set back): a known duration of 0, so that the
+ *    span counts in every number.
+ *  - Unknown kinds are UNSPECIFIED, unknown status codes UNSET.
+ *  - No service.name, an empty one or no string: "unknown_service".
+ *  - Scope attributes and schema URLs have no place in the record.
+ *  - Peer of a CLIENT or PRODUCER by wire.md 4.5: the first of the names in
+ *    `enum name_rank`. A peer's address comes from the network.peer family
+ *    for every kind, and from server.* for callers only.
+ *
+ * One thread: the listener's. Nothing is allocated outside the draft's arena. */
 #include "decode/otlp/trace.h"
+
+#include "decode/address.h"
+#include "decode/otlp/value.h"
+
+enum { /* tags */
+	REQUEST_RESOURCE_SPANS = 1 << 3 | WEIR_WIRE_BYTES,
+	GROUP_RESOURCE = 1 << 3 | WEIR_WIRE_BYTES,
+	GROUP_SCOPE_SPANS = 2 << 3 | WEIR_WIRE_BYTES,
+	GROUP_LIBRARY_SPANS = 1000 << 3 | WEIR_WIRE_BYTES, /* versions 0.15 to 0.18, beside an absent field 2 */
+	RESOURCE_ATTRIBUTES = 1 << 3 | WEIR_WIRE_BYTES,
+	SCOPED_SCOPE = 1 << 3 | WEIR_WIRE_BYTES,
+	SCOPED_SPANS = 2 << 3 | WEIR_WIRE_BYTES,
+	SCOPE_NAME = 1 << 3 | WEIR_WIRE_BYTES,
+	SCOPE_VERSION = 2 << 3 | WEIR_WIRE_BYTES,
+	SPAN_TRACE_ID = 1 << 3 | WEIR_WIRE_BYTES,
+	SPAN_ID = 2 << 3 | WEIR_WIRE_BYTES,
+	SPAN_TRACE_STATE = 3 << 3 | WEIR_WIRE_BYTES,
+	SPAN_PARENT_ID = 4 << 3 | WEIR_WIRE_BYTES,
+	SPAN_NAME = 5 << 3 | WEIR_WIRE_BYTES,
+	SPAN_KIND = 6 << 3 | WEIR_WIRE_VARINT,
+	SPAN_START = 7 << 3 | WEIR_WIRE_FIXED64,
+	SPAN_END = 8 << 3 | WEIR_WIRE_FIXED64,
+	SPAN_ATTRIBUTES = 9 << 3 | WEIR_WIRE_BYTES,
+	SPAN_DROPPED_ATTRIBUTES = 10 << 3 | WEIR_WIRE_VARINT,
+	SPAN_EVENTS = 11 << 3 | WEIR_WIRE_BYTES,
+	SPAN_DROPPED_EVENTS = 12 << 3 | WEIR_WIRE_VARINT,
+	SPAN_LINKS = 13 << 3 | WEIR_WIRE_BYTES,
+	SPAN_DROPPED_LINKS = 14 << 3 | WEIR_WIRE_VARINT,
+	SPAN_STATUS = 15 << 3 | WEIR_WIRE_BYTES,
+	SPAN_FLAGS = 16 << 3 | WEIR_WIRE_FIXED32,
+	STATUS_MESSAGE = 2 << 3 | WEIR_WIRE_BYTES,
+	STATUS_CODE = 3 << 3 | WEIR_WIRE_VARINT,
+	EVENT_TIME = 1 << 3 | WEIR_WIRE_FIXED64,
+	EVENT_NAME = 2 << 3 | WEIR_WIRE_BYTES,
+	EVENT_ATTRIBUTES = 3 << 3 | WEIR_WIRE_BYTES,
+	EVENT_DROPPED_ATTRIBUTES = 4 << 3 | WEIR_WIRE_VARINT,
+	LINK_TRACE_ID = 1 << 3 | WEIR_WIRE_BYTES,
+	LINK_SPAN_ID = 2 << 3 | WEIR_WIRE_BYTES,
+	LINK_TRACE_STATE = 3 << 3 | WEIR_WIRE_BYTES,
+	LINK_ATTRIBUTES = 4 << 3 | WEIR_WIRE_BYTES,
+	LINK_DROPPED_ATTRIBUTES = 5 << 3 | WEIR_WIRE_VARINT,
+	LINK_FLAGS = 6 << 3 | WEIR_WIRE_FIXED32,
+};
+
+enum { STATUS_OK = 1, STATUS_ERROR = 2 };
+
+struct reader {
+	struct weir_draft *draft;
+	struct weir_ref unknown_service; /* made when first needed */
+};
+
+/* ---- what attributes say about the other end ----------------------------- */
+
+enum name_rank { /* the first that is there names the peer */
+	NAME_SERVICE_PEER,
+	NAME_PEER_SERVICE,
+	NAME_DB_NAMESPACE,
+	NAME_DB_NAME,
+	NAME_DESTINATION_NAME,
+	NAME_DESTINATION,
+	NAME_SERVER,
+	NAME_NET_PEER,
+	NAME_HTTP_HOST,
+	NAME_NONE,
+};
+
+enum end { /* where an address and its port may stand, best first */
+	END_NETWORK_PEER,
+	END_SOCK_PEER,
+	END_NET_PEER_IP,
+	END_PEER_ADDRESS, /* Envoy's tag */
+	END_SERVER,       /* this and what follows: the caller's view only */
+	END_NET_PEER_NAME,
+	ENDS
+};
+
+struct other_end {
+	uint32_t seen; /* bit n: address[n] is set */
+	uint8_t name_rank;
+	bool is_error;
+	struct weir_ref name;
+	struct weir_str address[ENDS]; /* only those in `seen` are set */
+	uint16_t port[ENDS];           /* 0: none */
+};
+
+static bool key_is(const char *key, const char *name)
+{
+	return memcmp(key, name, strlen(name)) == 0;
+}
+
+static void name_take(struct other_end *other, const struct weir_attr *attr, enum name_rank rank)
+{
+	if (rank < other->name_rank && attr->type == WEIR_ATTR_STRING && attr->value.text.length > 0) {
+		other->name_rank = (uint8_t)rank;
+		other->name = attr->value.text;
+	}
+}
+
+static void address_take(
+	const struct weir_draft *draft, struct other_end *other, const struct weir_attr *attr, enum end end)
+{
+	if (attr->type == WEIR_ATTR_STRING) {
+		other->address[end] = weir_draft_str(draft, attr->value.text);
+		other->seen |= UINT32_C(1) << end;
+	}
+}
+
+static void port_take(
+	const struct weir_draft *draft, struct other_end *other, const struct weir_attr *attr, enum end end)
+{
+	unsigned long long port = 0;
+
+	if (attr->type == WEIR_ATTR_INT) {
+		port = (unsigned long long)attr->value.number;
+	} else if (attr->type == WEIR_ATTR_STRING &&
+		   weir_str_to_u64(weir_draft_str(draft, attr->value.text), &port) != 0) {
+		return;
+	}
+	other->port[end] = port <= UINT16_MAX ? (uint16_t)port : 0;
+}
+
+/* Keys of one length stand together, so that most attributes cost one jump. */
+static inline void attr_observe(
+	const struct weir_draft *draft, const struct weir_attr *attr, struct weir_str key, struct other_end *other)
+{
+	switch (key.length) {
+	case 5:
+		if (key_is(key.data, "error")) {
+			other->is_error |= (attr->type == WEIR_ATTR_BOOL && attr->value.number != 0) ||
+					   (attr->type == WEIR_ATTR_STRING &&
+						   weir_str_is(weir_draft_str(draft, attr->value.text), "true"));
+		}
+		break;
+	case 7:
+		if (key_is(key.data, "db.name")) {
+			name_take(other, attr, NAME_DB_NAME);
+		}
+		break;
+	case 9:
+		if (key_is(key.data, "http.host")) {
+			name_take(other, attr, NAME_HTTP_HOST);
+		}
+		break;
+	case 11:
+		if (key_is(key.data, "server.port")) {
+			port_take(draft, other, attr, END_SERVER);
+		} else if (key_is(key.data, "net.peer.ip")) {
+			address_take(draft, other, attr, END_NET_PEER_IP);
+		}
+		break;
+	case 12:
+		if (key_is(key.data, "peer.address")) {
+			address_take(draft, other, attr, END_PEER_ADDRESS);
+		} else if (key_is(key.data, "peer.service")) {
+			name_take(other, attr, NAME_PEER_SERVICE);
+		} else if (key_is(key.data, "db.namespace")) {
+			name_take(other, attr, NAME_DB_NAMESPACE);
+		}
+		break;
+	case 13:
+		if (key_is(key.data, "net.peer.name")) {
+			name_take(other, attr, NAME_NET_PEER);
+			address_take(draft, other, attr, END_NET_PEER_NAME);
+		} else if (key_is(key.data, "net.peer.port")) {
+			port_take(draft, other, attr, END_NET_PEER_IP);
+			port_take(draft, other, attr, END_NET_PEER_NAME);
+		}
+		break;
+	case 14:
+		if (key_is(key.data, "server.address")) {
+			name_take(other, attr, NAME_SERVER);
+			address_take(draft, other, attr, END_SERVER);
+		}
+		break;
+	case 17:
+		if (key_is(key.data, "service.peer.name")) {
+			name_take(other, attr, NAME_SERVICE_PEER);
+		} else if (key_is(key.data, "network.peer.port")) {
+			port_take(draft, other, attr, END_NETWORK_PEER);
+		}
+		break;
+	case 18:
+		if (key_is(key.data, "net.sock.peer.addr")) {
+			address_take(draft, other, attr, END_SOCK_PEER);
+		} else if (key_is(key.data, "net.sock.peer.port")) {
+			port_take(draft, other, attr, END_SOCK_PEER);
+		}
+		break;
+	case 20:
+		if (key_is(key.data, "network.peer.address")) {
+			address_take(draft, other, attr, END_NETWORK_PEER);
+		}
+		break;
+	case 21:
+		if (key_is(key.data, "messaging.destination")) {
+			name_take(other, attr, NAME_DESTINATION);
+		}
+		break;
+	case 26:
+		if (key_is(key.data, "messaging.destination.name")) {
+			name_take(other, attr, NAME_DESTINATION_NAME);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+/* Without ":80" at the end: http.host is a header, not a name. */
+static struct weir_ref host_of(const struct weir_draft *draft, struct weir_ref ref)
+{
+	struct weir_str text = weir_draft_str(draft, ref);
+	uint32_t length = ref.length;
+
+	while (length > 0 && (unsigned char)(text.data[length - 1] - '0') < 10) {
+		length--;
+	}
+	if (length > 1 && length < ref.length && text.data[length - 1] == ':') {
+		ref.length = length - 1;
+	}
+	return ref;
+}
+
+static void other_end_settle(const struct weir_draft *draft, const struct other_end *other, struct weir_span *span)
+{
+	bool is_caller = span->kind == WEIR_SPAN_CLIENT || span->kind == WEIR_SPAN_PRODUCER;
+	unsigned ends = is_caller ? ENDS : END_SERVER;
+
+	if (is_caller && other->name_rank != NAME_NONE) {
+		span->peer = other->name_rank == NAME_HTTP_HOST ? host_of(draft, other->name) : other->name;
+	}
+	for (unsigned i = 0; i < ends; i++) {
+		if ((other->seen >> i & 1) != 0 && weir_address_parse(other->address[i], &span->peer_address)) {
+			if (other->port[i] != 0) {
+				span->peer_address.port = other->port[i];
+			}
+			break;
+		}
+	}
+}
+
+/* ---- ids ------------------------------------------------------------------ */
+
+/* Copies an id of exactly `size` bytes; false when it has another length or is all zero. */
+static inline bool id_take(struct weir_str bytes, uint8_t *id, size_t size)
+{
+	uint64_t bits = 0;
+
+	if (bytes.length != size) {
+		return false;
+	}
+	for (size_t i = 0; i < size; i += 8) {
+		bits |= weir_wire_load64((const uint8_t *)bytes.data + i);
+	}
+	memcpy(id, bytes.data, size);
+	return bits != 0;
+}
+
+/* ---- events and links ----------------------------------------------------- */
+
+static bool event_decode(struct weir_draft *draft, struct weir_str message)
+{
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+	struct weir_event *event = weir_draft_event(draft);
+	struct weir_str key;
+
+	if (event == NULL) {
+		return false;
+	}
+	event->attr_first = draft->attrs.count;
+	while (weir_wire_next(&wire, &field)) {
+		switch (field.tag) {
+		case EVENT_TIME:
+			event->time_ns = field.value;
+			break;
+		case EVENT_NAME:
+			event->name = weir_draft_text(draft, field.bytes);
+			break;
+		case EVENT_ATTRIBUTES:
+			if (weir_otlp_attr_read(draft, field.bytes, &key) == NULL) {
+				return false;
+			}
+			break;
+		case EVENT_DROPPED_ATTRIBUTES:
+			event->dropped_attrs = (uint32_t)field.value;
+			break;
+		default:
+			break;
+		}
+	}
+	event->attr_count = draft->attrs.count - event->attr_first;
+	return !wire.is_malformed;
+}
+
+/* *ret_is_valid: both ids are well formed. The row is there either way. */
+static bool link_decode(struct weir_draft *draft, struct weir_str message, bool *ret_is_valid)
+{
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+	struct weir_link *link = weir_draft_link(draft);
+	bool has_trace_id = false, has_span_id = false;
+	struct weir_str key;
+
+	if (link == NULL) {
+		return false;
+	}
+	link->attr_first = draft->attrs.count;
+	while (weir_wire_next(&wire, &field)) {
+		switch (field.tag) {
+		case LINK_TRACE_ID:
+			has_trace_id = id_take(field.bytes, link->trace_id, sizeof(link->trace_id));
+			break;
+		case LINK_SPAN_ID:
+			has_span_id = id_take(field.bytes, link->span_id, sizeof(link->span_id));
+			break;
+		case LINK_TRACE_STATE:
+			link->trace_state = weir_draft_text(draft, field.bytes);
+			break;
+		case LINK_ATTRIBUTES:
+			if (weir_otlp_attr_read(draft, field.bytes, &key) == NULL) {
+				return false;
+			}
+			break;
+		case LINK_DROPPED_ATTRIBUTES:
+			link->dropped_attrs = (uint32_t)field.value;
+			break;
+		case LINK_FLAGS:
+			link->flags = (uint32_t)field.value;
+			break;
+		default:
+			break;
+		}
+	}
+	link->attr_count = draft->attrs.count - link->attr_first;
+	*ret_is_valid = has_trace_id && has_span_id;
+	return !wire.is_malformed;
+}
+
+/* The span's second pass, from its first event or link on. */
+static bool events_and_links_decode(struct weir_draft *draft, struct weir_wire wire, struct weir_span *span)
+{
+	struct weir_wire_field field;
+
+	while (weir_wire_next(&wire, &field)) {
+		if (field.tag == SPAN_EVENTS) {
+			if (!event_decode(draft, field.bytes)) {
+				return false;
+			}
+		} else if (field.tag == SPAN_LINKS) {
+			bool is_valid = false;
+
+			if (!link_decode(draft, field.bytes, &is_valid)) {
+				return false;
+			}
+			if (!is_valid) {
+				draft->links.count--;
+				span->dropped_links++;
+			}
+		}
+	}
+	span->event_count = draft->events.count - span->event_first;
+	span->link_count = draft->links.count - span->link_first;
+	return true;
+}
+
+/* ---- spans ---------------------------------------------------------------- */
+
+static bool status_decode(struct weir_draft *draft, struct weir_str message, struct weir_span *span)
+{
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+
+	while (weir_wire_next(&wire, &field)) {
+		if (field.tag == STATUS_MESSAGE) {
+			span->status_message = weir_draft_text(draft, field.bytes);
+		} else if (field.tag == STATUS_CODE) {
+			span->status =
+				field.value == STATUS_OK || field.value == STATUS_ERROR ? (uint8_t)field.value : 0;
+		}
+	}
+	return !wire.is_malformed;
+}
+
+static void times_settle(struct weir_span *span, uint64_t end_ns)
+{
+	if (span->start_ns == 0) {
+		span->flags |= WEIR_SPAN_NO_START | WEIR_SPAN_NO_DURATION;
+	} else if (end_ns == 0) {
+		span->flags |= WEIR_SPAN_NO_DURATION;
+	} else if (end_ns > span->start_ns) {
+		span->duration_ns = end_ns - span->start_ns;
+	}
+}
+
+/* The span's own fields; *ret_more is where its first event or link stands
+ * (at == end: it has none), *ret_is_valid whether its ids are. Long, because
+ * one loop over one message is what a reader wants to see whole. */
+static bool span_fields_decode(struct weir_draft *draft, struct weir_str message, struct weir_span *span,
+	struct weir_wire *ret_more, bool *ret_is_valid)
+{
+	struct weir_wire wire = weir_wire_of(message), before = wire, more = { wire.end, wire.end, false };
+	struct weir_wire_field field;
+	struct other_end other;
+	bool has_trace_id = false, has_span_id = false, has_sound_parent = true;
+	const struct weir_attr *attr;
+	struct weir_str key;
+	uint64_t end_ns = 0;
+
+	other.seen = 0;
+	other.name_rank = NAME_NONE;
+	other.is_error = false;
+	memset(other.port, 0, sizeof(other.port));
+	while (weir_wire_next(&wire, &field)) {
+		switch (field.tag) {
+		case SPAN_ATTRIBUTES:
+			attr = weir_otlp_attr_read(draft, field.bytes, &key);
+			if (attr == NULL) {
+				return false;
+			}
+			attr_observe(draft, attr, key, &other);
+			break;
+		case SPAN_TRACE_ID:
+			has_trace_id = id_take(field.bytes, span->trace_id, sizeof(span->trace_id));
+			break;
+		case SPAN_ID:
+			has_span_id = id_take(field.bytes, span->span_id, sizeof(span->span_id));
+			break;
+		case SPAN_PARENT_ID:
+			memset(span->parent_id, 0, sizeof(span->parent_id));
+			id_take(field.bytes, span->parent_id, sizeof(span->parent_id));
+			has_sound_parent = field.bytes.length == 0 || field.bytes.length == sizeof(span->parent_id);
+			break;
+		case SPAN_TRACE_STATE:
+			span->trace_state = weir_draft_text(draft, field.bytes);
+			break;
+		case SPAN_NAME:
+			span->name = weir_draft_text(draft, field.bytes);
+			break;
+		case SPAN_KIND:
+			span->kind = field.value <= WEIR_SPAN_CONSUMER ? (uint8_t)field.value : WEIR_SPAN_UNSPECIFIED;
+			break;
+		case SPAN_START:
+			span->start_ns = field.value;
+			break;
+		case SPAN_END:
+			end_ns = field.value;
+			break;
+		case SPAN_DROPPED_ATTRIBUTES:
+			span->dropped_attrs = (uint32_t)field.value;
+			break;
+		case SPAN_DROPPED_EVENTS:
+			span->dropped_events = (uint32_t)field.value;
+			break;
+		case SPAN_DROPPED_LINKS:
+			span->dropped_links = (uint32_t)field.value;
+			break;
+		case SPAN_STATUS:
+			if (!status_decode(draft, field.bytes, span)) {
+				return false;
+			}
+			break;
+		case SPAN_FLAGS:
+			span->w3c_flags = (uint32_t)field.value;
+			break;
+		case SPAN_EVENTS:
+		case SPAN_LINKS:
+			if (more.at == more.end) {
+				more = before;
+			}
+			break;
+		default:
+			break;
+		}
+		before = wire;
+	}
+	times_settle(span, end_ns);
+	span->flags |= other.is_error || span->status == STATUS_ERROR ? WEIR_SPAN_ERROR : 0;
+	other_end_settle(draft, &other, span);
+	*ret_more = more;
+	*ret_is_valid = has_trace_id && has_span_id && has_sound_parent;
+	return !wire.is_malformed;
+}
+
+static bool span_decode(struct weir_draft *draft, struct weir_str message, uint32_t resource)
+{
+	struct weir_span *span = weir_draft_span(draft);
+	struct weir_wire more;
+	bool is_valid;
+
+	if (span == NULL) {
+		return false;
+	}
+	draft->offered++;
+	span->resource = resource;
+	span->attr_first = draft->attrs.count;
+	span->event_first = draft->events.count;
+	span->link_first = draft->links.count;
+	if (!span_fields_decode(draft, message, span, &more, &is_valid)) {
+		return false;
+	}
+	span->attr_count = draft->attrs.count - span->attr_first;
+	if (more.at != more.end && !events_and_links_decode(draft, more, span)) {
+		return false;
+	}
+	if (!is_valid) {
+		draft->dropped[WEIR_DROP_INVALID]++;
+		draft->attrs.count = span->attr_first;
+		draft->events.count = span->event_first;
+		draft->links.count = span->link_first;
+		draft->spans.count--;
+	}
+	return true;
+}
+
+/* ---- resources and scopes -------------------------------------------------- */
+
+static bool scope_decode(struct weir_draft *draft, struct weir_str message, struct weir_resource *resource)
+{
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+
+	while (weir_wire_next(&wire, &field)) {
+		if (field.tag == SCOPE_NAME) {
+			resource->scope_name = weir_draft_text(draft, field.bytes);
+		} else if (field.tag == SCOPE_VERSION) {
+			resource->scope_version = weir_draft_text(draft, field.bytes);
+		}
+	}
+	return !wire.is_malformed;
+}
+
+/* One row of `resources`, like `common` but for the scope; the row goes again
+ * when no span wants it. */
+static bool scoped_decode(struct weir_draft *draft, struct weir_str message, const struct weir_resource *common)
+{
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+	struct weir_resource *resource = weir_draft_resource(draft);
+	uint32_t row = draft->resources.count - 1, spans = draft->spans.count;
+
+	if (resource == NULL) {
+		return false;
+	}
+	*resource = *common;
+	while (weir_wire_next(&wire, &field)) {
+		if (field.tag == SCOPED_SPANS) {
+			if (!span_decode(draft, field.bytes, row)) {
+				return false;
+			}
+		} else if (field.tag == SCOPED_SCOPE && !scope_decode(draft, field.bytes, resource)) {
+			return false;
+		}
+	}
+	if (draft->spans.count == spans) {
+		draft->resources.count--;
+	}
+	return !wire.is_malformed;
+}
+
+/* Appends the attributes of a Resource; service.name names *service. */
+static bool resource_decode(struct weir_draft *draft, struct weir_str message, struct weir_ref *service)
+{
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+
+	while (weir_wire_next(&wire, &field)) {
+		if (field.tag == RESOURCE_ATTRIBUTES) {
+			struct weir_str key;
+			const struct weir_attr *attr = weir_otlp_attr_read(draft, field.bytes, &key);
+
+			if (attr == NULL) {
+				return false;
+			}
+			if (attr->type == WEIR_ATTR_STRING && weir_str_is(key, "service.name")) {
+				*service = attr->value.text;
+			}
+		}
+	}
+	return !wire.is_malformed;
+}
+
+static bool resource_spans_decode(struct reader *reader, struct weir_str message)
+{
+	struct weir_draft *draft = reader->draft;
+	struct weir_resource common = { .attr_first = draft->attrs.count };
+	struct weir_wire wire = weir_wire_of(message), again = wire;
+	struct weir_wire_field field;
+	uint32_t spans = draft->spans.count, tag = GROUP_LIBRARY_SPANS;
+
+	while (weir_wire_next(&wire, &field)) {
+		if (field.tag == GROUP_RESOURCE) {
+			if (!resource_decode(draft, field.bytes, &common.service)) {
+				return false;
+			}
+		} else if (field.tag == GROUP_SCOPE_SPANS) {
+			tag = GROUP_SCOPE_SPANS;
+		}
+	}
+	if (wire.is_malformed) {
+		return false;
+	}
+	common.attr_count = draft->attrs.count - common.attr_first;
+	if (common.service.length == 0) {
+		if (reader->unknown_service.length == 0) {
+			reader->unknown_service = weir_draft_copy(draft, weir_str_of("unknown_service"));
+		}
+		common.service = reader->unknown_service;
+	}
+	while (weir_wire_next(&again, &field)) {
+		if (field.tag == tag && !scoped_decode(draft, field.bytes, &common)) {
+			return false;
+		}
+	}
+	if (draft->spans.count == spans) {
+		draft->attrs.count = common.attr_first;
+	}
+	return true;
+}
+
+int weir_otlp_trace_decode(struct weir_draft *draft)
+{
+	struct reader reader = { .draft = draft };
+	struct weir_wire wire = weir_wire_of(draft->body);
+	struct weir_wire_field field;
+	bool is_sound = true;
+
+	while (is_sound && !draft->is_exhausted && weir_wire_next(&wire, &field)) {
+		if (field.tag == REQUEST_RESOURCE_SPANS) {
+			is_sound = resource_spans_decode(&reader, field.bytes);
+		}
+	}
+	if (draft->is_exhausted) {
+		return WEIR_DECODE_TOO_LARGE;
+	}
+	if (!is_sound || wire.is_malformed) {
+		draft->error = "the body is not a valid ExportTraceServiceRequest";
+		return WEIR_DECODE_MALFORMED;
+	}
+	return 0;
+}
