@@ -47,6 +47,7 @@ static void routes_add_zipkin(struct weir_exporters *exporters)
 		{ "/api/v2/traces", "/zipkin/api/v2/traces", weir_zipkin_traces },
 		{ "/api/v2/trace/*", "/zipkin/api/v2/trace/*", weir_zipkin_trace },
 		{ "/api/v2/traceMany", "/zipkin/api/v2/traceMany", weir_zipkin_trace_many },
+		{ "/api/v2/dependencies", "/zipkin/api/v2/dependencies", weir_zipkin_dependencies },
 		{ "/api/v2/autocompleteKeys", "/zipkin/api/v2/autocompleteKeys", weir_zipkin_autocomplete_keys },
 	};
 

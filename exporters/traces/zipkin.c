@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "exporters/answer.h"
+#include "exporters/traces/links.h"
 #include "exporters/traces/merge.h"
 #include "exporters/traces/search.h"
 #include "exporters/traces/span_json.h"
@@ -358,5 +359,58 @@ void weir_zipkin_trace_many(void *ctx, const struct weir_http_request *request, 
 		weir_buf_fini(&response->body);
 		weir_answer_refused(response, result);
 	}
+	asked_end(&asked);
+}
+
+/* ---- dependencies ------------------------------------------------------- */
+
+struct counting { /* what the walk over all traces carries */
+	struct weir_links links;
+	struct weir_arena arena;
+};
+
+static int count_trace(void *ctx, const struct weir_query_trace *trace)
+{
+	struct counting *counting = ctx;
+	int result = weir_links_add_trace(&counting->links, &counting->arena, trace);
+
+	weir_arena_reset(&counting->arena);
+	return result;
+}
+
+static void write_dependencies(
+	struct asked *asked, struct weir_http_response *response, const struct weir_query_search *range)
+{
+	size_t limit = asked->exporters->opts.max_query_bytes;
+	struct weir_json_write json;
+	struct counting counting;
+	int result;
+
+	weir_links_init(&counting.links, limit);
+	weir_arena_init(&counting.arena, SCRATCH_CHUNK, limit);
+	result = weir_query_each_trace(asked->query, range->end_ns, range->lookback_ns, count_trace, &counting);
+	result = result == -ENOMEM ? WEIR_QUERY_TOO_LARGE : result;
+	if (!weir_answer_refused(response, result)) {
+		weir_answer_json(response, &json);
+		weir_links_write(&counting.links, &json);
+		weir_answer_json_end(response);
+	}
+	weir_arena_fini(&counting.arena);
+	weir_links_fini(&counting.links);
+}
+
+void weir_zipkin_dependencies(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
+{
+	struct weir_query_search range = { 0 };
+	struct asked asked;
+
+	if (weir_http_request_argument(request, "endTs").length == 0) {
+		bad_request(response, "endTs is required");
+		return;
+	}
+	if (!read_numbers(request, response, &range) || !asked_begin(&asked, ctx, request, response)) {
+		return;
+	}
+	write_dependencies(&asked, response, &range);
 	asked_end(&asked);
 }

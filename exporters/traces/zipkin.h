@@ -8,7 +8,7 @@
 
 /* Each with ctx = struct weir_exporters. */
 weir_http_fn weir_zipkin_services, weir_zipkin_spans, weir_zipkin_remote_services, weir_zipkin_traces,
-	weir_zipkin_trace, weir_zipkin_trace_many, weir_zipkin_autocomplete_keys;
+	weir_zipkin_trace, weir_zipkin_trace_many, weir_zipkin_dependencies, weir_zipkin_autocomplete_keys;
 
 /* One trace as an array of spans, merged, by start. Scratch comes from `arena`.
  * `needs_root`: when every span has a parent that is not here, the earliest is
