@@ -94,9 +94,9 @@ int weir_str_to_i64(struct weir_str text, long long *ret)
 	if (r < 0) {
 		return r;
 	}
-	if (value > (unsigned long long)LLONG_MAX) {
+	if (value > (unsigned long long)LLONG_MAX + (is_negative ? 1 : 0)) {
 		return -ERANGE;
 	}
-	*ret = is_negative ? -(long long)value : (long long)value;
+	*ret = (long long)(is_negative ? 0 - value : value);
 	return 0;
 }
