@@ -1,0 +1,46 @@
+/* offer: the last step of every unary receiver: a decoded draft becomes a
+ * batch in the ring, or a refusal that is counted. Inside receive only. */
+#ifndef WEIR_RECEIVE_OFFER_H
+#define WEIR_RECEIVE_OFFER_H
+
+#include "decode/draft.h"
+#include "receive/receive.h"
+
+/* What the sender is told; serve's words for it are the receiver's. */
+enum weir_offer_outcome {
+	WEIR_OFFER_TAKEN,     /* in the ring, or nothing to put */
+	WEIR_OFFER_FULL,      /* come again in WEIR_OFFER_RETRY_FULL_S */
+	WEIR_OFFER_STORAGE,   /* come again in WEIR_OFFER_RETRY_STORAGE_S */
+	WEIR_OFFER_TOO_LARGE, /* never */
+	WEIR_OFFER_STOPPING,  /* come again, somewhere else */
+};
+
+#define WEIR_OFFER_RETRY_FULL_S 1u
+#define WEIR_OFFER_RETRY_STORAGE_S 5u
+
+struct weir_offer {
+	enum weir_protocol protocol;
+	enum weir_signal signal;
+	const char *method;     /* part of the digest */
+	struct weir_str source; /* for the ledger, and part of the digest; empty: `peer` */
+	struct weir_str peer;   /* the sender's address, as weir_offer_peer() gives it */
+};
+
+/* The arena of a receiver: large enough for the largest batch that the ring
+ * takes with the rows it is made of, allocated lazily, kept between requests. */
+void weir_offer_arena_init(struct weir_arena *arena, const struct weir_ring *ring);
+
+/* "ipv4:10.0.0.1:4242" → "10.0.0.1": without the port, which changes when a
+ * sender comes again; "unix:…" → "unix". */
+struct weir_str weir_offer_peer(struct weir_str address);
+
+/* Finishes the draft and puts it. A draft that was offered nothing puts
+ * nothing. *ret_end is the position to park an answer at (0: no parking). Every
+ * refusal is counted here. */
+enum weir_offer_outcome weir_offer_put(const struct weir_receive_opts *opts, struct weir_draft *draft,
+	const struct weir_offer *offer, uint64_t *ret_end);
+
+/* What the service of row 0 is called, unless nobody said; for `source`. */
+struct weir_str weir_offer_service(const struct weir_draft *draft);
+
+#endif
