@@ -1,0 +1,96 @@
+/* test_yaml_read: events come with their places, and end for good. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/yaml_read.h"
+
+static void expect(struct weir_yaml *yaml, enum weir_yaml_kind kind, const char *text, size_t line, size_t column)
+{
+	struct weir_yaml_event event;
+
+	assert_int_equal(weir_yaml_next(yaml, &event), 0);
+	assert_int_equal(event.kind, kind);
+	if (text != NULL) {
+		assert_true(weir_str_is(event.text, text));
+	}
+	assert_int_equal(event.line, line);
+	assert_int_equal(event.column, column);
+}
+
+static void events_come_in_order_with_their_places(void **state)
+{
+	struct weir_yaml_event event;
+	struct weir_yaml *yaml;
+
+	(void)state;
+	assert_int_equal(weir_yaml_open(weir_str_of("a:\n  - \"b c\"\n  - {d: }\n"), &yaml), 0);
+	expect(yaml, WEIR_YAML_MAP, NULL, 1, 1);
+	expect(yaml, WEIR_YAML_TEXT, "a", 1, 1);
+	expect(yaml, WEIR_YAML_LIST, NULL, 2, 3);
+	expect(yaml, WEIR_YAML_TEXT, "b c", 2, 5);
+	expect(yaml, WEIR_YAML_MAP, NULL, 3, 5);
+	expect(yaml, WEIR_YAML_TEXT, "d", 3, 6);
+	assert_int_equal(weir_yaml_next(yaml, &event), 0);
+	assert_int_equal(event.kind, WEIR_YAML_TEXT);
+	assert_true(event.is_null);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(weir_yaml_next(yaml, &event), 0);
+		assert_int_equal(event.kind, WEIR_YAML_CLOSE);
+	}
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(weir_yaml_next(yaml, &event), 0);
+		assert_int_equal(event.kind, WEIR_YAML_END);
+	}
+	weir_yaml_close(yaml);
+	weir_yaml_close(NULL);
+}
+
+static void only_plain_nothing_is_null(void **state)
+{
+	struct weir_yaml_event event;
+	struct weir_yaml *yaml;
+
+	(void)state;
+	assert_int_equal(weir_yaml_open(weir_str_of("[~, null, 'null', \"\", nil]"), &yaml), 0);
+	expect(yaml, WEIR_YAML_LIST, NULL, 1, 1);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(weir_yaml_next(yaml, &event), 0);
+		assert_int_equal(event.is_null, i < 2);
+	}
+	weir_yaml_close(yaml);
+}
+
+static void depth_is_bounded_and_the_error_stays(void **state)
+{
+	struct weir_yaml_event event;
+	struct weir_yaml *yaml;
+	char text[4 * WEIR_YAML_DEPTH];
+
+	(void)state;
+	memset(text, '[', sizeof(text));
+	assert_int_equal(weir_yaml_open(weir_str_make(text, sizeof(text)), &yaml), 0);
+	for (size_t i = 0; i < WEIR_YAML_DEPTH; i++) {
+		expect(yaml, WEIR_YAML_LIST, NULL, 1, i + 1);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(weir_yaml_next(yaml, &event), WEIR_YAML_MALFORMED);
+		assert_true(weir_str_is(event.text, "nested too deeply"));
+		assert_int_equal(event.column, WEIR_YAML_DEPTH + 1);
+	}
+	weir_yaml_close(yaml);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(events_come_in_order_with_their_places),
+		cmocka_unit_test(only_plain_nothing_is_null),
+		cmocka_unit_test(depth_is_bounded_and_the_error_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
