@@ -25,6 +25,10 @@ const char *weir_grpc_address(const struct weir_grpc *grpc, size_t i);
 int weir_grpc_start(struct weir_grpc *grpc); /* the one thread; proves by a self-connect that accept4 is ours */
 /* GOAWAY, read on for up to `grace_ms`, finish streams with OK, cancel the rest, join. */
 void weir_grpc_stop(struct weir_grpc *grpc, uint32_t grace_ms);
-void weir_grpc_close(struct weir_grpc *grpc);
+void weir_grpc_close(struct weir_grpc *grpc); /* after stop, or instead of start; NULL is ignored */
+
+/* What libgrpc complained of since the process began: how often, and the last
+ * sentence (NUL-terminated, cut to `size`). Any thread; main logs it. */
+uint64_t weir_grpc_complaints(char *ret_last, size_t size);
 
 #endif

@@ -1,1 +1,166 @@
+/* http: libmicrohttpd without its listeners: one epoll thread for all
+ * connections, one thread of ours that accepts, a few that answer queries.
+ *
+ * Stopping: accept no more → queries that run finish, those that wait are
+ * refused → what is still parked is answered 503 → answers go out (SEND_MS at
+ * most) → libmicrohttpd closes what is left. No request is suspended then;
+ * libmicrohttpd insists on that.
+ *
+ * Errors that libmicrohttpd answers by itself (400 for a request that is no
+ * HTTP, 414 and 431 beyond its memory for one connection) are not in our
+ * counters: it does not tell.
+ *
+ * Memory of one connection: CONNECTION_BYTES for libmicrohttpd's reading and
+ * the headers, taken from the system only as far as it is used. */
 #include "serve/http.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "serve/http_request.h"
+
+#define CONNECTION_BYTES (64u << 10)
+#define SILENCE_S 60u
+#define SEND_MS 1000u
+
+static int listeners_open(struct weir_http *http)
+{
+	int fault = 0;
+
+	for (size_t i = 0; i < http->opts.address_count && fault == 0; i++) {
+		struct weir_http_listener *listener = &http->listeners[i];
+
+		fault = weir_listen_open(http->opts.addresses[i], &listener->fd, listener->address);
+		http->listener_count += fault == 0;
+	}
+	return fault;
+}
+
+int weir_http_open(const struct weir_http_opts *opts, struct weir_http **ret_http)
+{
+	struct weir_http *http = calloc(1, sizeof(*http));
+	int fault = 0;
+
+	if (http == NULL) {
+		return -ENOMEM;
+	}
+	http->opts = *opts;
+	http->wake_fd = http->spare.fd = -1;
+	pthread_mutex_init(&http->lock, NULL);
+	pthread_cond_init(&http->is_answered, NULL);
+	http->routes = calloc(opts->route_count + 1, sizeof(http->routes[0]));
+	http->listeners = calloc(opts->address_count + 1, sizeof(http->listeners[0]));
+	if (http->routes == NULL || http->listeners == NULL) {
+		fault = -ENOMEM;
+	} else {
+		for (size_t i = 0; i < opts->route_count; i++) {
+			http->routes[i] = opts->routes[i];
+		}
+		fault = listeners_open(http);
+	}
+	http->opts.addresses = NULL; /* the caller's from here on */
+	http->opts.routes = http->routes;
+	if (fault != 0) {
+		weir_http_close(http);
+		return fault;
+	}
+	*ret_http = http;
+	return 0;
+}
+
+const char *weir_http_address(const struct weir_http *http, size_t i)
+{
+	weir_assert(i < http->listener_count);
+	return http->listeners[i].address;
+}
+
+int weir_http_start(struct weir_http *http)
+{
+	sigset_t all, before;
+	int fault = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	http->is_started = true;
+	http->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0,
+		NULL, NULL, weir_http_request_access, http, MHD_OPTION_NOTIFY_COMPLETED, weir_http_request_completed,
+		http, MHD_OPTION_NOTIFY_CONNECTION, weir_http_accept_notify, http, MHD_OPTION_CONNECTION_LIMIT,
+		http->opts.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES + http->opts.max_header_bytes, MHD_OPTION_END);
+	if (http->daemon == NULL) {
+		fault = errno != 0 ? -errno : -ENOMEM;
+	}
+	if (fault == 0) {
+		fault = weir_http_pool_start(&http->pool, http->opts.query_threads, http->opts.query_queue);
+	}
+	if (fault == 0) {
+		fault = weir_http_accept_start(http);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (fault != 0) {
+		weir_http_stop(http);
+	}
+	return fault;
+}
+
+/* Answers that are made go out; a client that does not read waits in vain. */
+static void answers_wait(struct weir_http *http)
+{
+	struct timespec until;
+	int outcome = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += SEND_MS / 1000;
+	pthread_mutex_lock(&http->lock);
+	while (http->answering > 0 && outcome == 0) {
+		outcome = pthread_cond_timedwait(&http->is_answered, &http->lock, &until);
+	}
+	pthread_mutex_unlock(&http->lock);
+}
+
+void weir_http_stop(struct weir_http *http)
+{
+	if (http == NULL || !http->is_started) {
+		return;
+	}
+	weir_http_accept_stop(http);
+	weir_http_pool_stop(&http->pool);
+	if (http->daemon != NULL) {
+		weir_http_request_end_parking(http);
+		answers_wait(http);
+		MHD_stop_daemon(http->daemon);
+		http->daemon = NULL;
+	}
+	weir_http_pool_fini(&http->pool);
+	http->is_started = false;
+}
+
+void weir_http_close(struct weir_http *http)
+{
+	if (http == NULL) {
+		return;
+	}
+	weir_http_stop(http);
+	weir_http_request_free_idle(http);
+	for (size_t i = 0; i < http->listener_count; i++) {
+		struct sockaddr_un un = { 0 };
+		socklen_t length = sizeof(un);
+
+		if (getsockname(http->listeners[i].fd, (struct sockaddr *)&un, &length) == 0 &&
+			un.sun_family == AF_UNIX) {
+			unlink(un.sun_path);
+		}
+		close(http->listeners[i].fd);
+	}
+	pthread_cond_destroy(&http->is_answered);
+	pthread_mutex_destroy(&http->lock);
+	free(http->listeners);
+	free(http->routes);
+	free(http);
+}

@@ -1,0 +1,594 @@
+/* grpc_call: one call from its arrival to its last tag.
+ *
+ *   unary:   armed ─arrived→ answered at once ─tag→ over
+ *                        └─→ parked ─(writer's thread sends)─tag→ over
+ *   stream:  armed ─arrived→ open → reading ⇄ held → answered ─tags→ over
+ *   unknown: armed ─arrived→ UNIMPLEMENTED ─tag→ over
+ *
+ * Threads: all of it runs on the polling thread. The one exception is
+ * send_reply() of a parked answer, on the writer's thread; it touches `reply`
+ * and `call`, which nobody else touches from the park to the tag's return.
+ *
+ * Invariants:
+ * 1. `pending` counts the tags that the core still owes; an answer is counted
+ *    when it is decided (so a parked one too, before the writer sends it).
+ *    A call is over when pending is 0: then its stream is closed (once, last)
+ *    and its context goes back to the idle list.
+ * 2. A call is in `live` from arrival until it is over; `armed` of its method
+ *    counts it before that.
+ * 3. At most one RECV_MESSAGE is outstanding. A held stream has none: the
+ *    client's window fills and that is all the backpressure there is.
+ * 4. is_answered is set once; after it no message is handed to the stream.
+ * 5. A batch that the core refuses to start would be our mistake: asserted.
+ *
+ * Why few armed calls: a request that no armed call waits for stays with the
+ * core; what the thread has in hand is bounded by the number armed. */
+#include "serve/grpc_call.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include <grpc/byte_buffer.h>
+#include <grpc/slice.h>
+#include <grpc/support/alloc.h>
+
+#include "base/err.h"
+#include "base/stat.h"
+
+#define RETRY_PARK_MS 1000u
+
+struct weir_grpc_call {
+	struct weir_grpc_calls *calls;
+	struct weir_grpc_served *served;
+	struct weir_grpc_call *next, *previous; /* in live; next alone in idle */
+	struct weir_grpc_call *held_next, *held_previous;
+	grpc_call *call;
+	grpc_byte_buffer *payload;
+	gpr_timespec deadline;
+	grpc_metadata_array metadata;
+	grpc_call_details details; /* of the catch-all */
+	struct weir_grpc_tag arrived, closed, message, answered;
+	struct weir_grpc_reply reply;
+	void *stream;
+	unsigned pending;
+	int is_cancelled; /* written by the core */
+	bool is_stream_open, is_held, is_answered, is_parked, is_close_asked;
+};
+
+static void on_arrived(struct weir_grpc_call *call, bool is_ok);
+static void on_closed(struct weir_grpc_call *call, bool is_ok);
+static void on_message(struct weir_grpc_call *call, bool is_ok);
+static void on_answered(struct weir_grpc_call *call, bool is_ok);
+
+static struct weir_grpc_call *call_get(struct weir_grpc_calls *calls)
+{
+	struct weir_grpc_call *call = calls->idle;
+
+	if (call != NULL) {
+		calls->idle = call->next;
+		call->next = NULL;
+		return call;
+	}
+	call = calloc(1, sizeof(*call));
+	if (call != NULL) {
+		call->calls = calls;
+		call->arrived = (struct weir_grpc_tag){ call, on_arrived };
+		call->closed = (struct weir_grpc_tag){ call, on_closed };
+		call->message = (struct weir_grpc_tag){ call, on_message };
+		call->answered = (struct weir_grpc_tag){ call, on_answered };
+		grpc_metadata_array_init(&call->metadata);
+		grpc_call_details_init(&call->details);
+	}
+	return call;
+}
+
+static void call_put(struct weir_grpc_call *call)
+{
+	struct weir_grpc_calls *calls = call->calls;
+
+	call->metadata.count = 0;
+	grpc_slice_unref(call->details.host);
+	grpc_slice_unref(call->details.method);
+	grpc_call_details_init(&call->details);
+	call->next = calls->idle;
+	calls->idle = call;
+}
+
+static int arm(struct weir_grpc_calls *calls, struct weir_grpc_served *served)
+{
+	struct weir_grpc_call *call = call_get(calls);
+	grpc_call_error error;
+
+	if (call == NULL) {
+		return -ENOMEM;
+	}
+	call->served = served;
+	call->pending = 1;
+	if (served->method == NULL) {
+		error = grpc_server_request_call(calls->server, &call->call, &call->details, &call->metadata,
+			calls->queue, calls->queue, &call->arrived);
+	} else {
+		error = grpc_server_request_registered_call(calls->server, served->registered, &call->call,
+			&call->deadline, &call->metadata, served->method->unary != NULL ? &call->payload : NULL,
+			calls->queue, calls->queue, &call->arrived);
+	}
+	weir_assert(error == GRPC_CALL_OK);
+	served->armed++;
+	return 0;
+}
+
+static int arm_up(struct weir_grpc_calls *calls, struct weir_grpc_served *served)
+{
+	int fault = 0;
+
+	while (!calls->is_stopping && served->armed < served->target && fault == 0) {
+		fault = arm(calls, served);
+	}
+	return fault;
+}
+
+int weir_grpc_call_arm_all(struct weir_grpc_calls *calls)
+{
+	int fault = 0;
+
+	for (size_t i = 0; i < calls->served_count && fault == 0; i++) {
+		fault = arm_up(calls, &calls->served[i]);
+	}
+	return fault;
+}
+
+static void live_add(struct weir_grpc_call *call)
+{
+	struct weir_grpc_calls *calls = call->calls;
+
+	call->previous = NULL;
+	call->next = calls->live;
+	if (calls->live != NULL) {
+		calls->live->previous = call;
+	}
+	calls->live = call;
+}
+
+static void live_remove(struct weir_grpc_call *call)
+{
+	if (call->previous != NULL) {
+		call->previous->next = call->next;
+	} else {
+		call->calls->live = call->next;
+	}
+	if (call->next != NULL) {
+		call->next->previous = call->previous;
+	}
+}
+
+static void held_add(struct weir_grpc_call *call)
+{
+	struct weir_grpc_calls *calls = call->calls;
+
+	call->is_held = true;
+	call->held_next = NULL;
+	call->held_previous = calls->held_last;
+	if (calls->held_last != NULL) {
+		calls->held_last->held_next = call;
+	} else {
+		calls->held_first = call;
+	}
+	calls->held_last = call;
+}
+
+static void held_remove(struct weir_grpc_call *call)
+{
+	struct weir_grpc_calls *calls = call->calls;
+
+	call->is_held = false;
+	if (call->held_previous != NULL) {
+		call->held_previous->held_next = call->held_next;
+	} else {
+		calls->held_first = call->held_next;
+	}
+	if (call->held_next != NULL) {
+		call->held_next->held_previous = call->held_previous;
+	} else {
+		calls->held_last = call->held_previous;
+	}
+}
+
+static void payload_drop(struct weir_grpc_call *call)
+{
+	if (call->payload != NULL) {
+		grpc_byte_buffer_destroy(call->payload);
+		call->payload = NULL;
+	}
+}
+
+/* One tag came back; ends the call when it was the last. */
+static void pending_drop(struct weir_grpc_call *call)
+{
+	struct weir_grpc_served *served = call->served;
+
+	if (--call->pending > 0) {
+		return;
+	}
+	weir_assert(!call->is_held && !call->is_parked);
+	if (call->is_stream_open) {
+		served->method->stream->close(served->method->ctx, call->stream);
+	}
+	payload_drop(call);
+	live_remove(call);
+	grpc_call_unref(call->call);
+	call->call = NULL;
+	call->stream = NULL;
+	call->is_cancelled = 0;
+	call->is_stream_open = call->is_answered = call->is_close_asked = false;
+	call_put(call);
+	arm_up(call->calls, served); /* makes up for a context that memory was short for */
+}
+
+static void batch_start(struct weir_grpc_call *call, const grpc_op *ops, size_t count, struct weir_grpc_tag *tag)
+{
+	grpc_call_error error = grpc_call_start_batch(call->call, ops, count, tag, NULL);
+
+	weir_assert(error == GRPC_CALL_OK);
+}
+
+static grpc_op close_op(struct weir_grpc_call *call)
+{
+	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
+
+	call->is_close_asked = true;
+	op.data.recv_close_on_server.cancelled = &call->is_cancelled;
+	return op;
+}
+
+static void close_ask(struct weir_grpc_call *call)
+{
+	grpc_op op = close_op(call);
+
+	call->pending++;
+	batch_start(call, &op, 1, &call->closed);
+}
+
+/* Sends what is in call->reply. A unary call that was not parked asks for its
+ * close in the same batch: one tag a call instead of two. */
+static void send_reply(struct weir_grpc_call *call)
+{
+	grpc_op ops[4] = { { 0 } };
+	size_t count = 0;
+
+	if (call->served->method == NULL || call->served->method->unary != NULL || !call->is_stream_open) {
+		ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+	}
+	if (call->reply.body != NULL) {
+		ops[count].op = GRPC_OP_SEND_MESSAGE;
+		ops[count++].data.send_message.send_message = call->reply.body;
+	}
+	ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
+	ops[count].data.send_status_from_server.status = call->reply.code;
+	ops[count].data.send_status_from_server.status_details = &call->reply.message;
+	ops[count].data.send_status_from_server.trailing_metadata = &call->reply.details;
+	ops[count++].data.send_status_from_server.trailing_metadata_count = call->reply.details_count;
+	if (!call->is_close_asked) {
+		ops[count++] = close_op(call);
+	}
+	batch_start(call, ops, count, &call->answered);
+}
+
+static void send_parked(void *ctx)
+{
+	send_reply(ctx);
+}
+
+static void count_answer(enum weir_grpc_code code)
+{
+	enum weir_stat stat = WEIR_STAT_GRPC_CALLS_OTHER;
+
+	switch (code) {
+	case WEIR_GRPC_OK:
+		stat = WEIR_STAT_GRPC_CALLS_OK;
+		break;
+	case WEIR_GRPC_INVALID_ARGUMENT:
+		stat = WEIR_STAT_GRPC_CALLS_INVALID;
+		break;
+	case WEIR_GRPC_RESOURCE_EXHAUSTED:
+		stat = WEIR_STAT_GRPC_CALLS_EXHAUSTED;
+		break;
+	case WEIR_GRPC_UNIMPLEMENTED:
+		stat = WEIR_STAT_GRPC_CALLS_UNIMPLEMENTED;
+		break;
+	case WEIR_GRPC_NOT_FOUND:
+	case WEIR_GRPC_INTERNAL:
+	case WEIR_GRPC_UNAVAILABLE:
+		break;
+	}
+	weir_stat_add(stat, 1);
+}
+
+static void answer_at_once(struct weir_grpc_call *call, struct weir_grpc_answer *answer)
+{
+	count_answer(answer->code);
+	weir_grpc_reply_init(&call->reply, answer);
+	send_reply(call);
+}
+
+/* Decides the call: sends the answer, or parks it. Takes the answer's body. */
+static void answer_call(struct weir_grpc_call *call, struct weir_grpc_answer *answer)
+{
+	struct weir_grpc_calls *calls = call->calls;
+
+	weir_assert(!call->is_answered);
+	call->is_answered = true;
+	call->pending++;
+	if (weir_buf_error(&answer->body) != 0) {
+		answer->code = WEIR_GRPC_INTERNAL;
+		answer->message = "out of memory";
+	}
+	if (answer->code != WEIR_GRPC_OK || answer->park_position == 0 || calls->ack == NULL) {
+		answer_at_once(call, answer);
+		return;
+	}
+	if (!call->is_close_asked) {
+		close_ask(call); /* a parked call may be cancelled meanwhile */
+	}
+	weir_grpc_reply_init(&call->reply, answer);
+	call->is_parked = true;
+	if (weir_ack_park(calls->ack, answer->park_position, send_parked, call) == WEIR_ACK_FULL) {
+		struct weir_grpc_answer refusal = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
+			.message = "too many answers wait for storage",
+			.retry_delay_ms = RETRY_PARK_MS };
+
+		call->is_parked = false;
+		weir_grpc_reply_fini(&call->reply);
+		answer_at_once(call, &refusal);
+		return;
+	}
+	count_answer(WEIR_GRPC_OK);
+}
+
+static void answer_code(struct weir_grpc_call *call, enum weir_grpc_code code, const char *message)
+{
+	struct weir_grpc_answer answer = { .code = code, .message = message };
+
+	answer_call(call, &answer);
+}
+
+/* The message in one piece, or the answer that its absence asks for. */
+static bool message_get(struct weir_grpc_call *call, struct weir_str *ret_message)
+{
+	int outcome = weir_grpc_message_read(call->calls, call->payload, ret_message);
+
+	if (outcome == 0) {
+		return true;
+	}
+	if (outcome == WEIR_GRPC_MESSAGE_TOO_LARGE) {
+		answer_code(call, WEIR_GRPC_RESOURCE_EXHAUSTED, "the message is larger than limits.message");
+	} else if (outcome == WEIR_GRPC_MESSAGE_MALFORMED) {
+		answer_code(call, WEIR_GRPC_INVALID_ARGUMENT, "the message's compression cannot be read");
+	} else {
+		answer_code(call, WEIR_GRPC_INTERNAL, "out of memory");
+	}
+	return false;
+}
+
+static void unary_run(struct weir_grpc_call *call)
+{
+	const struct weir_grpc_method *method = call->served->method;
+	struct weir_grpc_answer answer = { 0 };
+	struct weir_grpc_peer peer;
+	struct weir_str message;
+	char *address;
+
+	if (call->payload == NULL) {
+		answer_code(call, WEIR_GRPC_INTERNAL, "the call has no message");
+		return;
+	}
+	if (!message_get(call, &message)) {
+		payload_drop(call);
+		return;
+	}
+	address = grpc_call_get_peer(call->call);
+	peer.address = weir_str_of(address);
+	method->unary(method->ctx, &peer, message, &answer);
+	payload_drop(call); /* before the answer may be parked for long */
+	answer_call(call, &answer);
+	gpr_free(address);
+}
+
+static void message_ask(struct weir_grpc_call *call, bool is_first)
+{
+	grpc_op ops[2] = { { 0 } };
+	size_t count = 0;
+
+	if (is_first) {
+		ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+	}
+	ops[count].op = GRPC_OP_RECV_MESSAGE;
+	ops[count++].data.recv_message.recv_message = &call->payload;
+	call->pending++;
+	batch_start(call, ops, count, &call->message);
+}
+
+static void stream_begin(struct weir_grpc_call *call)
+{
+	const struct weir_grpc_method *method = call->served->method;
+	struct weir_grpc_peer peer;
+	char *address = grpc_call_get_peer(call->call);
+	int fault;
+
+	close_ask(call);
+	peer.address = weir_str_of(address);
+	fault = method->stream->open(method->ctx, &peer, &call->stream);
+	gpr_free(address);
+	if (fault != 0) {
+		answer_code(call, WEIR_GRPC_INTERNAL, "the stream could not be opened");
+		return;
+	}
+	call->is_stream_open = true;
+	message_ask(call, true);
+}
+
+/* Offers the message at hand. false: it is held. */
+static bool stream_offer(struct weir_grpc_call *call)
+{
+	const struct weir_grpc_method *method = call->served->method;
+	struct weir_grpc_answer answer = { 0 };
+	struct weir_str message;
+	int outcome;
+
+	if (!message_get(call, &message)) {
+		payload_drop(call);
+		return true;
+	}
+	outcome = method->stream->message(method->ctx, call->stream, message, &answer);
+	if (outcome == WEIR_GRPC_HOLD) {
+		return false;
+	}
+	payload_drop(call);
+	if (outcome < 0) {
+		answer.code = WEIR_GRPC_INTERNAL;
+		answer.message = "the message could not be taken";
+	}
+	if (answer.code != WEIR_GRPC_OK) {
+		answer_call(call, &answer);
+	} else {
+		message_ask(call, false);
+	}
+	return true;
+}
+
+static void stream_end(struct weir_grpc_call *call)
+{
+	const struct weir_grpc_method *method = call->served->method;
+	struct weir_grpc_answer answer = { 0 };
+
+	method->stream->end(method->ctx, call->stream, &answer);
+	answer_call(call, &answer);
+}
+
+static void on_arrived(struct weir_grpc_call *call, bool is_ok)
+{
+	struct weir_grpc_served *served = call->served;
+
+	served->armed--;
+	if (!is_ok) { /* the server shuts down */
+		call->pending = 0;
+		call_put(call);
+		return;
+	}
+	live_add(call);
+	arm_up(call->calls, served);
+	if (served->method == NULL) {
+		answer_code(call, WEIR_GRPC_UNIMPLEMENTED, "weir does not serve this method");
+	} else if (served->method->unary != NULL) {
+		unary_run(call);
+	} else {
+		stream_begin(call);
+	}
+	pending_drop(call);
+}
+
+static void on_closed(struct weir_grpc_call *call, bool is_ok)
+{
+	(void)is_ok; /* is_cancelled says it */
+	if (call->is_held) {
+		held_remove(call);
+		payload_drop(call);
+	}
+	if (call->is_parked && call->is_cancelled && weir_ack_forget(call->calls->ack, call)) {
+		call->is_parked = false;
+		weir_grpc_reply_fini(&call->reply);
+		call->pending--; /* the answer that will never be sent */
+	}
+	pending_drop(call);
+}
+
+static void on_message(struct weir_grpc_call *call, bool is_ok)
+{
+	if (!is_ok || call->is_answered) {
+		payload_drop(call);
+	} else if (call->payload != NULL) {
+		if (!stream_offer(call)) {
+			weir_stat_add(WEIR_STAT_STREAM_HELD, 1);
+			held_add(call);
+		}
+	} else if (!grpc_call_failed_before_recv_message(call->call)) {
+		stream_end(call);
+	} /* else it broke: the close is on its way */
+	pending_drop(call);
+}
+
+static void on_answered(struct weir_grpc_call *call, bool is_ok)
+{
+	(void)is_ok; /* a client that went away misses its answer: its affair */
+	call->is_parked = false;
+	weir_grpc_reply_fini(&call->reply);
+	pending_drop(call);
+}
+
+void weir_grpc_call_completed(struct weir_grpc_tag *tag, bool is_ok)
+{
+	tag->completed(tag->call, is_ok);
+}
+
+void weir_grpc_call_retry_held(struct weir_grpc_calls *calls)
+{
+	while (calls->held_first != NULL) {
+		struct weir_grpc_call *call = calls->held_first;
+
+		if (!stream_offer(call)) {
+			return;
+		}
+		held_remove(call);
+	}
+}
+
+void weir_grpc_call_end_streams(struct weir_grpc_calls *calls)
+{
+	for (struct weir_grpc_call *call = calls->live; call != NULL; call = call->next) {
+		if (!call->is_stream_open || call->is_answered) {
+			continue;
+		}
+		if (call->is_held) {
+			held_remove(call);
+			payload_drop(call);
+			answer_code(call, WEIR_GRPC_UNAVAILABLE, "weir stops and has no room for the message");
+		} else {
+			stream_end(call);
+		}
+	}
+}
+
+void weir_grpc_call_forget_parked(struct weir_grpc_calls *calls)
+{
+	struct weir_grpc_call *next;
+
+	for (struct weir_grpc_call *call = calls->live; call != NULL; call = next) {
+		next = call->next;
+		if (call->is_parked && weir_ack_forget(calls->ack, call)) {
+			call->is_parked = false;
+			weir_grpc_reply_fini(&call->reply);
+			pending_drop(call);
+		}
+	}
+}
+
+bool weir_grpc_call_is_any_left(const struct weir_grpc_calls *calls)
+{
+	for (size_t i = 0; i < calls->served_count; i++) {
+		if (calls->served[i].armed > 0) {
+			return true;
+		}
+	}
+	return calls->live != NULL;
+}
+
+void weir_grpc_call_free_idle(struct weir_grpc_calls *calls)
+{
+	while (calls->idle != NULL) {
+		struct weir_grpc_call *call = calls->idle;
+
+		calls->idle = call->next;
+		grpc_metadata_array_destroy(&call->metadata);
+		grpc_call_details_destroy(&call->details);
+		free(call);
+	}
+}

@@ -1,0 +1,88 @@
+/* grpc_call: one gRPC call's life (private to serve). All functions run on the
+ * polling thread; grpc.c owns that thread, grpc_call.c the calls. */
+#ifndef WEIR_SERVE_GRPC_CALL_H
+#define WEIR_SERVE_GRPC_CALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <grpc/grpc.h>
+
+#include "serve/ack.h"
+#include "serve/coding.h"
+#include "serve/route.h"
+
+struct weir_grpc_call;
+
+/* A method as the server knows it; the last one is the catch-all. */
+struct weir_grpc_served {
+	const struct weir_grpc_method *method; /* NULL: every method that is not registered */
+	void *registered;
+	uint32_t armed, target;
+};
+
+/* What the polling thread owns. */
+struct weir_grpc_calls {
+	grpc_server *server;
+	grpc_completion_queue *queue;
+	struct weir_ack *ack;
+	size_t max_message_bytes;
+	struct weir_grpc_served *served;
+	size_t served_count;
+	struct weir_grpc_call *live;                   /* arrived and not yet over; doubly linked */
+	struct weir_grpc_call *idle;                   /* contexts to use again */
+	struct weir_grpc_call *held_first, *held_last; /* streams whose message waits for room, oldest first */
+	struct weir_buf message;                       /* the message at hand, contiguous */
+	struct weir_coding coding;
+	bool is_stopping;
+};
+
+/* What a completion queue's tag points to. */
+struct weir_grpc_tag {
+	struct weir_grpc_call *call;
+	void (*completed)(struct weir_grpc_call *call, bool is_ok);
+};
+
+/* Arms every method up to its target. 0 or -ENOMEM (some are armed). */
+int weir_grpc_call_arm_all(struct weir_grpc_calls *calls);
+
+/* A batch came back from the queue. */
+void weir_grpc_call_completed(struct weir_grpc_tag *tag, bool is_ok);
+
+/* Offers held messages again, oldest first, until one is held again. */
+void weir_grpc_call_retry_held(struct weir_grpc_calls *calls);
+
+/* Ends every open stream: `end` and OK, or UNAVAILABLE where a message is held. */
+void weir_grpc_call_end_streams(struct weir_grpc_calls *calls);
+
+/* Gives up parked answers; to be called once all calls are cancelled. */
+void weir_grpc_call_forget_parked(struct weir_grpc_calls *calls);
+
+/* Are calls or armed contexts left? */
+bool weir_grpc_call_is_any_left(const struct weir_grpc_calls *calls);
+
+void weir_grpc_call_free_idle(struct weir_grpc_calls *calls);
+
+/* ---- grpc_message.c ------------------------------------------------------ */
+
+enum { WEIR_GRPC_MESSAGE_TOO_LARGE = 1, WEIR_GRPC_MESSAGE_MALFORMED = 2 }; /* outcomes */
+
+/* A message in one piece: borrowed from `payload` when it is one plain slice,
+ * else in calls->message until the next call. 0, an outcome or a fault. */
+int weir_grpc_message_read(
+	struct weir_grpc_calls *calls, const grpc_byte_buffer *payload, struct weir_str *ret_message);
+
+/* An answer's pieces as the core wants them; the body is taken over. */
+struct weir_grpc_reply {
+	grpc_byte_buffer *body; /* NULL unless OK */
+	grpc_status_code code;
+	grpc_slice message;
+	grpc_metadata details; /* grpc-status-details-bin */
+	size_t details_count;
+};
+
+void weir_grpc_reply_init(struct weir_grpc_reply *ret_reply, struct weir_grpc_answer *answer);
+void weir_grpc_reply_fini(struct weir_grpc_reply *reply);
+
+#endif

@@ -1,0 +1,46 @@
+/* grpc_log: where libgrpc's log goes. Only main logs, so its errors are
+ * counted and the last sentence is kept; everything below an error is nothing.
+ *
+ * Threads: libgrpc logs from any of its threads; one mutex guards the text. */
+#include "serve/grpc_log.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include <grpc/support/log.h>
+
+#include "serve/grpc.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint64_t complaints;
+static char last[256];
+
+static void keep(gpr_log_func_args *args)
+{
+	if (args->severity != GPR_LOG_SEVERITY_ERROR) {
+		return;
+	}
+	pthread_mutex_lock(&lock);
+	complaints++;
+	snprintf(last, sizeof(last), "%s", args->message);
+	pthread_mutex_unlock(&lock);
+}
+
+void weir_grpc_log_take(void)
+{
+	gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+	gpr_set_log_function(keep);
+}
+
+uint64_t weir_grpc_complaints(char *ret_last, size_t size)
+{
+	uint64_t count;
+
+	pthread_mutex_lock(&lock);
+	count = complaints;
+	if (size > 0) {
+		snprintf(ret_last, size, "%s", last);
+	}
+	pthread_mutex_unlock(&lock);
+	return count;
+}

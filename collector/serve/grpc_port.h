@@ -1,0 +1,30 @@
+/* grpc_port: a server's addresses and listening sockets (private to serve). */
+#ifndef WEIR_SERVE_GRPC_PORT_H
+#define WEIR_SERVE_GRPC_PORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <grpc/grpc.h>
+
+#include "serve/listen.h"
+
+#define WEIR_GRPC_PORT_SOCKETS 64u
+
+struct weir_grpc_ports {
+	char (*addresses)[WEIR_LISTEN_ADDRESS_BYTES]; /* the real ones */
+	size_t address_count;
+	int sockets[WEIR_GRPC_PORT_SOCKETS]; /* libgrpc's listening sockets, all addresses together */
+	size_t socket_count;
+};
+
+/* Binds all addresses to `server`. 0 or a fault; to be finished in both cases. */
+int weir_grpc_port_add(grpc_server *server, const char *const *addresses, size_t count, struct weir_grpc_ports *ports);
+void weir_grpc_port_fini(struct weir_grpc_ports *ports);
+
+/* Connects once to every socket and waits until accept4 was asked for each,
+ * when the executable has its own accept4. 0, or -ENOTSUP: libgrpc does not
+ * use it. */
+int weir_grpc_port_prove(const struct weir_grpc_ports *ports, uint32_t timeout_ms);
+
+#endif

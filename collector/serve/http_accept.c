@@ -1,0 +1,188 @@
+/* http_accept: the thread that accepts for all HTTP addresses and hands the
+ * connections to libmicrohttpd's one thread.
+ *
+ * Why not libmicrohttpd's own listeners: it has one a daemon, so several
+ * addresses would be several threads, and an ingest handler belongs to one;
+ * and out of descriptors its listener spins when it has no connection of its
+ * own to wait for. Here, one descriptor in reserve accepts and closes (see
+ * listen.c), and when not even that is there the thread waits SHORT_MS.
+ *
+ * The same thread looks once a second for connections that dawdle: a request
+ * must have come in whole READ_MS after the connection or the last answer, and
+ * an answer must have gone out after WRITE_MS, however slowly its bytes drip.
+ * (libmicrohttpd's own timeout is for silence.) Such a connection is shut
+ * down; libmicrohttpd then sees its end.
+ *
+ * Invariant: a connection in the list is open: it is put in by the notice of
+ * its start and taken out, under the lock, before libmicrohttpd closes it. */
+#include "serve/http_request.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/stat.h"
+
+#define READ_MS UINT64_C(90000)
+#define WRITE_MS UINT64_C(300000)
+#define LOOK_MS 1000
+#define SHORT_MS 50
+#define LISTENERS_MOST 64u
+
+void weir_http_accept_notify(
+	void *ctx, struct MHD_Connection *connection, void **socket_ctx, enum MHD_ConnectionNotificationCode what)
+{
+	struct weir_http *http = ctx;
+	struct weir_http_connection *socket = *socket_ctx;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		socket = calloc(1, sizeof(*socket));
+		*socket_ctx = socket;
+		if (socket == NULL) {
+			return; /* served all the same, but for the bound on dawdling */
+		}
+		socket->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		socket->since_ns = weir_clock_monotonic_ns();
+		pthread_mutex_lock(&http->lock);
+		socket->next = http->connections;
+		if (socket->next != NULL) {
+			socket->next->previous = socket;
+		}
+		http->connections = socket;
+		pthread_mutex_unlock(&http->lock);
+		return;
+	}
+	if (socket == NULL) {
+		return;
+	}
+	pthread_mutex_lock(&http->lock);
+	if (socket->previous != NULL) {
+		socket->previous->next = socket->next;
+	} else {
+		http->connections = socket->next;
+	}
+	if (socket->next != NULL) {
+		socket->next->previous = socket->previous;
+	}
+	pthread_mutex_unlock(&http->lock);
+	free(socket);
+	*socket_ctx = NULL;
+}
+
+void weir_http_accept_doing(struct weir_http *http, struct weir_http_connection *socket, enum weir_http_doing doing)
+{
+	if (socket != NULL) {
+		pthread_mutex_lock(&http->lock);
+		socket->doing = doing;
+		socket->since_ns = weir_clock_monotonic_ns();
+		pthread_mutex_unlock(&http->lock);
+	}
+}
+
+static void cut_dawdlers(struct weir_http *http, uint64_t now_ns)
+{
+	pthread_mutex_lock(&http->lock);
+	for (struct weir_http_connection *socket = http->connections; socket != NULL; socket = socket->next) {
+		uint64_t limit_ms = socket->doing == WEIR_HTTP_READING ? READ_MS : WRITE_MS;
+
+		if (socket->doing != WEIR_HTTP_HANDLING && now_ns - socket->since_ns > limit_ms * 1000000) {
+			shutdown(socket->fd, SHUT_RDWR);
+		}
+	}
+	pthread_mutex_unlock(&http->lock);
+}
+
+/* All that wait on one socket. false: no descriptor, come again in a moment. */
+static bool accept_all(struct weir_http *http, int listening)
+{
+	for (;;) {
+		struct sockaddr_storage address = { 0 };
+		socklen_t length = sizeof(address);
+		int fd = weir_listen_accept(
+			&http->spare, listening, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd == -EMFILE) {
+			return false;
+		}
+		if (fd == -EAGAIN) {
+			return true;
+		}
+		if (fd < 0) {
+			continue; /* that one broke (ECONNABORTED, EPROTO, …); the next may be whole */
+		}
+		if (MHD_add_connection(http->daemon, fd, (const struct sockaddr *)&address, length) != MHD_YES) {
+			weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1); /* at the cap; it has closed the socket */
+		}
+	}
+}
+
+static void *accept_loop(void *ctx)
+{
+	struct weir_http *http = ctx;
+	struct pollfd waits[LISTENERS_MOST + 1];
+	uint64_t look_at_ns = 0;
+
+	pthread_setname_np(pthread_self(), "weir-http-in");
+	for (size_t i = 0; i < http->listener_count; i++) {
+		waits[i + 1] = (struct pollfd){ http->listeners[i].fd, POLLIN, 0 };
+	}
+	waits[0] = (struct pollfd){ http->wake_fd, POLLIN, 0 };
+	for (;;) {
+		bool is_short = false;
+		uint64_t now_ns = weir_clock_monotonic_ns();
+
+		if (now_ns >= look_at_ns) {
+			cut_dawdlers(http, now_ns);
+			look_at_ns = now_ns + LOOK_MS * UINT64_C(1000000);
+		}
+		poll(waits, http->listener_count + 1, LOOK_MS);
+		if ((waits[0].revents & POLLIN) != 0) {
+			return NULL;
+		}
+		for (size_t i = 1; i <= http->listener_count; i++) {
+			if (waits[i].revents != 0 && !accept_all(http, waits[i].fd)) {
+				is_short = true;
+			}
+		}
+		if (is_short) {
+			poll(waits, 1, SHORT_MS);
+		}
+	}
+}
+
+int weir_http_accept_start(struct weir_http *http)
+{
+	int fault;
+
+	if (http->listener_count > LISTENERS_MOST) {
+		return -E2BIG;
+	}
+	http->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (http->wake_fd < 0) {
+		return -errno;
+	}
+	fault = weir_listen_spare_init(&http->spare);
+	if (fault == 0) {
+		fault = -pthread_create(&http->acceptor, NULL, accept_loop, http);
+	}
+	http->is_acceptor_started = fault == 0;
+	return fault;
+}
+
+void weir_http_accept_stop(struct weir_http *http)
+{
+	if (http->is_acceptor_started) {
+		eventfd_write(http->wake_fd, 1);
+		pthread_join(http->acceptor, NULL);
+		http->is_acceptor_started = false;
+	}
+	weir_listen_spare_fini(&http->spare);
+	if (http->wake_fd >= 0) {
+		close(http->wake_fd);
+		http->wake_fd = -1;
+	}
+}
