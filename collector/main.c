@@ -1,0 +1,544 @@
+/* main: the keeper. Builds the parts, starts them, waits for a signal, stops
+ * them in order. The only file that sees both banks.
+ *
+ * Start: lock and database → ring → state and replay → listeners → ready. A
+ * damaged file or ring was set aside by its room; this file says so.
+ * Stop (design: GOAWAY → read on → seal → fold → commit → HTTP): nothing that
+ * was answered can be lost at any of these steps, or between them.
+ *
+ * All threads but this one run with every signal blocked. */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aggregate/run.h"
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/stat.h"
+#include "cli.h"
+#include "exporters/exporters.h"
+#include "receive/receive.h"
+#include "ring/ring.h"
+#include "serve/ack.h"
+#include "serve/grpc.h"
+#include "serve/http.h"
+#include "storage/store.h"
+#include "storage/writer.h"
+
+#define QUERY_THREADS 4u
+#define QUERY_QUEUE 64u
+#define PARKED_ANSWERS 8192u
+#define GRACE_MS 2000u
+#define ROUTES_MAX 96u
+/* What is taken up beside the ring and the answers to queries: tables, arenas, libraries. */
+#define MEMORY_BASE_BYTES (64u << 20)
+
+struct keeper {
+	struct weir_arena arena; /* the configuration's texts */
+	struct weir_conf conf;
+	uint64_t started_ns;
+
+	struct weir_store *store;
+	struct weir_store_found found;
+	struct weir_ring *ring;
+	struct weir_fold *fold;
+	struct weir_windows *windows;
+	struct weir_run *run;
+	struct weir_writer *writer;
+	struct weir_ack *ack;
+
+	struct weir_otlp *otlp_grpc, *otlp_http;
+	struct weir_zipkin *zipkin;
+	struct weir_als *als;
+	struct weir_health *health;
+	struct weir_exporters *exporters;
+	struct weir_grpc *grpc;
+	struct weir_http *http;
+	struct weir_http_route routes[ROUTES_MAX];
+	struct weir_grpc_method methods[8];
+	_Atomic bool is_ready;
+};
+
+static bool is_ready(void *ctx)
+{
+	struct keeper *keeper = ctx;
+
+	return atomic_load(&keeper->is_ready);
+}
+
+static bool is_storage_failing(void *ctx)
+{
+	struct keeper *keeper = ctx;
+
+	return weir_store_state(keeper->store) != WEIR_STORE_OK;
+}
+
+static void on_stored(void *ctx, uint64_t position)
+{
+	struct keeper *keeper = ctx;
+
+	weir_ack_advance(keeper->ack, position);
+}
+
+/* One sentence for a start that failed; the fault is returned unchanged. */
+static int refuse(const char *what, const char *which, int fault)
+{
+	weir_log(WEIR_LOG_ERROR, "main", "cannot start: %s which=%s why=\"%s\"", what, which, strerror(-fault));
+	return fault;
+}
+
+static int settle_process(void)
+{
+	struct rlimit files;
+	sigset_t all;
+
+	mallopt(M_ARENA_MAX, 2);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	sigfillset(&all);
+	signal(SIGPIPE, SIG_IGN);
+	return -pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+static int store_open(struct keeper *keeper)
+{
+	const struct weir_conf *conf = &keeper->conf;
+	struct weir_store_opts opts = {
+		.path = conf->storage_path,
+		.max_size_bytes = conf->storage_max_size,
+		.max_age_s = conf->storage_max_age,
+		.sync = strcmp(conf->storage_sync, "always") == 0 ? WEIR_SYNC_ALWAYS : WEIR_SYNC_INTERVAL,
+	};
+	char holder[128];
+	int r = weir_store_open(&opts, &keeper->store, &keeper->found);
+
+	if (r == WEIR_STORE_BUSY) {
+		weir_store_holder(conf->storage_path, holder, sizeof(holder));
+		weir_log(WEIR_LOG_ERROR, "main", "cannot start: another weir holds the database path=%s holder=\"%s\"",
+			conf->storage_path, holder);
+		return -EBUSY;
+	}
+	if (r < 0) {
+		return refuse("the database cannot be opened", conf->storage_path, r);
+	}
+	if (keeper->found.replaced_why != NULL) {
+		weir_log(WEIR_LOG_WARN, "main", "database set aside and made anew path=%s why=\"%s\"",
+			conf->storage_path, keeper->found.replaced_why);
+	}
+	return 0;
+}
+
+/* The first of: ring.path, $RUNTIME_DIRECTORY, /run/weir, /dev/shm/weir-<uid>. */
+static void ring_directory(const struct weir_conf *conf, char *ret_path, size_t size)
+{
+	const char *runtime = getenv("RUNTIME_DIRECTORY");
+
+	if (conf->ring_path[0] != '\0') {
+		snprintf(ret_path, size, "%s", conf->ring_path);
+	} else if (runtime != NULL && runtime[0] == '/') {
+		snprintf(ret_path, size, "%.*s", (int)strcspn(runtime, ":"), runtime);
+	} else if (access("/run/weir", W_OK | X_OK) == 0) {
+		snprintf(ret_path, size, "/run/weir");
+	} else {
+		snprintf(ret_path, size, "/dev/shm/weir-%u", (unsigned)getuid());
+	}
+}
+
+static int ring_open(struct keeper *keeper)
+{
+	char directory[4096];
+	struct weir_ring_opts opts = {
+		.directory = directory,
+		.size_bytes = keeper->conf.ring_size,
+		.database_id = keeper->found.database_id,
+	};
+	struct weir_ring_found found = { 0 };
+	int r;
+
+	ring_directory(&keeper->conf, directory, sizeof(directory));
+	r = weir_ring_open(&opts, &keeper->ring, &found);
+	if (r == WEIR_RING_BUSY) {
+		weir_log(WEIR_LOG_ERROR, "main", "cannot start: another weir holds the ring path=%s", directory);
+		return -EBUSY;
+	}
+	if (r == WEIR_RING_NO_ROOM) {
+		weir_log(WEIR_LOG_ERROR, "main",
+			"cannot start: too little room for the ring, lower ring.size path=%s bytes=%llu", directory,
+			(unsigned long long)keeper->conf.ring_size);
+		return -ENOSPC;
+	}
+	if (r < 0) {
+		return refuse("the ring cannot be opened", directory, r);
+	}
+	if (found.replaced_why != NULL) {
+		weir_log(WEIR_LOG_WARN, "main", "ring set aside and made anew path=%s why=\"%s\"",
+			weir_ring_path(keeper->ring), found.replaced_why);
+	}
+	return 0;
+}
+
+/* Contract 9: counters go on only over an unbroken chain. */
+static void counters_settle(struct keeper *keeper, const struct weir_ring_recovery *recovery, bool is_state_damaged)
+{
+	bool is_same_ring = keeper->found.ring_id == weir_ring_id(keeper->ring);
+
+	if (keeper->found.ring_id == 0 && !is_state_damaged) {
+		return;
+	}
+	if (!is_same_ring || recovery->has_gap || is_state_damaged) {
+		weir_fold_reset_counters(keeper->fold, weir_clock_now_ns());
+		weir_log(WEIR_LOG_WARN, "main", "counters start anew ring=%s gap=%s state=%s",
+			is_same_ring ? "same" : "other", recovery->has_gap ? "yes" : "no",
+			is_state_damaged ? "damaged" : "sound");
+	}
+}
+
+static int state_open(struct keeper *keeper)
+{
+	struct weir_fold_opts fold_opts = {
+		.max_series = (uint32_t)keeper->conf.metrics_max_series,
+		.hash_seed = keeper->found.hash_seed,
+	};
+	struct weir_ring_recovery recovery = { 0 };
+	bool is_damaged = false;
+	int r = weir_fold_create(&fold_opts, &keeper->fold);
+
+	if (r == 0) {
+		r = weir_store_load_fold(keeper->store, keeper->fold);
+		is_damaged = r == -EBADMSG;
+		r = is_damaged ? 0 : r;
+	}
+	if (r == 0) {
+		r = weir_ring_recover(keeper->ring, keeper->found.ring_id, keeper->found.position, &recovery);
+	}
+	if (r < 0) {
+		return refuse("the state cannot be read back", keeper->conf.storage_path, r);
+	}
+	counters_settle(keeper, &recovery, is_damaged);
+	weir_stat_add(WEIR_STAT_RING_HOLES, recovery.holes);
+	weir_stat_add(WEIR_STAT_RING_DAMAGED, recovery.damaged);
+	weir_stat_add(WEIR_STAT_RING_REPLAYED, recovery.records);
+	if (recovery.records > 0 || recovery.holes > 0 || recovery.damaged > 0) {
+		weir_log(WEIR_LOG_INFO, "main", "replaying the ring records=%llu holes=%llu damaged=%llu",
+			(unsigned long long)recovery.records, (unsigned long long)recovery.holes,
+			(unsigned long long)recovery.damaged);
+	}
+	return 0;
+}
+
+static int threads_start(struct keeper *keeper)
+{
+	struct weir_run_opts run_opts;
+	struct weir_writer_opts writer_opts;
+	int r = weir_windows_create(keeper->found.window + 1, &keeper->windows);
+
+	run_opts = (struct weir_run_opts){ keeper->ring, keeper->fold, keeper->windows };
+	r = r < 0 ? r : weir_run_create(&run_opts, &keeper->run);
+	r = r < 0 ? r : weir_ack_create(PARKED_ANSWERS, &keeper->ack);
+	writer_opts = (struct weir_writer_opts){
+		.store = keeper->store,
+		.windows = keeper->windows,
+		.ring = keeper->ring,
+		.stored = on_stored,
+		.ctx = keeper,
+	};
+	r = r < 0 ? r : weir_writer_start(&writer_opts, &keeper->writer);
+	r = r < 0 ? r : weir_run_start(keeper->run);
+	return r < 0 ? refuse("the threads cannot be started", "writer", r) : 0;
+}
+
+static int receivers_create(struct keeper *keeper)
+{
+	static const char *const services[] = {
+		"opentelemetry.proto.collector.trace.v1.TraceService",
+		"envoy.service.accesslog.v3.AccessLogService",
+		"grpc.health.v1.Health",
+	};
+	struct weir_receive_opts opts = {
+		.ring = keeper->ring,
+		.max_message_bytes = keeper->conf.limits_message,
+		.parks = strcmp(keeper->conf.storage_sync, "always") == 0,
+		.is_storage_failing = is_storage_failing,
+		.ctx = keeper,
+	};
+	int r = weir_otlp_create(&opts, &keeper->otlp_grpc);
+
+	r = r < 0 ? r : weir_otlp_create(&opts, &keeper->otlp_http);
+	r = r < 0 ? r : weir_zipkin_create(&opts, &keeper->zipkin);
+	r = r < 0 ? r : weir_als_create(&opts, &keeper->als);
+	r = r < 0 ? r : weir_health_create(services, sizeof(services) / sizeof(services[0]), &keeper->health);
+	return r;
+}
+
+static int exporters_create(struct keeper *keeper)
+{
+	uint64_t taken = keeper->conf.ring_size + MEMORY_BASE_BYTES;
+	struct weir_exporters_opts opts = {
+		.run = keeper->run,
+		.store = keeper->store,
+		.windows = keeper->windows,
+		.ring = keeper->ring,
+		.query_threads = QUERY_THREADS,
+		.started_ns = keeper->started_ns,
+		.version = WEIR_VERSION,
+		.is_ready = is_ready,
+		.ctx = keeper,
+	};
+
+	if (keeper->conf.limits_memory < taken + QUERY_THREADS * (4u << 20)) {
+		weir_log(WEIR_LOG_ERROR, "main",
+			"cannot start: limits.memory is too small for ring.size, lower the ring or raise the limit "
+			"limit=%llu needed=%llu",
+			(unsigned long long)keeper->conf.limits_memory,
+			(unsigned long long)(taken + QUERY_THREADS * (4u << 20)));
+		return -ENOMEM;
+	}
+	opts.max_query_bytes = (keeper->conf.limits_memory - taken) / QUERY_THREADS;
+	return weir_exporters_create(&opts, &keeper->exporters);
+}
+
+static int grpc_open(struct keeper *keeper)
+{
+	size_t count = 0;
+	struct weir_grpc_opts opts = {
+		.addresses = keeper->conf.listen_grpc.items,
+		.address_count = keeper->conf.listen_grpc.count,
+		.methods = keeper->methods,
+		.max_message_bytes = keeper->conf.limits_message,
+		.max_connections = (uint32_t)keeper->conf.limits_connections,
+		.max_streams = (uint32_t)keeper->conf.limits_streams,
+		.max_metadata_bytes = (uint32_t)keeper->conf.limits_header,
+		.ack = keeper->ack,
+	};
+	int r;
+
+	weir_otlp_grpc(keeper->otlp_grpc, &keeper->methods[count++]);
+	weir_als_grpc(keeper->als, &keeper->methods[count++]);
+	weir_health_grpc(keeper->health, &keeper->methods[count++]);
+	opts.method_count = count;
+	r = weir_grpc_open(&opts, &keeper->grpc);
+	return r < 0 ? refuse("gRPC cannot listen", "listen.grpc", r) : 0;
+}
+
+static int http_open(struct keeper *keeper)
+{
+	size_t from_exporters = 0, count = 0;
+	const struct weir_http_route *routes = weir_exporters_routes(keeper->exporters, &from_exporters);
+	struct weir_http_opts opts = {
+		.addresses = keeper->conf.listen_http.items,
+		.address_count = keeper->conf.listen_http.count,
+		.routes = keeper->routes,
+		.max_body_bytes = keeper->conf.limits_message,
+		.max_header_bytes = keeper->conf.limits_header,
+		.max_connections = (uint32_t)keeper->conf.limits_connections,
+		.query_threads = QUERY_THREADS,
+		.query_queue = QUERY_QUEUE,
+		.query_s = (uint32_t)keeper->conf.limits_query_s,
+		.ack = keeper->ack,
+	};
+	int r;
+
+	weir_otlp_http(keeper->otlp_http, &keeper->routes[count++]);
+	weir_zipkin_http(keeper->zipkin, &keeper->routes[count]);
+	count += WEIR_ZIPKIN_ROUTES;
+	weir_assert(count + from_exporters <= ROUTES_MAX);
+	memcpy(&keeper->routes[count], routes, from_exporters * sizeof(*routes));
+	opts.route_count = count + from_exporters;
+	r = weir_http_open(&opts, &keeper->http);
+	return r < 0 ? refuse("HTTP cannot listen", "listen.http", r) : 0;
+}
+
+static void say_ready(const struct keeper *keeper)
+{
+	printf("weir %s ready grpc=", WEIR_VERSION);
+	for (size_t i = 0; i < keeper->conf.listen_grpc.count; i++) {
+		printf("%s%s", i > 0 ? "," : "", weir_grpc_address(keeper->grpc, i));
+	}
+	printf(" http=");
+	for (size_t i = 0; i < keeper->conf.listen_http.count; i++) {
+		printf("%s%s", i > 0 ? "," : "", weir_http_address(keeper->http, i));
+	}
+	printf(" database=%s ring=%s\n", keeper->conf.storage_path, weir_ring_path(keeper->ring));
+	fflush(stdout);
+}
+
+static int keeper_start(struct keeper *keeper)
+{
+	int r = store_open(keeper);
+
+	r = r < 0 ? r : ring_open(keeper);
+	r = r < 0 ? r : state_open(keeper);
+	r = r < 0 ? r : threads_start(keeper);
+	r = r < 0 ? r : receivers_create(keeper);
+	r = r < 0 ? r : exporters_create(keeper);
+	r = r < 0 ? r : grpc_open(keeper);
+	r = r < 0 ? r : http_open(keeper);
+	if (r == 0) {
+		r = weir_http_start(keeper->http);
+		r = r < 0 ? r : weir_grpc_start(keeper->grpc);
+		if (r < 0) {
+			refuse("the listeners cannot be started", "serve", r);
+		}
+	}
+	if (r < 0) {
+		return r;
+	}
+	atomic_store(&keeper->is_ready, true);
+	weir_health_set_serving(keeper->health, true);
+	say_ready(keeper);
+	return 0;
+}
+
+/* Undoes what stands; every call takes NULL. */
+static void keeper_stop(struct keeper *keeper)
+{
+	atomic_store(&keeper->is_ready, false);
+	if (keeper->health != NULL) {
+		weir_health_set_serving(keeper->health, false);
+	}
+	if (keeper->grpc != NULL) {
+		weir_grpc_stop(keeper->grpc, GRACE_MS);
+	}
+	if (keeper->ring != NULL) {
+		weir_ring_seal(keeper->ring);
+	}
+	if (keeper->run != NULL) {
+		weir_run_join(keeper->run);
+	}
+	if (keeper->windows != NULL) {
+		weir_windows_stop(keeper->windows);
+	}
+	if (keeper->writer != NULL) {
+		weir_writer_join(keeper->writer);
+	}
+	if (keeper->http != NULL) {
+		weir_http_stop(keeper->http);
+	}
+	weir_grpc_close(keeper->grpc);
+	weir_http_close(keeper->http);
+	weir_exporters_destroy(keeper->exporters);
+	weir_health_destroy(keeper->health);
+	weir_als_destroy(keeper->als);
+	weir_zipkin_destroy(keeper->zipkin);
+	weir_otlp_destroy(keeper->otlp_http);
+	weir_otlp_destroy(keeper->otlp_grpc);
+	weir_run_destroy(keeper->run);
+	weir_ack_destroy(keeper->ack);
+	weir_windows_destroy(keeper->windows);
+	weir_fold_destroy(keeper->fold);
+	weir_ring_close(keeper->ring);
+	weir_store_close(keeper->store);
+}
+
+static void wait_for_the_end(void)
+{
+	sigset_t set;
+	int which = 0;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	while (sigwait(&set, &which) == 0 && which == SIGHUP) {
+		weir_log(WEIR_LOG_INFO, "main", "nothing to reload: the configuration is read at the start");
+	}
+	weir_log(WEIR_LOG_INFO, "main", "stopping signal=%d", which);
+}
+
+static void name_refusals(void)
+{
+	const char *signals[WEIR_SIGNALS], *reasons[WEIR_REFUSALS];
+
+	for (unsigned i = 0; i < WEIR_SIGNALS; i++) {
+		signals[i] = weir_signal_name(i);
+	}
+	for (unsigned i = 0; i < WEIR_REFUSALS; i++) {
+		reasons[i] = weir_refusal_name(i);
+	}
+	weir_stat_name_refusals(signals, WEIR_SIGNALS, reasons, WEIR_REFUSALS);
+}
+
+static enum weir_log_level level_of(const char *text)
+{
+	static const char *const names[] = { "debug", "info", "warn", "error" };
+
+	for (int i = 0; i < 4; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			return (enum weir_log_level)i;
+		}
+	}
+	return WEIR_LOG_INFO;
+}
+
+static int run(struct keeper *keeper)
+{
+	int r = settle_process();
+
+	weir_log_set_level(level_of(keeper->conf.log_level));
+	keeper->started_ns = weir_clock_now_ns();
+	name_refusals();
+	r = r < 0 ? r : keeper_start(keeper);
+	if (r == 0) {
+		wait_for_the_end();
+	}
+	keeper_stop(keeper);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The file, the environment and the flags; EXIT_FAILURE with the sentence on stderr. */
+static int configure(struct keeper *keeper, const struct weir_cli *cli)
+{
+	struct weir_buf why;
+	int r;
+
+	weir_buf_init(&why, 0);
+	r = weir_conf_load(&keeper->arena, cli->config, cli->flags, cli->flag_count, &keeper->conf, &why);
+	if (r != 0) {
+		fprintf(stderr, "weir: %.*s\n", (int)why.length, why.length > 0 ? why.data : "");
+		if (why.length == 0) {
+			fprintf(stderr, "weir: the configuration cannot be read: %s\n", strerror(r < 0 ? -r : EINVAL));
+		}
+	}
+	weir_buf_fini(&why);
+	return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	static struct keeper keeper;
+	struct weir_cli cli;
+	int status = EXIT_SUCCESS;
+
+	if (weir_cli_parse(argc, argv, &cli) < 0) {
+		return 2;
+	}
+	if (cli.command == WEIR_COMMAND_HELP) {
+		weir_cli_help();
+		return EXIT_SUCCESS;
+	}
+	if (cli.command == WEIR_COMMAND_VERSION) {
+		printf("weir %s\n", WEIR_VERSION);
+		return EXIT_SUCCESS;
+	}
+	weir_arena_init(&keeper.arena, 16u << 10, 8u << 20);
+	status = configure(&keeper, &cli);
+	if (status == EXIT_SUCCESS && cli.command == WEIR_COMMAND_CHECK) {
+		printf("%s: right\n", cli.config);
+	} else if (status == EXIT_SUCCESS) {
+		status = run(&keeper);
+	}
+	weir_arena_fini(&keeper.arena);
+	return status;
+}

@@ -1,0 +1,46 @@
+/* template: encoded batches whose ids and times are overwritten at each send. */
+#ifndef WEIR_TESTS_TEMPLATE_H
+#define WEIR_TESTS_TEMPLATE_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+
+enum weir_mark_kind {
+	WEIR_MARK_TRACE,   /* 16 bytes: seed, base ^ mix */
+	WEIR_MARK_SPAN,    /* 8 bytes */
+	WEIR_MARK_TIME_NS, /* 8 bytes, little-endian: now - 2 s + base */
+	WEIR_MARK_TRACE_HEX,
+	WEIR_MARK_SPAN_HEX,
+	WEIR_MARK_TIME_US, /* 16 decimal digits */
+	WEIR_MARK_SECONDS, /* a 5-byte varint */
+	WEIR_MARK_UUID,    /* 36 characters */
+};
+
+struct weir_mark {
+	uint32_t offset, kind;
+	uint64_t base;
+};
+
+struct weir_template {
+	struct weir_buf body, identifier;
+	struct weir_mark *marks;
+	uint32_t mark_count, mark_capacity, items;
+};
+
+/* `count` templates of `batch` items: otlp-grpc, otlp-http, zipkin-json, or als
+ * (from the capture at `capture`). 0 or -errno. */
+int weir_template_make(
+	const char *proto, const char *capture, uint32_t batch, uint32_t count, struct weir_template **ret_templates);
+void weir_template_free(struct weir_template *templates, uint32_t count);
+
+void weir_template_fill(
+	const struct weir_template *template, uint64_t seed, uint64_t now_ns, struct weir_buf *ret_body);
+/* als: the message with the identifier, sent first on each stream. */
+struct weir_str weir_template_identifier(const struct weir_template *template);
+double weir_template_item_bytes(const struct weir_template *templates, uint32_t count);
+/* "<32 hex> <spans>": the first trace of a batch filled with `seed`. */
+void weir_template_print_trace(const struct weir_template *template, uint64_t seed, FILE *out);
+
+#endif

@@ -1,0 +1,274 @@
+"""Goal: what goes wrong around weir is a state, not an end: no more file
+descriptors, a stalled or full disk, a ring that is not its own, two weirs."""
+
+import concurrent.futures
+import json
+import resource
+import shutil
+import socket
+import sqlite3
+import struct
+import threading
+import time
+
+import grpc
+import mtcap
+import pytest
+from producers import EXPORT, SpanProducer, make_batch
+from weir import Weir, until
+
+FILES = 256
+
+
+def few_files():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+
+
+def export(weir, target=None):
+    trace_id, body = make_batch(3)
+    with grpc.insecure_channel(target or weir.grpc, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        channel.unary_unary(EXPORT)(body, timeout=20, wait_for_ready=True)
+    return trace_id
+
+
+def flood(address, n):
+    """Opens up to n connections at once and closes them again."""
+    opened = []
+    for _ in range(n):
+        s = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+        s.settimeout(0.2)
+        try:
+            s.connect(address)
+            opened.append(s)
+        except OSError:
+            s.close()
+    for s in opened:
+        s.close()
+    return len(opened)
+
+
+@pytest.mark.parametrize("where", ["grpc", "unix", "http"])
+def test_twice_the_file_limit_of_connections_and_the_next_call_is_served(tmp_path, where):
+    with Weir(tmp_path / "weir", limits=few_files, unix=True) as weir:
+        host, port = (weir.http if where == "http" else weir.grpc).rsplit(":", 1)
+        address = str(weir.folder / "grpc.sock") if where == "unix" else (host, int(port))
+        for _ in range(3):
+            flood(address, 2 * FILES)
+        export(weir, f"unix:{address}" if where == "unix" else None)
+        until(lambda: weir.open_files() < FILES // 2, "the descriptors to come back")
+        assert weir.ask("/healthz").status == 200
+        weir.ledger()
+
+
+def control(weir, text):
+    """Tells the faulty disk of a weir-faulty what to do from now on."""
+    path = weir.folder / "fault"
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").rename(path)
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    folder = tmp_path / "faulty"
+    with Weir(folder, "weir-faulty", env={"WEIR_FAULT_FILE": str(folder / "fault")}) as weir:
+        yield weir
+        weir.ledger()
+
+
+def all_stored(weir):
+    return weir.total("weir_storage_position_bytes") == weir.total("weir_ring_position_bytes")
+
+
+def assert_all_found(weir, trace_ids, spans):
+    for trace_id in trace_ids:
+        assert len(weir.get_json(f"/api/v2/trace/{trace_id}")) == spans
+
+
+def test_a_stalled_fsync_loses_nothing_and_memory_stays_flat(faulty):
+    producer = SpanProducer(faulty.grpc, is_patient=True)
+    producer.start()
+    until(lambda: len(producer.answered) > 50, "answers")
+    control(faulty, "fsync stall")
+    before, began = faulty.memory_bytes(), time.monotonic()
+    until(lambda: time.monotonic() - began > 5, "five seconds of stall", 10)
+    during = faulty.memory_bytes()
+    control(faulty, "")
+    producer.halt.set()
+    producer.join(30)
+    until(lambda: all_stored(faulty), "all to be stored")
+    assert_all_found(faulty, producer.answered, 20)
+    assert during - before < (48 + 24) << 20  # at most the ring's own pages and the windows' lists
+
+
+def test_a_full_disk_is_a_state_and_it_recovers(faulty):
+    kept = [export(faulty) for _ in range(20)]
+    until(lambda: all_stored(faulty), "all to be stored")
+    control(faulty, "write enospc")
+    producer = SpanProducer(faulty.grpc, is_patient=True)
+    producer.start()
+    until(lambda: faulty.total("weir_storage_state") > 0, "the state to show")
+    until(lambda: producer.refused > 0, "spans to be refused")
+    assert faulty.ask("/healthz").status == 503
+    mtcap.replay(faulty, "envoy-als")  # streams are still counted, their detail is thinned
+    until(lambda: faulty.ledger_sum("access_log")["thinned"] > 0, "thinned entries")
+    requests = faulty.total("istio_requests_total")
+    assert requests > 0
+    control(faulty, "")
+    until(lambda: faulty.total("weir_storage_state") == 0, "the store to recover")
+    until(lambda: not producer.is_alive() or len(producer.answered) > 20, "answers again")
+    producer.halt.set()
+    producer.join(30)
+    until(lambda: all_stored(faulty), "all to be stored")
+    assert faulty.ask("/healthz").status == 200
+    assert_all_found(faulty, kept, 3)
+    assert_all_found(faulty, producer.answered, 20)
+    assert faulty.total("weir_refused_items_total", signal="span", reason="storage") > 0
+    assert faulty.total("istio_requests_total") == requests
+
+
+def test_a_full_ring_refuses_with_retry_info_and_429(tmp_path):
+    folder = tmp_path / "faulty"
+    with Weir(folder, "weir-faulty", flags=["--ring.size=1MiB"], env={"WEIR_FAULT_FILE": str(folder / "fault")}) as weir:
+        control(weir, "fsync stall")
+        error = None
+        with grpc.insecure_channel(weir.grpc) as channel:
+            call, kept = channel.unary_unary(EXPORT), []
+            for _ in range(3000):
+                trace_id, body = make_batch(20)
+                try:
+                    call(body, timeout=20)
+                    kept.append(trace_id)
+                except grpc.RpcError as refusal:
+                    error = refusal
+                    break
+        assert error is not None and error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        from google.rpc import error_details_pb2
+        from grpc_status import rpc_status
+        (detail,) = rpc_status.from_call(error).details
+        info = error_details_pb2.RetryInfo()
+        assert detail.Unpack(info) and (info.retry_delay.seconds or info.retry_delay.nanos)
+        answer = weir.ask("/v1/traces", "POST", body, {"Content-Type": "application/x-protobuf"})
+        assert answer.status == 429 and int(answer.headers["Retry-After"]) >= 1
+        assert weir.total("weir_refused_items_total", signal="span", reason="ring_full") >= 40
+        control(weir, "")
+        until(lambda: all_stored(weir), "all to be stored")
+        assert_all_found(weir, kept[:5] + kept[-5:], 20)
+        assert weir.ledger_sum("span")["kept"] == len(kept) * 20
+
+
+def leave_records(folder):
+    """A killed weir whose ring holds answered batches that are not in the database yet."""
+    weir = Weir(folder, "weir-faulty", env={"WEIR_FAULT_FILE": str(folder / "fault")}).start()
+    control(weir, "fsync stall")
+    kept = [export(weir) for _ in range(10)]
+    weir.kill()
+    control(weir, "")
+    return weir, kept
+
+
+@pytest.mark.parametrize("damage,survives", [
+    ("none", True), ("other database", False), ("older version", None), ("newer version", False), ("truncated", False),
+    ("header bit", False), ("gone", False), ("record bit", "some")])
+def test_a_ring_that_is_not_sound_never_stops_the_start(tmp_path, damage, survives):
+    weir, kept = leave_records(tmp_path / "weir")
+    ring = weir.ring
+    data = bytearray(ring.read_bytes())
+    if damage == "other database":
+        data[16:32] = bytes(range(16))
+    elif damage in ("older version", "newer version"):
+        (version,) = struct.unpack_from("<I", data, 8)
+        struct.pack_into("<I", data, 8, version + (1 if damage == "newer version" else -1))
+    elif damage == "truncated":
+        del data[len(data) // 2:]
+    elif damage == "header bit":
+        data[40] ^= 4
+    elif damage == "record bit":
+        at = data.index(b"op 1")  # in the first batch
+        data[at] ^= 1
+    if damage == "gone":
+        ring.unlink()
+    else:
+        ring.write_bytes(data)
+    with weir:
+        found = [t for t in kept if weir.ask(f"/api/v2/trace/{t}").status == 200]
+        if survives is True:
+            assert found == kept
+        elif survives == "some":
+            assert len(found) == len(kept) - 1
+            assert weir.total("weir_ring_damaged_total") == 1
+        elif survives is False:
+            assert found == []
+            if damage not in ("gone",):
+                assert "set aside" in weir.log() and list((weir.folder / "ring").glob("*.bad*"))
+        export(weir)
+        weir.ledger()
+
+
+def test_a_damaged_database_is_set_aside_and_named(tmp_path):
+    with Weir(tmp_path / "weir") as weir:
+        export(weir)
+    database = bytearray(weir.database.read_bytes())
+    database[:100] = b"x" * 100
+    weir.database.write_bytes(database)
+    for extra in ("-wal", "-shm"):
+        weir.database.with_name("weir.db" + extra).unlink(missing_ok=True)
+    with weir:
+        assert "set aside" in weir.log() and list(weir.folder.glob("weir.db.bad*"))
+        trace_id = export(weir)
+        assert_all_found(weir, [trace_id], 3)
+
+
+def test_too_little_room_for_the_ring_is_refused_naming_ring_size(tmp_path):
+    import subprocess
+    weir = Weir(tmp_path / "weir", flags=["--ring.size=16GiB", "--limits.memory=32GiB"])
+    free = shutil.disk_usage(tmp_path).free
+    if free > 16 << 30:
+        # A quota of the process stands in for a small file system.
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, 64 << 20))
+    else:
+        limit = None
+    done = subprocess.run(weir.command(), capture_output=True, text=True, timeout=60, preexec_fn=limit)
+    assert done.returncode == 1 and "ring.size" in done.stderr
+
+
+def test_a_reader_with_a_snapshot_stops_nobody(weir):
+    export(weir)
+    until(lambda: weir.total("weir_storage_spans") == 3, "the first spans to be stored")
+    reader = sqlite3.connect(f"file:{weir.database}?mode=ro", uri=True, isolation_level=None)
+    reader.execute("BEGIN")
+    before = reader.execute("SELECT count(*) FROM segments").fetchone()
+    producer = SpanProducer(weir.grpc, is_patient=True)
+    producer.start()
+    until(lambda: len(producer.answered) > 300, "answers while the snapshot is held")
+    producer.halt.set()
+    producer.join(30)
+    until(lambda: all_stored(weir), "all to be stored")
+    assert reader.execute("SELECT count(*) FROM segments").fetchone() == before
+    reader.close()
+    assert_all_found(weir, producer.answered[-20:], 20)
+
+
+def test_slow_queries_never_stop_ingest(weir):
+    """More clients than query threads ask for the largest answers, all the time."""
+    producer = SpanProducer(weir.grpc, is_patient=True)
+    producer.start()
+    until(lambda: len(producer.answered) > 200, "something to ask for")
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        asked = [pool.submit(weir.ask, "/api/v2/traces?limit=1000") for _ in range(60)]
+        before = len(producer.answered)
+        until(lambda: len(producer.answered) > before + 100, "answers during the queries")
+        statuses = {f.result().status for f in asked}
+    assert statuses <= {200, 503}
+    producer.halt.set()
+    producer.join(30)
+
+
+def test_a_ledger_is_exact_over_clean_restarts(weir):
+    mtcap.replay(weir, "envoy-als")
+    want = weir.total("istio_requests_total")
+    samples = {k: v for k, v in weir.samples().items() if k[0].startswith("istio_")}
+    for _ in range(3):
+        assert weir.stop() == 0
+        weir.start()
+        assert weir.total("istio_requests_total") == want
+    assert {k: v for k, v in weir.samples().items() if k[0].startswith("istio_")} == samples

@@ -1,0 +1,58 @@
+"""Goal: a person opens the page and sees the graph, the newest traces, one as a
+waterfall, and a ledger that closes; nothing is asked of any other origin."""
+
+import json
+import os
+import pathlib
+import time
+
+import mtcap
+from chromium import chromium
+
+
+def fresh(capture):
+    """Zipkin JSON of a capture with its times moved to now, so that it is among the newest."""
+    newest = max(s["timestamp"] for r in capture if r["kind"] == "http" for s in json.loads(r["data"]))
+    shift = int(time.time() * 1e6) - newest - 1000000
+    for record in capture:
+        if record["kind"] == "http":
+            spans = json.loads(record["data"])
+            for span in spans:
+                span["timestamp"] += shift
+            record["data"] = json.dumps(spans).encode()
+    return capture
+
+
+def test_the_page_shows_graph_traces_waterfall_and_ledger(weir, tmp_path):
+    mtcap.replay(weir, "envoy-als")
+    mtcap.replay(weir, fresh(mtcap.load("envoy-zipkin-json")))
+    shots = pathlib.Path(os.environ.get("WEIR_TEST_SCREENSHOTS", tmp_path))
+    with chromium() as page:
+        page.open(f"http://{weir.http}/")
+        page.wait("return document.querySelectorAll('#graph svg .edge').length > 5", "the graph's edges")
+        text = page.run("return document.querySelector('#graph').textContent")
+        for name in ("productpage", "reviews", "ratings", "details", "mysqldb"):
+            assert name in text
+        page.wait("return document.querySelectorAll('#traces .trace').length >= 10", "the newest traces")
+        page.wait("return document.querySelectorAll('#ledger tbody tr').length > 0", "the ledger")
+        assert "closes" in page.run("return document.querySelector('#ledger').textContent")
+        page.screenshot(shots / "page.png")
+        page.run("document.querySelector('#traces .trace a, #traces .trace button, #traces .trace').click()")
+        page.wait("return document.querySelectorAll('#waterfall .span').length > 1", "the waterfall")
+        assert page.run("return location.hash").startswith("#trace=")
+        page.screenshot(shots / "waterfall.png")
+        bad = [m for m in page.console() if m["level"] == "SEVERE"]
+        assert not bad, bad
+        foreign = page.run("return performance.getEntriesByType('resource').map(e => new URL(e.name).host)"
+                           ".filter(h => h !== location.host)")
+        assert foreign == []
+
+
+def test_the_pages_headers_are_strict(weir):
+    answer = weir.ask("/")
+    assert answer.headers["Content-Type"].startswith("text/html")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    etag = answer.headers["ETag"]
+    assert weir.ask("/", headers={"If-None-Match": etag}).status == 304
