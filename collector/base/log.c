@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -44,13 +45,23 @@ static struct recent *recent_of(const char *format)
 	return oldest;
 }
 
+/* What an outsider sent may stand in a line, but must not end it and begin another. */
+static void blank_controls(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f) {
+			*text = '?';
+		}
+	}
+}
+
 void weir_log(enum weir_log_level level, const char *room, const char *format, ...)
 {
 	static const char *const names[] = { "debug", "info", "warn", "error" };
 	uint64_t now_ns = weir_clock_now_ns();
 	time_t seconds = (time_t)(now_ns / 1000000000u);
 	struct recent *recent;
-	char text[1024], stamp[32];
+	char text[1024], stamp[32], held_back[32] = "";
 	struct tm utc;
 	va_list args;
 
@@ -60,6 +71,7 @@ void weir_log(enum weir_log_level level, const char *room, const char *format, .
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	blank_controls(text);
 	gmtime_r(&seconds, &utc);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
 
@@ -68,12 +80,11 @@ void weir_log(enum weir_log_level level, const char *room, const char *format, .
 	if (recent->last_ns != 0 && now_ns - recent->last_ns < 1000000000u) {
 		recent->held_back++;
 	} else {
-		fprintf(stderr, "%s.%03uZ %s %s %s", stamp, (unsigned)(now_ns / 1000000 % 1000), names[level], room,
-			text);
 		if (recent->held_back > 0) {
-			fprintf(stderr, " suppressed=%u", recent->held_back);
+			snprintf(held_back, sizeof(held_back), " suppressed=%u", recent->held_back);
 		}
-		fputc('\n', stderr);
+		dprintf(STDERR_FILENO, "%s.%03uZ %s %s %s%s\n", stamp, (unsigned)(now_ns / 1000000 % 1000),
+			names[level], room, text, held_back); /* one write, so that lines stay whole */
 		recent->held_back = 0;
 		recent->last_ns = now_ns;
 	}

@@ -1,8 +1,8 @@
 /* utf8: the check every string of every span goes through, and the repair.
  *
  * Nearly all strings are short and plain ASCII (keys, hosts, paths), so the
- * check looks at 32 and then at 8 bytes at a time for a high bit; the last
- * stretch is read once more with overlap instead of byte by byte. Only where a
+ * check looks for a high bit 32 and then 8 bytes at a time, and reads what has
+ * at most 32 bytes by overlapping words instead of byte by byte. Only where a
  * high bit stands is a sequence decoded, by the table of well-formed sequences
  * (Unicode 15, table 3-7):
  *
@@ -40,8 +40,7 @@ static uint32_t load4(const unsigned char *at)
 	return word;
 }
 
-/* Where the next byte with a high bit may stand: everything before it is ASCII.
- * It may stop up to 7 bytes early; `end` says that all of it is ASCII. */
+/* At or up to 7 bytes before the next byte with a high bit; `end`: there is none. */
 static const unsigned char *skip_ascii(const unsigned char *at, const unsigned char *end)
 {
 	size_t length = (size_t)(end - at);
@@ -102,23 +101,36 @@ static size_t sequence(const unsigned char *at, const unsigned char *end, size_t
 	return length;
 }
 
+/* Up to 32 bytes are read whole by overlapping words, without a loop. */
+static bool is_short_ascii(const unsigned char *at, size_t length)
+{
+	const unsigned char *end;
+
+	if (length == 0) {
+		return true; /* perhaps of nothing at all */
+	}
+	end = at + length;
+	if (length > 16) {
+		return ((load8(at) | load8(at + 8) | load8(end - 16) | load8(end - 8)) & HIGH_BITS) == 0;
+	}
+	if (length >= 8) {
+		return ((load8(at) | load8(end - 8)) & HIGH_BITS) == 0;
+	}
+	if (length >= 4) {
+		return ((load4(at) | load4(end - 4)) & (uint32_t)HIGH_BITS) == 0;
+	}
+	return (at[0] | at[length / 2] | at[length - 1]) < 0x80;
+}
+
 bool weir_utf8_is_valid(struct weir_str text)
 {
-	const unsigned char *at = (const unsigned char *)text.data, *end = at + text.length;
+	const unsigned char *at = (const unsigned char *)text.data, *end;
 	size_t length, bad;
 
-	if (text.length >= 8) {
-		/* The overlapping last word lets short strings end without a loop over bytes. */
-		if (text.length <= 16 && ((load8(at) | load8(end - 8)) & HIGH_BITS) == 0) {
-			return true;
-		}
-	} else if (text.length >= 4) {
-		if (((load4(at) | load4(end - 4)) & (uint32_t)HIGH_BITS) == 0) {
-			return true;
-		}
-	} else if (text.length == 0) {
+	if (text.length <= 32 && is_short_ascii(at, text.length)) {
 		return true;
 	}
+	end = at + text.length;
 	while ((at = skip_ascii(at, end)) < end) {
 		do { /* foreign scripts come in runs: do not look for ASCII words between their letters */
 			length = sequence(at, end, &bad);
@@ -133,12 +145,13 @@ bool weir_utf8_is_valid(struct weir_str text)
 
 size_t weir_utf8_repair(struct weir_str text, char *out)
 {
-	const unsigned char *at = (const unsigned char *)text.data, *end = at + text.length;
+	const unsigned char *at = (const unsigned char *)text.data, *end;
 	char *to = out;
 
 	if (text.length == 0) {
 		return 0;
 	}
+	end = at + text.length;
 	while (at < end) {
 		const unsigned char *from = at;
 		size_t length, bad = 0;
