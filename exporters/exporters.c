@@ -11,6 +11,8 @@
 
 #include "base/err.h"
 #include "exporters/answer.h"
+#include "exporters/graph/api.h"
+#include "exporters/graph/servicegraph.h"
 #include "exporters/status.h"
 #include "exporters/traces/zipkin.h"
 
@@ -33,6 +35,8 @@ static void routes_add(struct weir_exporters *exporters)
 	route(exporters, WEIR_ROUTE_QUERY, "/status", weir_status_status);
 	route(exporters, WEIR_ROUTE_QUERY, "/metrics", weir_status_metrics);
 	route(exporters, WEIR_ROUTE_QUERY, "/api/ledger", weir_status_ledger);
+	route(exporters, WEIR_ROUTE_QUERY, "/api/graph", weir_api_graph);
+	route(exporters, WEIR_ROUTE_QUERY, "/graph", weir_servicegraph_graph);
 }
 
 static void routes_add_zipkin(struct weir_exporters *exporters)

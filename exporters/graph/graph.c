@@ -1,0 +1,360 @@
+/* graph: from edges as the fold counts them to one graph.
+ *
+ * The fold keeps an edge for each pair of ends as they were told; one and the
+ * same workload may be told in several ways. Which ends are one node:
+ *
+ *  1. An end with a workload is the node (workload, namespace, cluster).
+ *  2. Without a cluster it is the node of that workload and namespace in the
+ *     one cluster that is known, if it is one only.
+ *  3. An end without a workload is a service node (service, namespace); without
+ *     a service it is the node `unknown`.
+ *  4. A service name that only spans tell (`reviews.default`, `reviews`) is the
+ *     workload node whose app (else workload) and namespace are so called, if it
+ *     is one only (and of that version, when the spans tell one); else the
+ *     service node so called, if it is one only; else a node of its own. Three
+ *     versions of one app and spans that tell no version: a node of its own,
+ *     because to pick one would be a guess.
+ *
+ * Evidence of one kind from several ends that are one node adds up: these are
+ * different requests. Evidence of different kinds never does: the two proxies
+ * and the spans of one call all report it. An edge is (source, destination,
+ * protocol); spans do not know the protocol well, so they join the request edge
+ * between their nodes, whichever protocol it has.
+ *
+ * Invariants
+ *  1. `into` of a node names a node whose `into` is itself.
+ *  2. An edge is between such nodes, and both are used.
+ *
+ * Memory: at most two nodes and three edges for each edge of the fold, in the arena. */
+#include "exporters/graph/graph.h"
+
+#include <errno.h>
+
+#include "rules/standard.h"
+
+_Static_assert(WEIR_GRAPH_BUCKETS == WEIR_STANDARD_BOUNDS + 1, "latency has the standard bounds");
+
+#define NONE UINT32_MAX
+
+struct building {
+	struct weir_graph graph;
+	struct weir_graph_opts opts;
+	uint32_t *node_slots, *edge_slots; /* hash → index + 1 */
+	uint32_t mask;
+	uint32_t *ends; /* two for each view: its nodes; NONE: not looked up yet */
+};
+
+static uint32_t hash_bytes(uint32_t hash, const void *data, size_t length)
+{
+	const unsigned char *at = data;
+
+	for (size_t i = 0; i < length; i++) {
+		hash = (hash ^ at[i]) * 16777619u;
+	}
+	return (hash ^ 0xff) * 16777619u;
+}
+
+/* Rules 1 and 3: the three texts that make a node. */
+static void end_key(const struct weir_edge_end *end, struct weir_str ret_key[3])
+{
+	bool is_workload = end->workload.length > 0;
+
+	ret_key[0] = is_workload ? end->workload : end->service;
+	ret_key[1] = end->namespace_;
+	ret_key[2] = is_workload ? end->cluster : weir_str_of("");
+}
+
+static bool is_same_node(const struct weir_edge_end *a, const struct weir_edge_end *b)
+{
+	struct weir_str left[3], right[3];
+
+	if ((a->workload.length > 0) != (b->workload.length > 0)) {
+		return false;
+	}
+	end_key(a, left);
+	end_key(b, right);
+	return weir_str_equal(left[0], right[0]) && weir_str_equal(left[1], right[1]) &&
+	       weir_str_equal(left[2], right[2]);
+}
+
+static void complete(struct weir_str *field, struct weir_str from)
+{
+	if (field->length == 0) {
+		*field = from;
+	}
+}
+
+static void node_complete(struct weir_edge_end *end, const struct weir_edge_end *from)
+{
+	complete(&end->namespace_, from->namespace_);
+	complete(&end->app, from->app);
+	complete(&end->version, from->version);
+	complete(&end->service, from->service);
+	complete(&end->cluster, from->cluster);
+}
+
+static uint32_t node_of(struct building *building, const struct weir_edge_end *end)
+{
+	struct weir_str key[3];
+	uint32_t at, hash = end->workload.length > 0 ? 2166136261u : 2166136262u;
+	struct weir_graph_node *node;
+
+	end_key(end, key);
+	for (unsigned i = 0; i < 3; i++) {
+		hash = hash_bytes(hash, key[i].data, key[i].length);
+	}
+	for (at = hash & building->mask; building->node_slots[at] != 0; at = (at + 1) & building->mask) {
+		uint32_t found = building->node_slots[at] - 1;
+
+		if (is_same_node(&building->graph.nodes[found].end, end)) {
+			/* The key's own fields are equal already, so the key stays. */
+			node_complete(&building->graph.nodes[found].end, end);
+			return found;
+		}
+	}
+	node = &building->graph.nodes[building->graph.node_count];
+	*node = (struct weir_graph_node){ .end = *end, .into = building->graph.node_count };
+	if (end->workload.length == 0) {
+		node->end.cluster = weir_str_of("");
+	}
+	building->node_slots[at] = ++building->graph.node_count;
+	return node->into;
+}
+
+/* Rule 2. Quadratic only in the nodes that know no cluster. */
+static void clusters_unify(struct building *building)
+{
+	struct weir_graph_node *nodes = building->graph.nodes;
+
+	for (uint32_t i = 0; i < building->graph.node_count; i++) {
+		uint32_t found = NONE;
+		bool is_one = true;
+
+		if (nodes[i].end.workload.length == 0 || nodes[i].end.cluster.length > 0) {
+			continue;
+		}
+		for (uint32_t j = 0; j < building->graph.node_count; j++) {
+			if (nodes[j].end.cluster.length > 0 &&
+				weir_str_equal(nodes[i].end.workload, nodes[j].end.workload) &&
+				weir_str_equal(nodes[i].end.namespace_, nodes[j].end.namespace_)) {
+				is_one = found == NONE;
+				found = j;
+			}
+		}
+		if (found != NONE && is_one) {
+			nodes[i].into = found;
+			node_complete(&nodes[found].end, &nodes[i].end);
+		}
+	}
+}
+
+/* Rule 4: does the node answer to this app, namespace and version? Empty: any. */
+static bool answers_to(
+	const struct weir_edge_end *end, struct weir_str app, struct weir_str namespace_, struct weir_str version)
+{
+	bool is_workload = end->workload.length > 0;
+	struct weir_str name = end->app.length > 0 ? end->app : end->workload, service = end->service;
+
+	if (!is_workload) {
+		name = weir_str_cut(&service, '.');
+	}
+	return weir_str_equal(name, app) && (namespace_.length == 0 || weir_str_equal(namespace_, end->namespace_)) &&
+	       (version.length == 0 || !is_workload || weir_str_equal(version, end->version));
+}
+
+static uint32_t find_told(const struct building *building, const struct weir_edge_end *end, bool is_workload)
+{
+	struct weir_str rest = end->service, app = weir_str_cut(&rest, '.'), namespace_ = end->namespace_;
+	uint32_t found = NONE;
+
+	if (rest.length > 0) {
+		namespace_ = weir_str_cut(&rest, '.');
+	}
+	for (uint32_t i = 0; i < building->graph.node_count; i++) {
+		const struct weir_graph_node *node = &building->graph.nodes[i];
+
+		if (node->into != i || (node->end.workload.length > 0) != is_workload ||
+			!answers_to(&node->end, app, namespace_, end->version)) {
+			continue;
+		}
+		if (found != NONE) {
+			return NONE;
+		}
+		found = i;
+	}
+	return found;
+}
+
+static uint32_t node_of_spans(struct building *building, const struct weir_edge_end *end)
+{
+	uint32_t found = NONE;
+
+	if (end->workload.length == 0 && end->service.length > 0) {
+		found = find_told(building, end, true);
+		found = found != NONE ? found : find_told(building, end, false);
+	}
+	return found != NONE ? found : building->graph.nodes[node_of(building, end)].into;
+}
+
+static bool has_logs(const struct weir_edge_view *view)
+{
+	return view->counts[WEIR_EDGE_CLIENT_LOG] != NULL || view->counts[WEIR_EDGE_SERVER_LOG] != NULL;
+}
+
+/* Logs first: spans' names are looked up among what logs told. */
+static void nodes_build(struct building *building, const struct weir_snapshot *snapshot)
+{
+	for (uint32_t i = 0; i < snapshot->edge_count; i++) {
+		if (has_logs(&snapshot->edges[i])) {
+			building->ends[2 * i] = node_of(building, &snapshot->edges[i].source);
+			building->ends[2 * i + 1] = node_of(building, &snapshot->edges[i].destination);
+		}
+	}
+	clusters_unify(building);
+	for (uint32_t i = 0; i < 2 * snapshot->edge_count; i++) {
+		if (has_logs(&snapshot->edges[i / 2])) {
+			building->ends[i] = building->graph.nodes[building->ends[i]].into;
+		}
+	}
+	for (uint32_t i = 0; i < snapshot->edge_count; i++) {
+		if (!has_logs(&snapshot->edges[i])) {
+			building->ends[2 * i] = node_of_spans(building, &snapshot->edges[i].source);
+			building->ends[2 * i + 1] = node_of_spans(building, &snapshot->edges[i].destination);
+		}
+	}
+}
+
+/* The slot of this edge; free (0) when there is none. */
+static uint32_t *edge_slot(struct building *building, uint32_t source, uint32_t destination, uint8_t protocol)
+{
+	const uint32_t key[3] = { source, destination, protocol };
+	uint32_t at = hash_bytes(2166136261u, key, sizeof(key)) & building->mask;
+
+	for (; building->edge_slots[at] != 0; at = (at + 1) & building->mask) {
+		const struct weir_graph_edge *edge = &building->graph.edges[building->edge_slots[at] - 1];
+
+		if (edge->source == source && edge->destination == destination && edge->protocol == protocol) {
+			break;
+		}
+	}
+	return &building->edge_slots[at];
+}
+
+static struct weir_graph_edge *edge_of(
+	struct building *building, uint32_t source, uint32_t destination, uint8_t protocol, bool is_spans)
+{
+	uint32_t *slot = edge_slot(building, source, destination, protocol);
+	struct weir_graph_edge *edge;
+
+	for (uint8_t other = WEIR_REQUEST_HTTP; is_spans && *slot == 0 && other <= WEIR_REQUEST_GRPC; other++) {
+		uint32_t *joined = edge_slot(building, source, destination, other);
+
+		slot = *joined != 0 ? joined : slot;
+	}
+	if (*slot == 0) {
+		edge = &building->graph.edges[building->graph.edge_count];
+		*edge = (struct weir_graph_edge){ .source = source, .destination = destination, .protocol = protocol };
+		building->graph.nodes[source].is_used = true;
+		building->graph.nodes[destination].is_used = true;
+		*slot = ++building->graph.edge_count;
+	}
+	return &building->graph.edges[*slot - 1];
+}
+
+static void counts_add(
+	struct weir_graph_counts *counts, const struct weir_edge_counts *from, const struct weir_graph_opts *opts)
+{
+	counts->is_there = true;
+	counts->requests += from->requests;
+	counts->errors += from->errors;
+	for (unsigned i = 0; i < WEIR_GRAPH_BUCKETS; i++) {
+		counts->buckets[i] += from->buckets[i];
+	}
+	counts->connections += from->connections_opened;
+	counts->sent_bytes += from->sent_bytes;
+	counts->received_bytes += from->received_bytes;
+	counts->last_ns = from->last_ns > counts->last_ns ? from->last_ns : counts->last_ns;
+	counts->rate += weir_edge_rate(from, opts->now_ns, opts->horizon_ns);
+}
+
+static bool is_wanted(const struct building *building, uint32_t source, uint32_t destination)
+{
+	struct weir_str wanted = building->opts.namespace_;
+
+	return wanted.length == 0 || weir_str_equal(building->graph.nodes[source].end.namespace_, wanted) ||
+	       weir_str_equal(building->graph.nodes[destination].end.namespace_, wanted);
+}
+
+static void edges_build(struct building *building, const struct weir_snapshot *snapshot, bool is_spans)
+{
+	const struct weir_graph_opts *opts = &building->opts;
+	uint64_t since_ns = opts->now_ns > opts->horizon_ns ? opts->now_ns - opts->horizon_ns : 0;
+
+	for (uint32_t i = 0; i < snapshot->edge_count; i++) {
+		const struct weir_edge_view *view = &snapshot->edges[i];
+		uint32_t source = building->ends[2 * i], destination = building->ends[2 * i + 1];
+
+		if (!is_wanted(building, source, destination)) {
+			continue;
+		}
+		for (unsigned k = 0; k < WEIR_EDGE_EVIDENCES; k++) {
+			const struct weir_edge_counts *counts = view->counts[k];
+
+			if (counts != NULL && (k == WEIR_EDGE_SPANS) == is_spans && counts->last_ns >= since_ns) {
+				struct weir_graph_edge *edge =
+					edge_of(building, source, destination, view->protocol, is_spans);
+
+				counts_add(&edge->counts[k], counts, opts);
+			}
+		}
+	}
+}
+
+int weir_graph_build(struct weir_arena *arena, const struct weir_snapshot *snapshot, const struct weir_graph_opts *opts,
+	struct weir_graph *ret)
+{
+	struct building building = { .opts = *opts };
+	uint32_t room = 16;
+
+	while (room < 4 * snapshot->edge_count) {
+		room *= 2;
+	}
+	building.mask = room - 1;
+	building.graph.nodes = weir_arena_alloc(arena, (2 * snapshot->edge_count + 1) * sizeof(*building.graph.nodes));
+	building.graph.edges = weir_arena_alloc(arena, (2 * snapshot->edge_count + 1) * sizeof(*building.graph.edges));
+	building.node_slots = weir_arena_zalloc(arena, room * sizeof(uint32_t));
+	building.edge_slots = weir_arena_zalloc(arena, room * sizeof(uint32_t));
+	building.ends = weir_arena_zalloc(arena, (2 * snapshot->edge_count + 1) * sizeof(uint32_t));
+	if (building.graph.nodes == NULL || building.graph.edges == NULL || building.node_slots == NULL ||
+		building.edge_slots == NULL || building.ends == NULL) {
+		return -ENOMEM;
+	}
+	nodes_build(&building, snapshot);
+	edges_build(&building, snapshot, false);
+	edges_build(&building, snapshot, true);
+	*ret = building.graph;
+	return 0;
+}
+
+double weir_graph_quantile(const uint64_t buckets[WEIR_GRAPH_BUCKETS], double quantile)
+{
+	uint64_t total = 0, before = 0;
+	double rank;
+
+	for (unsigned i = 0; i < WEIR_GRAPH_BUCKETS; i++) {
+		total += buckets[i];
+	}
+	if (total == 0) {
+		return -1;
+	}
+	rank = quantile * (double)total;
+	for (unsigned i = 0; i < WEIR_STANDARD_BOUNDS; i++) {
+		if (buckets[i] > 0 && (double)(before + buckets[i]) >= rank) {
+			double low = i > 0 ? weir_standard_bounds[i - 1] : 0, high = weir_standard_bounds[i];
+
+			return low + (high - low) * (rank - (double)before) / (double)buckets[i];
+		}
+		before += buckets[i];
+	}
+	return weir_standard_bounds[WEIR_STANDARD_BOUNDS - 1];
+}
