@@ -15,12 +15,30 @@
 
 #include "base/err.h"
 
+#define WEIR_CONF(section, key, type, value, low, high, range, sentence)                                               \
+	{ #section, #key, WEIR_CONF_IS_##type, value, low, high, range, sentence,                                      \
+		offsetof(struct weir_conf, section##_##key) },
+const struct weir_conf_row weir_conf_rows[WEIR_CONF_ROWS] = {
+#include "base/conf.def"
+};
+#undef WEIR_CONF
+
+const struct weir_conf_row *weir_conf_row_find(struct weir_str section, struct weir_str key)
+{
+	for (size_t i = 0; i < WEIR_CONF_ROWS; i++) {
+		if (weir_str_is(section, weir_conf_rows[i].section) && weir_str_is(key, weir_conf_rows[i].key)) {
+			return &weir_conf_rows[i];
+		}
+	}
+	return NULL;
+}
+
 struct unit {
 	const char *name;
 	uint64_t factor;
 };
 
-/* The largest of each kind last: a bound is written with the last one that divides it. */
+/* A bound is written with the largest one that divides it. */
 static const struct unit sizes[] = { { "", 1 }, { "B", 1 }, { "KB", 1000 }, { "MB", 1000000 }, { "GB", 1000000000 },
 	{ "TB", 1000000000000 }, { "KiB", 1ull << 10 }, { "MiB", 1ull << 20 }, { "GiB", 1ull << 30 },
 	{ "TiB", 1ull << 40 }, { NULL, 0 } };

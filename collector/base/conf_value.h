@@ -1,4 +1,4 @@
-/* conf_value: a key's row, and how its text becomes its value. Private to conf. */
+/* conf_value: the rows of the keys, and how a text becomes a value. Private to conf. */
 #ifndef WEIR_BASE_CONF_VALUE_H
 #define WEIR_BASE_CONF_VALUE_H
 
@@ -24,6 +24,18 @@ struct weir_conf_row {
 	const char *range, *sentence;
 	size_t offset; /* in struct weir_conf */
 };
+
+enum weir_conf_row_index {
+#define WEIR_CONF(section, key, type, value, low, high, range, sentence) WEIR_CONF_ROW_##section##_##key,
+#include "base/conf.def"
+#undef WEIR_CONF
+	WEIR_CONF_ROWS
+};
+
+extern const struct weir_conf_row weir_conf_rows[WEIR_CONF_ROWS];
+
+/* NULL: there is no such key. */
+const struct weir_conf_row *weir_conf_row_find(struct weir_str section, struct weir_str key);
 
 /* The most items that a list may have. */
 #define WEIR_CONF_LIST_MAX 64u
