@@ -24,12 +24,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/stat.h"
 
 #define DISCARD_BODIES 16u
+#define LOOK_AGAIN_NS 10000000
 #define IDLE_REQUESTS 32u
 #define IDLE_BODY_BYTES (1u << 20)
 
@@ -398,12 +400,11 @@ static void park(struct weir_http_request *request)
 	}
 }
 
-void weir_http_request_end_parking(struct weir_http *http)
+/* Takes back what the writer has not taken out yet. */
+static void parked_take_back(struct weir_http *http)
 {
 	struct weir_http_request *request, *next;
 
-	pthread_mutex_lock(&http->lock);
-	http->is_parking_over = true;
 	for (request = http->parked; request != NULL; request = next) {
 		next = request->next;
 		if (http->opts.ack != NULL && weir_ack_forget(http->opts.ack, request)) {
@@ -411,8 +412,22 @@ void weir_http_request_end_parking(struct weir_http *http)
 			parked_resume(request);
 		}
 	}
-	while (http->parked != NULL) { /* the writer, or our own thread, is about to resume these */
-		pthread_cond_wait(&http->is_answered, &http->lock);
+}
+
+void weir_http_request_end_parking(struct weir_http *http)
+{
+	struct timespec until;
+
+	pthread_mutex_lock(&http->lock);
+	http->is_parking_over = true;
+	parked_take_back(http);
+	while (http->parked != NULL) { /* about to be resumed by the writer, or on its way into the ack: look again */
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LOOK_AGAIN_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&http->is_answered, &http->lock, &until);
+		parked_take_back(http);
 	}
 	pthread_mutex_unlock(&http->lock);
 }
