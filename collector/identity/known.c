@@ -147,7 +147,7 @@ static int copy_identity(const struct weir_identity *from, struct entry *entry)
 	struct weir_identity copy = *from;
 	struct weir_str *fields[] = { &copy.workload, &copy.namespace_, &copy.app, &copy.version,
 		&copy.canonical_service, &copy.canonical_revision, &copy.cluster, &copy.pod, &copy.node_id,
-		&copy.principal, &copy.domain, &copy.address };
+		&copy.principal, &copy.domain, &copy.address, &copy.service_account };
 	size_t size = 0;
 	char *texts, *at;
 

@@ -126,6 +126,27 @@ void weir_identity_from_node_id(struct weir_str node_id, struct weir_identity *i
 	set_if_unset(&identity->workload, weir_identity_workload_of_pod(identity->pod));
 }
 
+void weir_identity_take_label(struct weir_str key, struct weir_str value, struct weir_identity_labels *labels)
+{
+	const struct {
+		const char *key;
+		struct weir_str *field;
+	} places[] = {
+		{ "app", &labels->app },
+		{ "version", &labels->version },
+		{ "app.kubernetes.io/name", &labels->k8s_name },
+		{ "app.kubernetes.io/version", &labels->k8s_version },
+		{ "service.istio.io/canonical-name", &labels->canonical_name },
+		{ "service.istio.io/canonical-revision", &labels->canonical_revision },
+	};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		if (weir_str_is(key, places[i].key)) {
+			*places[i].field = value;
+		}
+	}
+}
+
 void weir_identity_apply_labels(const struct weir_identity_labels *labels, struct weir_identity *identity)
 {
 	set_if_unset(&identity->app, labels->app);

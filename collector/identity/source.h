@@ -16,6 +16,7 @@ struct weir_identity { /* one workload; unset parts are empty */
 	bool is_waypoint;
 	struct weir_str domain;  /* the node id's last part: "default.svc.cluster.local" */
 	struct weir_str address; /* the node id's second part */
+	struct weir_str service_account;
 };
 
 /* `sidecar~<ip>~<pod>.<namespace>~<domain>`: fills pod, namespace, domain, type
@@ -27,6 +28,8 @@ void weir_identity_from_node_id(struct weir_str node_id, struct weir_identity *i
 struct weir_identity_labels {
 	struct weir_str app, version, k8s_name, k8s_version, canonical_name, canonical_revision;
 };
+/* One pod label: kept when it is one of the six. */
+void weir_identity_take_label(struct weir_str key, struct weir_str value, struct weir_identity_labels *labels);
 void weir_identity_apply_labels(const struct weir_identity_labels *labels, struct weir_identity *identity);
 
 /* For a peer of whom only a name is known: app and version as the mesh's own

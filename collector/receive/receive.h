@@ -34,6 +34,7 @@ void weir_als_destroy(struct weir_als *als);
 void weir_als_grpc(struct weir_als *als, struct weir_grpc_method *ret_method);
 
 struct weir_health; /* grpc.health.v1.Health/Check */
+/* `services` are the full names that Check knows; they stay the caller's and must live as long. Serving at first. */
 int weir_health_create(const char *const *services, size_t service_count, struct weir_health **ret);
 void weir_health_destroy(struct weir_health *health);
 void weir_health_set_serving(struct weir_health *health, bool is_serving); /* any thread */
