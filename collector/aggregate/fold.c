@@ -1,1 +1,352 @@
+/* fold: (state, record) → state, pure and deterministic.
+ *
+ *   batch ─▶ expiry by watermark ─▶ repeated? ─yes─▶ ledger: duplicates
+ *                                     └no─▶ ledger, requests, connections, spans
+ *
+ *   request     ─▶ memo ─▶ series set (and message set), edge by the reporter's evidence
+ *   connection  ─▶ flow (differences) ─▶ memo ─▶ series set, edge
+ *   span        ─▶ pair (caller meets callee) ─▶ edge by spans
+ *
+ * Invariants
+ *  1. The only time is received_ns; the watermark is its maximum, so it never
+ *     goes back, and expiry depends on nothing else.
+ *  2. A batch whose digest is known moves the ledger and nothing else.
+ *  3. Spans feed edges only, access logs series and edges: no request is in
+ *     istio_* twice.
+ *  4. All that crosses records is in the tables of state.h; memo and the
+ *     batch's scratch arrays are caches.
+ *
+ * Runs on the aggregate thread only. */
 #include "aggregate/fold.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregate/state.h"
+#include "base/err.h"
+#include "rules/standard.h"
+
+#define NAMES_MAX 32768u
+#define NAME_BYTES_MAX (2u << 20)
+#define LINKS_MAX 8u /* of one CONSUMER span */
+#define AHEAD 16u    /* spans whose buckets are asked for before they are needed */
+
+static void tables_init(struct weir_fold *fold)
+{
+	uint64_t seed = fold->opts.hash_seed;
+
+	weir_text_init(&fold->names, NAMES_MAX, NAME_BYTES_MAX, seed);
+	weir_series_init(&fold->series, fold->opts.max_series, seed);
+	weir_edges_init(&fold->edges, &fold->names, seed);
+	weir_pairs_init(&fold->pairs, &fold->edges, seed);
+	weir_flows_init(&fold->flows, seed);
+	weir_digests_init(&fold->digests, seed);
+	weir_ledger_init(&fold->ledger, seed);
+	weir_memo_init(&fold->memo, seed);
+}
+
+static void tables_fini(struct weir_fold *fold)
+{
+	weir_memo_fini(&fold->memo);
+	weir_ledger_fini(&fold->ledger);
+	weir_digests_fini(&fold->digests);
+	weir_flows_fini(&fold->flows);
+	weir_pairs_fini(&fold->pairs);
+	weir_edges_fini(&fold->edges);
+	weir_series_fini(&fold->series);
+	weir_text_fini(&fold->names);
+}
+
+int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold)
+{
+	struct weir_fold *fold = calloc(1, sizeof(*fold));
+
+	if (fold == NULL) {
+		return -ENOMEM;
+	}
+	fold->opts = *opts;
+	weir_buf_init(&fold->scratch, 0);
+	tables_init(fold);
+	*ret_fold = fold;
+	return 0;
+}
+
+void weir_fold_destroy(struct weir_fold *fold)
+{
+	if (fold == NULL) {
+		return;
+	}
+	tables_fini(fold);
+	free(fold->services);
+	weir_buf_fini(&fold->scratch);
+	free(fold);
+}
+
+void weir_fold_clear(struct weir_fold *fold)
+{
+	tables_fini(fold);
+	tables_init(fold);
+	fold->watermark_ns = fold->replaced_utf8 = fold->counters_since_ns = 0;
+	fold->cut_number = fold->image_bytes = fold->delta_bytes = 0;
+	fold->delta_count = 0;
+	fold->must_image = false;
+}
+
+void weir_fold_reset_counters(struct weir_fold *fold, uint64_t now_ns)
+{
+	weir_series_clear(&fold->series);
+	weir_edges_reset(&fold->edges);
+	weir_ledger_clear(&fold->ledger);
+	weir_memo_clear(&fold->memo);
+	fold->replaced_utf8 = 0;
+	fold->counters_since_ns = now_ns;
+	fold->must_image = true;
+}
+
+/* --- access logs ---------------------------------------------------------- */
+
+static uint32_t name_of(struct weir_fold *fold, const struct weir_batch *batch, struct weir_ref ref)
+{
+	return weir_edges_name(&fold->edges, weir_batch_str(batch, ref));
+}
+
+static void end_of(struct weir_fold *fold, const struct weir_batch *batch, uint32_t row, uint32_t end[WEIR_EDGE_NAMES])
+{
+	const struct weir_workload *workload;
+
+	if (row != WEIR_NONE) {
+		workload = &weir_batch_workloads(batch)[row];
+		end[WEIR_EDGE_WORKLOAD] = name_of(fold, batch, workload->name);
+		end[WEIR_EDGE_NAMESPACE] = name_of(fold, batch, workload->namespace_);
+		end[WEIR_EDGE_APP] = name_of(fold, batch, workload->app);
+		end[WEIR_EDGE_VERSION] = name_of(fold, batch, workload->version);
+		end[WEIR_EDGE_CLUSTER] = name_of(fold, batch, workload->cluster);
+	}
+}
+
+static uint32_t edge_of(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_call *call)
+{
+	struct weir_edge_key key = { .protocol = call->protocol };
+
+	end_of(fold, batch, call->source, key.source);
+	end_of(fold, batch, call->destination, key.destination);
+	key.destination[WEIR_EDGE_SERVICE] = name_of(fold, batch, call->service_host);
+	return weir_edges_find(&fold->edges, &key);
+}
+
+static unsigned evidence_of(const struct weir_call *call)
+{
+	return call->reporter == WEIR_REPORTER_SOURCE ? WEIR_EDGE_CLIENT_LOG : WEIR_EDGE_SERVER_LOG;
+}
+
+static uint32_t set_of(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_call *call,
+	const struct weir_request *request, enum weir_series_group group)
+{
+	uint64_t created = batch->received_ns > fold->counters_since_ns ? batch->received_ns : fold->counters_since_ns;
+
+	weir_buf_clear(&fold->scratch);
+	weir_standard_labels(batch, call, request, group == WEIR_SERIES_MESSAGES, &fold->scratch);
+	return weir_series_set(&fold->series, group, weir_buf_str(&fold->scratch), created);
+}
+
+/* As Kiali: no answer or 4xx, 5xx; for gRPC also its own status. */
+static bool is_error(const struct weir_request *request)
+{
+	return request->response_code == 0 || request->response_code >= 400 ||
+	       (request->call.protocol == WEIR_REQUEST_GRPC && request->grpc_status > 0);
+}
+
+static void fold_request(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_request *request)
+{
+	struct weir_memo_entry *memo =
+		weir_memo_find(&fold->memo, batch, &request->call, request->response_code, request->grpc_status);
+	const struct weir_edge_record record = {
+		.time_ns = batch->received_ns, .is_error = is_error(request), .duration_us = request->duration_ns / 1000
+	};
+
+	if (memo->set == WEIR_NONE) {
+		memo->set = set_of(fold, batch, &request->call, request, WEIR_SERIES_REQUEST);
+		memo->edge = edge_of(fold, batch, &request->call);
+	}
+	weir_series_count_request(&fold->series, memo->set, request->duration_ns / 1000000, request->request_bytes,
+		request->response_bytes);
+	weir_edges_count_request(&fold->edges, memo->edge, evidence_of(&request->call), &record);
+	if (request->request_messages == 0 && request->response_messages == 0) {
+		return;
+	}
+	if (memo->message_set == WEIR_NONE) {
+		memo->message_set = set_of(fold, batch, &request->call, request, WEIR_SERIES_MESSAGES);
+	}
+	weir_series_count_messages(
+		&fold->series, memo->message_set, request->request_messages, request->response_messages);
+}
+
+static void fold_connection(
+	struct weir_fold *fold, const struct weir_batch *batch, const struct weir_connection *connection)
+{
+	struct weir_memo_entry *memo = weir_memo_find(&fold->memo, batch, &connection->call, 0, WEIR_GRPC_STATUS_NONE);
+	struct weir_edge_record record = { .time_ns = batch->received_ns };
+	struct weir_series_tcp more;
+
+	weir_flows_report(&fold->flows, batch, connection, fold->watermark_ns, &more);
+	if (memo->set == WEIR_NONE) {
+		memo->set = set_of(fold, batch, &connection->call, NULL, WEIR_SERIES_TCP);
+		memo->edge = edge_of(fold, batch, &connection->call);
+	}
+	weir_series_count_tcp(&fold->series, memo->set, &more);
+	record.opened = more.opened;
+	record.closed = more.closed;
+	record.sent_bytes = more.sent_bytes;
+	record.received_bytes = more.received_bytes;
+	weir_edges_count_connection(&fold->edges, memo->edge, evidence_of(&connection->call), &record);
+}
+
+/* --- spans ---------------------------------------------------------------- */
+
+static bool is_zero(const uint8_t id[8])
+{
+	uint64_t value;
+
+	memcpy(&value, id, sizeof(value));
+	return value == 0;
+}
+
+static bool is_caller(const struct weir_span *span)
+{
+	return span->kind == WEIR_SPAN_CLIENT || span->kind == WEIR_SPAN_PRODUCER;
+}
+
+/* The calling span's id: whom this span waits for. NULL: for nobody. */
+static const uint8_t *calling_id(const struct weir_span *span)
+{
+	if (is_caller(span)) {
+		return span->span_id;
+	}
+	if (span->kind != WEIR_SPAN_SERVER && span->kind != WEIR_SPAN_CONSUMER) {
+		return NULL;
+	}
+	if ((span->flags & WEIR_SPAN_SHARED) != 0) {
+		return span->span_id;
+	}
+	return is_zero(span->parent_id) ? NULL : span->parent_id;
+}
+
+static uint32_t service_of(struct weir_fold *fold, const struct weir_batch *batch, uint32_t resource)
+{
+	if (fold->services[resource] == WEIR_NONE) {
+		fold->services[resource] = name_of(fold, batch, weir_batch_resources(batch)[resource].service);
+	}
+	return fold->services[resource];
+}
+
+/* A consumer names its producers by links too; each is a call of its own. */
+static void fold_links(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_span *span,
+	struct weir_pair_span *pair, struct weir_slot_key parent)
+{
+	const struct weir_link *links = weir_batch_links(batch) + span->link_first;
+
+	for (uint32_t i = 0; i < span->link_count && i < LINKS_MAX; i++) {
+		struct weir_slot_key key = weir_pairs_key(links[i].trace_id, links[i].span_id);
+		bool is_repeated = key.low == parent.low && key.high == parent.high;
+
+		for (uint32_t k = 0; k < i && !is_repeated; k++) {
+			is_repeated = memcmp(&links[k], &links[i], 24) == 0;
+		}
+		if (!is_repeated) {
+			pair->key = key;
+			weir_pairs_meet(&fold->pairs, pair, fold->watermark_ns);
+		}
+	}
+}
+
+static void fold_span(
+	struct weir_fold *fold, const struct weir_batch *batch, const struct weir_span *span, struct weir_slot_key key)
+{
+	bool is_known = calling_id(span) != NULL;
+	struct weir_pair_span pair = { .key = key,
+		.is_caller = is_caller(span),
+		.is_message = span->kind == WEIR_SPAN_PRODUCER || span->kind == WEIR_SPAN_CONSUMER,
+		.is_error = (span->flags & WEIR_SPAN_ERROR) != 0,
+		.peer = weir_batch_str(batch, span->peer),
+		.duration_us = span->duration_ns / 1000 };
+
+	if (!is_known && (span->kind != WEIR_SPAN_CONSUMER || span->link_count == 0)) {
+		return;
+	}
+	pair.service = service_of(fold, batch, span->resource);
+	if (is_known) {
+		weir_pairs_meet(&fold->pairs, &pair, fold->watermark_ns);
+	}
+	if (span->kind == WEIR_SPAN_CONSUMER && span->link_count > 0) {
+		fold_links(fold, batch, span, &pair, key);
+	}
+}
+
+/* In two passes over a few spans at a time: the first asks the cache for what
+ * the second needs. */
+static void fold_spans(struct weir_fold *fold, const struct weir_batch *batch)
+{
+	const struct weir_span *spans = weir_batch_spans(batch);
+	uint32_t count = batch->spans.count, resources = batch->resources.count;
+
+	if (resources > fold->service_capacity) {
+		free(fold->services);
+		fold->services = malloc(resources * sizeof(*fold->services));
+		weir_assert(fold->services != NULL); /* bounded by the batch, hence by ring/8 */
+		fold->service_capacity = resources;
+	}
+	memset(fold->services, 0xff, resources * sizeof(*fold->services));
+	for (uint32_t at = 0; at < count; at += AHEAD) {
+		struct weir_slot_key keys[AHEAD];
+		uint32_t n = count - at < AHEAD ? count - at : AHEAD;
+
+		for (uint32_t i = 0; i < n; i++) {
+			const uint8_t *id = calling_id(&spans[at + i]);
+
+			keys[i] = (struct weir_slot_key){ 0, 0 };
+			if (id != NULL) {
+				keys[i] = weir_pairs_key(spans[at + i].trace_id, id);
+				weir_slots_prefetch(&fold->pairs.slots, keys[i]);
+			}
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			fold_span(fold, batch, &spans[at + i], keys[i]);
+		}
+	}
+}
+
+/* --- a batch -------------------------------------------------------------- */
+
+int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
+{
+	const struct weir_request *requests = weir_batch_requests(batch);
+	const struct weir_connection *connections = weir_batch_connections(batch);
+	bool is_duplicate;
+
+	if (batch->received_ns > fold->watermark_ns) {
+		fold->watermark_ns = batch->received_ns;
+	}
+	weir_digests_expire(&fold->digests, fold->watermark_ns);
+	weir_flows_expire(&fold->flows, fold->watermark_ns);
+	weir_pairs_expire(&fold->pairs, fold->watermark_ns);
+	is_duplicate = weir_digests_saw(&fold->digests, batch->digest, fold->watermark_ns);
+	weir_ledger_book(&fold->ledger, batch, is_duplicate);
+	if (is_duplicate) {
+		return WEIR_FOLD_DUPLICATE;
+	}
+	fold->replaced_utf8 += batch->replaced_utf8;
+	if (batch->requests.count > 0 || batch->connections.count > 0) {
+		weir_memo_batch(&fold->memo, batch);
+	}
+	for (uint32_t i = 0; i < batch->requests.count; i++) {
+		fold_request(fold, batch, &requests[i]);
+	}
+	for (uint32_t i = 0; i < batch->connections.count; i++) {
+		fold_connection(fold, batch, &connections[i]);
+	}
+	if (batch->spans.count > 0) {
+		fold_spans(fold, batch);
+	}
+	return 0;
+}

@@ -86,7 +86,8 @@ struct weir_snapshot {
 	uint32_t edge_count;
 	const struct weir_ledger_view *ledger;
 	uint32_t ledger_count;
-	uint64_t replaced_utf8, overflowed, series_total;
+	uint64_t replaced_utf8, overflowed, series_total; /* overflowed: records counted in an overflow series */
+	uint64_t overflowed_edges; /* records counted in an overflow edge (both ends' workload `_overflow`) */
 };
 
 void weir_snapshot_let_go(const struct weir_snapshot *snapshot); /* ref-counted */

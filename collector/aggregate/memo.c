@@ -1,0 +1,198 @@
+/* memo: from a call's label inputs to its cells without building a text.
+ *
+ * A record's labels are made of some twenty strings. Instead of building and
+ * comparing their text, their bytes are hashed once (128 bits, keyed with the
+ * database's seed) and the hash leads to the numbers of the series sets and
+ * the edge. Workloads are hashed once for each batch: many calls share them.
+ *
+ * A cache, no state: an entry that is lost or pushed out is found again by its
+ * text, with the same result. It is not saved and not in the digest.
+ *
+ * Invariants
+ *  1. All that labels or edge are made of is in the key; nothing else is (pod
+ *     and node id are not: they would multiply the entries).
+ *  2. Two places are looked at for each key; the second one is pushed out. */
+#include "aggregate/memo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+
+#define CAPACITY_MIN 256u
+#define CAPACITY_MAX 65536u
+#define STRINGS 5u
+#define INLINE_BYTES 512u
+
+void weir_memo_init(struct weir_memo *memo, uint64_t seed)
+{
+	*memo = (struct weir_memo){ .seed = seed };
+}
+
+void weir_memo_fini(struct weir_memo *memo)
+{
+	free(memo->entries);
+	free(memo->workloads);
+	memo->entries = NULL;
+	memo->workloads = NULL;
+}
+
+void weir_memo_clear(struct weir_memo *memo)
+{
+	if (memo->entries != NULL) {
+		memset(memo->entries, 0, memo->capacity * sizeof(*memo->entries));
+	}
+	memo->count = 0;
+}
+
+void weir_memo_batch(struct weir_memo *memo, const struct weir_batch *batch)
+{
+	uint32_t count = batch->workloads.count;
+
+	if (count > memo->workload_capacity) {
+		free(memo->workloads);
+		memo->workloads = malloc(count * sizeof(*memo->workloads));
+		weir_assert(memo->workloads != NULL); /* bounded by the batch, hence by ring/8 */
+		memo->workload_capacity = count;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		memo->workloads[i].is_known = false;
+	}
+}
+
+struct key_bytes { /* strings, each behind its length, and what does not fit as a hash */
+	uint32_t length;
+	char bytes[INLINE_BYTES];
+};
+
+static void add(struct key_bytes *key, const void *data, uint32_t length)
+{
+	memcpy(key->bytes + key->length, data, length);
+	key->length += length;
+}
+
+static void add_ref(struct key_bytes *key, const struct weir_batch *batch, struct weir_ref ref, uint32_t share)
+{
+	uint32_t length = ref.length;
+
+	add(key, &length, sizeof(length));
+	if (length <= share) {
+		add(key, weir_batch_at(batch, ref.offset), length);
+	} else {
+		XXH128_hash_t hash = XXH3_128bits(weir_batch_at(batch, ref.offset), length);
+
+		add(key, &hash, sizeof(hash));
+	}
+}
+
+static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_batch *batch, uint32_t row)
+{
+	struct weir_memo_workload *known;
+	const struct weir_workload *workload;
+	struct key_bytes key = { .length = 0 };
+
+	if (row == WEIR_NONE) {
+		return (XXH128_hash_t){ 0, 0 };
+	}
+	known = &memo->workloads[row];
+	if (!known->is_known) {
+		workload = &weir_batch_workloads(batch)[row];
+		add_ref(&key, batch, workload->name, 64);
+		add_ref(&key, batch, workload->namespace_, 64);
+		add_ref(&key, batch, workload->app, 64);
+		add_ref(&key, batch, workload->version, 64);
+		add_ref(&key, batch, workload->canonical_service, 64);
+		add_ref(&key, batch, workload->canonical_revision, 64);
+		add_ref(&key, batch, workload->cluster, 64);
+		known->hash = XXH3_128bits_withSeed(key.bytes, key.length, memo->seed);
+		known->is_known = true;
+	}
+	return known->hash;
+}
+
+static XXH128_hash_t call_key(struct weir_memo *memo, const struct weir_batch *batch, const struct weir_call *call,
+	uint32_t response_code, int32_t grpc_status)
+{
+	struct key_bytes key;
+	struct {
+		XXH128_hash_t source, destination;
+		uint32_t flags, response_code;
+		int32_t grpc_status;
+		uint8_t reporter, protocol, security, zero;
+	} head = { .source = workload_hash(memo, batch, call->source),
+		.destination = workload_hash(memo, batch, call->destination),
+		.flags = call->response_flags,
+		.response_code = response_code,
+		.grpc_status = grpc_status,
+		.reporter = call->reporter,
+		.protocol = call->protocol,
+		.security = call->security };
+
+	_Static_assert(sizeof(head) + STRINGS * (sizeof(uint32_t) + 88) <= INLINE_BYTES, "a call's key fits");
+	key.length = 0;
+	add(&key, &head, sizeof(head));
+	add_ref(&key, batch, call->service_host, 88);
+	add_ref(&key, batch, call->service_name, 88);
+	add_ref(&key, batch, call->service_namespace, 88);
+	add_ref(&key, batch, call->source_principal, 88);
+	add_ref(&key, batch, call->destination_principal, 88);
+	return XXH3_128bits_withSeed(key.bytes, key.length, memo->seed);
+}
+
+static struct weir_memo_entry *place(struct weir_memo *memo, XXH128_hash_t key)
+{
+	struct weir_memo_entry *first = &memo->entries[key.low64 & (memo->capacity - 2)];
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (!first[i].is_used || (first[i].key.low64 == key.low64 && first[i].key.high64 == key.high64)) {
+			return &first[i];
+		}
+	}
+	/* The older of the two makes room. */
+	first[1] = first[0];
+	first[0].is_used = false;
+	memo->count--;
+	return first;
+}
+
+static void grow(struct weir_memo *memo)
+{
+	struct weir_memo_entry *old = memo->entries;
+	uint32_t old_capacity = old == NULL ? 0 : memo->capacity;
+	uint32_t capacity = old_capacity == 0 ? CAPACITY_MIN : old_capacity * 2;
+	struct weir_memo_entry *entries = calloc(capacity, sizeof(*entries));
+
+	if (entries == NULL) {
+		weir_assert(old != NULL);
+		return; /* the smaller one serves, only slower */
+	}
+	memo->entries = entries;
+	memo->capacity = capacity;
+	memo->count = 0;
+	for (uint32_t i = 0; i < old_capacity; i++) {
+		if (old[i].is_used) {
+			*place(memo, old[i].key) = old[i];
+			memo->count++;
+		}
+	}
+	free(old);
+}
+
+struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, const struct weir_batch *batch,
+	const struct weir_call *call, uint32_t response_code, int32_t grpc_status)
+{
+	XXH128_hash_t key = call_key(memo, batch, call, response_code, grpc_status);
+	struct weir_memo_entry *entry;
+
+	if (memo->entries == NULL || (memo->count > memo->capacity / 2 && memo->capacity < CAPACITY_MAX)) {
+		grow(memo);
+	}
+	entry = place(memo, key);
+	if (!entry->is_used) {
+		*entry = (struct weir_memo_entry){
+			.key = key, .set = WEIR_NONE, .message_set = WEIR_NONE, .edge = WEIR_NONE, .is_used = true
+		};
+		memo->count++;
+	}
+	return entry;
+}

@@ -1,0 +1,37 @@
+/* memo: from a call's label inputs to its cells without building a text. Private to the room. */
+#ifndef WEIR_AGGREGATE_MEMO_H
+#define WEIR_AGGREGATE_MEMO_H
+
+#include <stdint.h>
+#include <xxhash.h>
+
+#include "ring/record.h"
+
+struct weir_memo_entry {
+	XXH128_hash_t key;
+	uint32_t set, message_set, edge; /* WEIR_NONE: not made yet */
+	uint32_t is_used;
+};
+
+struct weir_memo {
+	struct weir_memo_entry *entries;
+	uint32_t count, capacity;
+	uint64_t seed;
+	struct weir_memo_workload {
+		XXH128_hash_t hash;
+		uint32_t is_known;
+	} * workloads; /* of the batch at hand */
+	uint32_t workload_capacity;
+};
+
+void weir_memo_init(struct weir_memo *memo, uint64_t seed);
+void weir_memo_fini(struct weir_memo *memo);
+void weir_memo_clear(struct weir_memo *memo); /* numbers of series or edges changed their meaning */
+
+/* Before the first key of a batch. */
+void weir_memo_batch(struct weir_memo *memo, const struct weir_batch *batch);
+/* The entry of a call: known, or with nothing made yet. Valid until the next call of this. */
+struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, const struct weir_batch *batch,
+	const struct weir_call *call, uint32_t response_code, int32_t grpc_status);
+
+#endif

@@ -1,0 +1,201 @@
+/* pair: the two spans of one call find each other.
+ *
+ * A call is a CLIENT (or PRODUCER) span and its SERVER (or CONSUMER) child in
+ * another service. Both have the key of the *calling* span: the server knows
+ * it as its parent, or as its own id when the two share one (Zipkin), or by a
+ * link (messaging). Whoever comes first waits; the second makes the edge.
+ *
+ *   caller: ──▶ waits ──callee──▶ edge, gone      (a PRODUCER goes on waiting: many may consume)
+ *                └─expired, evicted──▶ edge to its peer's name, if it has one and nobody came
+ *   callee: ──▶ waits ──caller──▶ edge, gone
+ *                └─expired, evicted──▶ nothing: its caller is not traced
+ *
+ * Latency is the callee's; the error is either's. A call within one service is
+ * a pair but no edge. The same caller twice (sent again) is one.
+ *
+ * Invariants
+ *  1. At most one caller waits under a key.
+ *  2. A call is counted once as a pair, or once by peer name, never both.
+ *  3. At most PAIRS_MAX wait; then the oldest is given up early. */
+#include "aggregate/pair.h"
+
+#include <string.h>
+
+#define PAIRS_MAX 65536u
+#define WAITING 0u    /* the one list */
+#define LIFE_TIME 56u /* 60 s in units of 2^30 ns */
+
+struct pair {
+	struct weir_slot head;
+	uint32_t service, peer, duration_us;
+	uint8_t is_caller, is_message, is_error, is_met;
+};
+
+_Static_assert(sizeof(struct pair) == 64, "a pair is one cache line");
+
+void weir_pairs_init(struct weir_pairs *pairs, struct weir_edges *edges, uint64_t seed)
+{
+	*pairs = (struct weir_pairs){ .edges = edges };
+	weir_slots_init(&pairs->slots, sizeof(struct pair), PAIRS_MAX, seed);
+}
+
+void weir_pairs_fini(struct weir_pairs *pairs)
+{
+	weir_slots_fini(&pairs->slots);
+}
+
+void weir_pairs_clear(struct weir_pairs *pairs)
+{
+	weir_slots_clear(&pairs->slots);
+	memset(pairs->known, 0, sizeof(pairs->known));
+}
+
+struct weir_slot_key weir_pairs_key(const uint8_t trace_id[16], const uint8_t span_id[8])
+{
+	uint8_t ids[24];
+	XXH128_hash_t hash;
+
+	memcpy(ids, trace_id, 16);
+	memcpy(ids + 16, span_id, 8);
+	hash = XXH3_128bits(ids, sizeof(ids));
+	return (struct weir_slot_key){ hash.low64, hash.high64 };
+}
+
+static uint32_t edge_of(struct weir_pairs *pairs, uint32_t caller, uint32_t callee)
+{
+	uint32_t place = (caller * 0x9e3779b1u ^ callee * 0x85ebca6bu) >> 24;
+	struct weir_edge_key key = { .protocol = WEIR_REQUEST_HTTP };
+
+	_Static_assert(WEIR_PAIR_EDGES == 256, "8 bits of hash");
+	if (pairs->known[place].edge_plus_1 == 0 || pairs->known[place].caller != caller ||
+		pairs->known[place].callee != callee) {
+		key.source[WEIR_EDGE_SERVICE] = caller;
+		key.destination[WEIR_EDGE_SERVICE] = callee;
+		pairs->known[place].caller = caller;
+		pairs->known[place].callee = callee;
+		pairs->known[place].edge_plus_1 = weir_edges_find(pairs->edges, &key) + 1;
+	}
+	return pairs->known[place].edge_plus_1 - 1;
+}
+
+static void edge_count(
+	struct weir_pairs *pairs, uint32_t caller, uint32_t callee, const struct weir_edge_record *record)
+{
+	if (caller != callee && caller != WEIR_TEXT_EMPTY && callee != WEIR_TEXT_EMPTY) {
+		weir_edges_count_request(pairs->edges, edge_of(pairs, caller, callee), WEIR_EDGE_SPANS, record);
+	}
+}
+
+static void give_up(struct weir_pairs *pairs, uint32_t slot)
+{
+	const struct pair *pair = weir_slots_at(&pairs->slots, slot);
+
+	if (pair->is_caller && !pair->is_met) {
+		const struct weir_edge_record record = { .time_ns = (uint64_t)pair->head.time << 30,
+			.is_error = pair->is_error,
+			.duration_us = pair->duration_us };
+
+		edge_count(pairs, pair->service, pair->peer, &record);
+	}
+	weir_slots_remove(&pairs->slots, slot);
+}
+
+void weir_pairs_expire(struct weir_pairs *pairs, uint64_t now_ns)
+{
+	uint32_t now = (uint32_t)(now_ns >> 30);
+	uint32_t slot = pairs->slots.oldest[WAITING];
+
+	while (slot != WEIR_SLOTS_NONE) {
+		const struct pair *pair = weir_slots_at(&pairs->slots, slot);
+
+		if (pair->head.time + LIFE_TIME > now) {
+			return;
+		}
+		give_up(pairs, slot);
+		slot = pairs->slots.oldest[WAITING];
+	}
+}
+
+static void wait(struct weir_pairs *pairs, const struct weir_pair_span *span, bool is_met, uint64_t now_ns)
+{
+	struct pair *pair;
+	uint32_t slot, peer = WEIR_TEXT_EMPTY;
+
+	if (pairs->slots.count == PAIRS_MAX) {
+		give_up(pairs, pairs->slots.oldest[WAITING]);
+	}
+	if (span->is_caller && span->peer.length > 0) {
+		peer = weir_edges_name(pairs->edges, span->peer);
+	}
+	slot = weir_slots_add(&pairs->slots, span->key, WAITING, (uint32_t)(now_ns >> 30));
+	pair = weir_slots_at(&pairs->slots, slot);
+	pair->service = span->service;
+	pair->peer = peer;
+	pair->duration_us = span->duration_us < UINT32_MAX ? (uint32_t)span->duration_us : UINT32_MAX;
+	pair->is_caller = span->is_caller;
+	pair->is_message = span->is_message;
+	pair->is_error = span->is_error;
+	pair->is_met = is_met;
+}
+
+static void callee_meets(struct weir_pairs *pairs, const struct weir_pair_span *span, uint64_t now_ns)
+{
+	uint32_t slot = weir_slots_find(&pairs->slots, span->key);
+	struct pair *pair = NULL;
+
+	for (; slot != WEIR_SLOTS_NONE; slot = weir_slots_next(&pairs->slots, slot)) {
+		pair = weir_slots_at(&pairs->slots, slot);
+		if (pair->is_caller) {
+			break;
+		}
+	}
+	if (slot == WEIR_SLOTS_NONE) {
+		wait(pairs, span, false, now_ns);
+		return;
+	}
+	edge_count(pairs, pair->service, span->service,
+		&(struct weir_edge_record){ .time_ns = now_ns,
+			.is_error = span->is_error || pair->is_error,
+			.duration_us = span->duration_us });
+	if (!pair->is_message) {
+		weir_slots_remove(&pairs->slots, slot);
+	} else if (!pair->is_met) {
+		weir_slots_use(&pairs->slots, slot, WAITING, (uint32_t)(now_ns >> 30));
+		pair->is_met = true;
+	}
+}
+
+static void caller_meets(struct weir_pairs *pairs, const struct weir_pair_span *span, uint64_t now_ns)
+{
+	uint32_t slot = weir_slots_find(&pairs->slots, span->key);
+	bool is_met = false, is_repeated = false;
+
+	while (slot != WEIR_SLOTS_NONE) {
+		const struct pair *pair = weir_slots_at(&pairs->slots, slot);
+		uint32_t next = weir_slots_next(&pairs->slots, slot);
+
+		if (pair->is_caller) {
+			is_repeated = true;
+		} else {
+			edge_count(pairs, span->service, pair->service,
+				&(struct weir_edge_record){ .time_ns = now_ns,
+					.is_error = span->is_error || pair->is_error,
+					.duration_us = pair->duration_us });
+			weir_slots_remove(&pairs->slots, slot);
+			is_met = true;
+		}
+		slot = next;
+	}
+	if (!is_repeated && (!is_met || span->is_message)) {
+		wait(pairs, span, is_met, now_ns);
+	}
+}
+
+void weir_pairs_meet(struct weir_pairs *pairs, const struct weir_pair_span *span, uint64_t now_ns)
+{
+	if (span->is_caller) {
+		caller_meets(pairs, span, now_ns);
+	} else {
+		callee_meets(pairs, span, now_ns);
+	}
+}

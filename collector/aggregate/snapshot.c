@@ -1,0 +1,221 @@
+/* snapshot: a copy of the fold's cells, made between two records.
+ *
+ * Everything copied lies in one allocation, behind the snapshot itself:
+ *
+ *   kept | series lists | views | buckets | edges | counts | ledger
+ *
+ * Texts are not copied: they are immutable and never move while the fold
+ * lives, and the fold outlives its snapshots.
+ *
+ * Invariants
+ *  1. Made by the aggregate thread, never changed after; the reference count
+ *     is the only thing in it that moves (atomic).
+ *  2. All sums in it are of the same moment: nothing is torn.
+ *  3. Who holds it delays nobody: no lock, and the fold goes on. */
+#include "aggregate/snapshot.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "aggregate/state.h"
+#include "base/err.h"
+
+struct kept_snapshot {
+	struct weir_snapshot snapshot; /* first: this is what is handed out */
+	uint32_t holders;
+	uint32_t series_counts[WEIR_STANDARD_METRICS];
+	struct weir_series_view *series[WEIR_STANDARD_METRICS];
+};
+
+struct room { /* what is left of the allocation */
+	char *at, *end;
+};
+
+static struct kept_snapshot *kept_of(const struct weir_snapshot *snapshot)
+{
+	/* The holder's view is const; the reference count behind it is ours. */
+	return (struct kept_snapshot *)(uintptr_t)snapshot;
+}
+
+const struct weir_snapshot *weir_snapshot_hold(const struct weir_snapshot *snapshot)
+{
+	__atomic_add_fetch(&kept_of(snapshot)->holders, 1, __ATOMIC_RELAXED);
+	return snapshot;
+}
+
+void weir_snapshot_let_go(const struct weir_snapshot *snapshot)
+{
+	if (snapshot != NULL && __atomic_sub_fetch(&kept_of(snapshot)->holders, 1, __ATOMIC_ACQ_REL) == 0) {
+		free(kept_of(snapshot));
+	}
+}
+
+static void *take(struct room *room, size_t size)
+{
+	void *at = room->at;
+
+	size = (size + 7) & ~(size_t)7;
+	weir_assert((size_t)(room->end - room->at) >= size);
+	room->at += size;
+	return at;
+}
+
+static size_t series_bytes(const struct weir_series *series, uint32_t counts[WEIR_STANDARD_METRICS])
+{
+	size_t size = 0;
+
+	for (uint32_t metric = 0; metric < WEIR_STANDARD_METRICS; metric++) {
+		size_t words = series->metrics[metric].kind == WEIR_METRIC_HISTOGRAM ? WEIR_HISTOGRAM_BUCKETS : 0;
+
+		counts[metric] = weir_series_count(series, metric);
+		size += counts[metric] * (sizeof(struct weir_series_view) + words * sizeof(uint64_t));
+	}
+	return size;
+}
+
+static size_t edges_bytes(const struct weir_edges *edges)
+{
+	size_t size = edges->count * sizeof(struct weir_edge_view);
+
+	for (uint32_t i = 0; i < edges->count; i++) {
+		for (unsigned k = 0; k < WEIR_EDGE_EVIDENCES; k++) {
+			size += edges->rows[i].counts[k] != NULL ? sizeof(struct weir_edge_counts) : 0;
+		}
+	}
+	return size;
+}
+
+static void histogram_copy(struct weir_series_view *view, const uint64_t *words, struct room *room)
+{
+	uint64_t *buckets = take(room, WEIR_HISTOGRAM_BUCKETS * sizeof(*buckets));
+
+	memcpy(buckets, words, WEIR_HISTOGRAM_BUCKETS * sizeof(*buckets));
+	for (uint32_t i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++) {
+		view->count += buckets[i];
+	}
+	view->sum = (double)words[WEIR_HISTOGRAM_BUCKETS];
+	view->buckets = buckets;
+}
+
+static void series_copy(const struct weir_series *series, struct kept_snapshot *kept, struct room *room)
+{
+	for (uint32_t metric = 0; metric < WEIR_STANDARD_METRICS; metric++) {
+		struct weir_series_view *view = take(room, kept->series_counts[metric] * sizeof(*view));
+		const uint64_t *words;
+		bool is_histogram;
+
+		kept->series[metric] = view;
+		for (uint32_t set = 1; set < series->labels.count; set++) {
+			if (!weir_series_view(series, set, metric, &words, &is_histogram)) {
+				continue;
+			}
+			*view = (struct weir_series_view){ .labels = weir_text_str(&series->labels, set),
+				.created_ns = series->sets[set].created_ns };
+			if (is_histogram) {
+				histogram_copy(view, words, room);
+			} else {
+				view->count = words[0];
+			}
+			view++;
+		}
+		kept->snapshot.series_total += kept->series_counts[metric];
+	}
+	kept->snapshot.metric_count = WEIR_STANDARD_METRICS;
+	kept->snapshot.metrics = series->metric_list;
+	kept->snapshot.series = kept->series;
+	kept->snapshot.series_counts = kept->series_counts;
+}
+
+static struct weir_edge_end end_copy(const struct weir_text *names, const uint32_t end[WEIR_EDGE_NAMES])
+{
+	return (struct weir_edge_end){ .workload = weir_text_str(names, end[WEIR_EDGE_WORKLOAD]),
+		.namespace_ = weir_text_str(names, end[WEIR_EDGE_NAMESPACE]),
+		.app = weir_text_str(names, end[WEIR_EDGE_APP]),
+		.version = weir_text_str(names, end[WEIR_EDGE_VERSION]),
+		.service = weir_text_str(names, end[WEIR_EDGE_SERVICE]),
+		.cluster = weir_text_str(names, end[WEIR_EDGE_CLUSTER]) };
+}
+
+static void edges_copy(const struct weir_edges *edges, struct weir_snapshot *snapshot, struct room *room)
+{
+	struct weir_edge_view *views = take(room, edges->count * sizeof(*views));
+
+	for (uint32_t i = 0; i < edges->count; i++) {
+		const struct weir_edge *edge = &edges->rows[i];
+
+		views[i] = (struct weir_edge_view){ .source = end_copy(edges->names, edge->key.source),
+			.destination = end_copy(edges->names, edge->key.destination),
+			.protocol = (uint8_t)edge->key.protocol };
+		for (unsigned k = 0; k < WEIR_EDGE_EVIDENCES; k++) {
+			if (edge->counts[k] != NULL) {
+				struct weir_edge_counts *counts = take(room, sizeof(*counts));
+
+				*counts = *edge->counts[k];
+				views[i].counts[k] = counts;
+			}
+		}
+	}
+	snapshot->edges = views;
+	snapshot->edge_count = edges->count;
+}
+
+static void ledger_copy(const struct weir_ledger *ledger, struct weir_snapshot *snapshot, struct room *room)
+{
+	struct weir_ledger_view *views = take(room, ledger->count * sizeof(*views));
+
+	for (uint32_t i = 0; i < ledger->count; i++) {
+		const struct weir_ledger_row *row = &ledger->rows[i];
+
+		views[i] = (struct weir_ledger_view){ .source = weir_text_str(&ledger->sources, row->source),
+			.protocol = row->protocol,
+			.signal = row->signal,
+			.received = row->received,
+			.kept = row->kept,
+			.duplicates = row->duplicates,
+			.last_ns = row->last_ns };
+		memcpy(views[i].thinned, row->thinned, sizeof(row->thinned));
+		memcpy(views[i].dropped, row->dropped, sizeof(row->dropped));
+	}
+	snapshot->ledger = views;
+	snapshot->ledger_count = ledger->count;
+}
+
+int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t position, uint64_t made_ns,
+	const struct weir_snapshot **ret_snapshot)
+{
+	uint32_t counts[WEIR_STANDARD_METRICS] = { 0 };
+	size_t size = sizeof(struct kept_snapshot);
+	struct kept_snapshot *kept;
+	struct room room;
+
+	size += (parts & WEIR_SNAPSHOT_SERIES) != 0 ? series_bytes(&fold->series, counts) : 0;
+	size += (parts & WEIR_SNAPSHOT_EDGES) != 0 ? edges_bytes(&fold->edges) : 0;
+	size += (parts & WEIR_SNAPSHOT_LEDGER) != 0 ? fold->ledger.count * sizeof(struct weir_ledger_view) : 0;
+	kept = malloc(size);
+	if (kept == NULL) {
+		return -ENOMEM;
+	}
+	*kept = (struct kept_snapshot){ .holders = 1 };
+	memcpy(kept->series_counts, counts, sizeof(counts));
+	kept->snapshot = (struct weir_snapshot){ .parts = parts,
+		.made_ns = made_ns,
+		.watermark_ns = fold->watermark_ns,
+		.position = position,
+		.replaced_utf8 = fold->replaced_utf8,
+		.overflowed = fold->series.overflowed,
+		.overflowed_edges = fold->edges.overflowed };
+	room = (struct room){ .at = (char *)(kept + 1), .end = (char *)kept + size };
+	if ((parts & WEIR_SNAPSHOT_SERIES) != 0) {
+		series_copy(&fold->series, kept, &room);
+	}
+	if ((parts & WEIR_SNAPSHOT_EDGES) != 0) {
+		edges_copy(&fold->edges, &kept->snapshot, &room);
+	}
+	if ((parts & WEIR_SNAPSHOT_LEDGER) != 0) {
+		ledger_copy(&fold->ledger, &kept->snapshot, &room);
+	}
+	*ret_snapshot = &kept->snapshot;
+	return 0;
+}
