@@ -13,6 +13,7 @@
 #include "exporters/answer.h"
 #include "exporters/graph/api.h"
 #include "exporters/graph/servicegraph.h"
+#include "exporters/page.h"
 #include "exporters/status.h"
 #include "exporters/traces/zipkin.h"
 
@@ -37,6 +38,8 @@ static void routes_add(struct weir_exporters *exporters)
 	route(exporters, WEIR_ROUTE_QUERY, "/api/ledger", weir_status_ledger);
 	route(exporters, WEIR_ROUTE_QUERY, "/api/graph", weir_api_graph);
 	route(exporters, WEIR_ROUTE_QUERY, "/graph", weir_servicegraph_graph);
+	route(exporters, WEIR_ROUTE_INGEST, "/", weir_page_index);
+	route(exporters, WEIR_ROUTE_INGEST, "/page/*", weir_page_file);
 }
 
 static void routes_add_zipkin(struct weir_exporters *exporters)

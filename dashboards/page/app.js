@@ -1,0 +1,373 @@
+/* app: draws weir's page from weir's own APIs. No library, nothing foreign.
+ * All text goes in as text, never as markup: it came from the network. */
+'use strict';
+const $ = id => document.getElementById(id);
+const state = { pick: null, graph: null, trace: '', traceText: '', open: new Set(), hues: new Map(), services: '' };
+
+/* ---- making elements ---- */
+function fill(element, attrs, kids) {
+	for (const [key, value] of Object.entries(attrs || {})) {
+		if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+		else if (value !== null && value !== false && value !== undefined) element.setAttribute(key, value === true ? '' : value);
+	}
+	element.append(...kids.flat(3).filter(kid => kid !== null && kid !== false && kid !== undefined));
+	return element;
+}
+const h = (tag, attrs, ...kids) => fill(document.createElement(tag), attrs, kids);
+const s = (tag, attrs, ...kids) => fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attrs, kids);
+const press = fn => ({ onclick: fn, onkeydown: e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); fn(e); } } });
+
+/* ---- numbers for people ---- */
+const round = x => x >= 100 ? x.toFixed(0) : x >= 10 ? x.toFixed(1).replace(/\.0$/, '') : x.toFixed(2).replace(/\.?0+$/, '');
+function scaled(x, step, units) {
+	let i = 0;
+	while (x >= step && i < units.length - 1) { x /= step; i++; }
+	return round(x) + units[i];
+}
+const count = x => scaled(x, 1000, ['', ' k', ' M', ' G']);
+const bytes = x => scaled(x, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB']);
+const micros = x => x === undefined ? '–' : x >= 6e7 ? round(x / 6e7) + ' min' : scaled(x, 1000, [' µs', ' ms', ' s']);
+const percent = x => round(100 * x) + ' %';
+function ago(ms) {
+	const t = Math.max(0, Date.now() - ms) / 1000;
+	return !ms ? '–' : t < 60 ? Math.round(t) + ' s ago' : t < 3600 ? Math.round(t / 60) + ' min ago' : t < 86400 ? Math.round(t / 3600) + ' h ago' : Math.round(t / 86400) + ' d ago';
+}
+/* A service keeps its colour as long as the page lives: the first ones get well-parted hues. */
+function colour(name) {
+	if (!state.hues.has(name)) state.hues.set(name, (195 + state.hues.size * 137.5) % 360);
+	return `hsl(${state.hues.get(name).toFixed(0)},52%,52%)`;
+}
+async function get(path, raw) {
+	const answer = await fetch(path);
+	if (!answer.ok) throw new Error((await answer.text()).trim() || answer.statusText);
+	return raw ? answer.text() : answer.json();
+}
+
+/* ---- the graph: layers from left to right, the same for the same input ---- */
+const W = 158, H = 46, GX = 96, GY = 22;
+const evidence = edge => edge.server || edge.client || edge.spans;
+
+function layout(nodes, edges) {
+	const at = new Map();
+	nodes = [...nodes].sort((a, b) => a.id < b.id ? -1 : 1);
+	for (const n of nodes) at.set(n.id, { node: n, out: [], into: 0, mark: 0, layer: 0, y: 0 });
+	edges = edges.map(e => ({ edge: e, a: at.get(e.source), b: at.get(e.target) })).filter(e => e.a && e.b)
+		.sort((x, y) => x.edge.target < y.edge.target ? -1 : x.edge.target > y.edge.target ? 1 : x.edge.protocol < y.edge.protocol ? -1 : 1);
+	for (const e of edges) { e.a.out.push(e); if (e.a !== e.b) e.b.into++; }
+	const finish = []; /* depth first: edges that close a circle run back and do not count for layers */
+	const visit = v => {
+		v.mark = 1;
+		for (const e of v.out) { if (e.b.mark === 1) e.back = true; else if (!e.b.mark) visit(e.b); }
+		v.mark = 2;
+		finish.unshift(v);
+	};
+	const all = [...at.values()];
+	for (const v of [...all.filter(v => !v.into), ...all]) if (!v.mark) visit(v);
+	for (const v of finish) for (const e of v.out) if (!e.back) e.b.layer = Math.max(e.b.layer, v.layer + 1);
+	const layers = [];
+	const put = v => (layers[v.layer] = layers[v.layer] || []).push(v);
+	for (const v of all) { v.near = []; put(v); }
+	for (const e of edges) { /* a long edge gets a place in each layer that it crosses */
+		if (e.back) continue;
+		e.via = [];
+		let last = e.a;
+		for (let l = e.a.layer + 1; l <= e.b.layer; l++) {
+			const v = l === e.b.layer ? e.b : { near: [], layer: l, y: 0, thin: true };
+			if (v !== e.b) { put(v); e.via.push(v); }
+			last.near.push(v);
+			v.near.push(last);
+			last = v;
+		}
+	}
+	const mean = (v, side) => {
+		const list = v.near.filter(n => n.layer === v.layer + side);
+		return list.length ? list.reduce((sum, n) => sum + n.y, 0) / list.length : v.y;
+	};
+	const place = (list, wish) => { /* as near to its wish as its neighbours above let it, then centred on the wishes */
+		let y = -Infinity, off = 0;
+		list.forEach((v, i) => { v.y = y = Math.max(wish[i], y + (v.thin ? 18 : H) / 2 + (i && list[i - 1].thin ? 18 : H) / 2 + GY); });
+		list.forEach((v, i) => { off += (wish[i] - v.y) / list.length; });
+		for (const v of list) v.y += off;
+	};
+	for (const list of layers) place(list, list.map(() => 0));
+	for (let round = 0; round < 12; round++) {
+		const side = round % 2 ? 1 : -1;
+		for (const list of side < 0 ? layers : [...layers].reverse()) {
+			const wish = new Map(list.map(v => [v, mean(v, side)]));
+			if (round < 8) list.sort((a, b) => wish.get(a) - wish.get(b));
+			place(list, list.map(v => wish.get(v)));
+		}
+	}
+	const flat = layers.flat(), top = Math.min(...flat.map(v => v.y)) - H / 2 - 16;
+	const hasBack = edges.some(e => e.back);
+	for (const v of flat) { v.x = v.layer * (W + GX) + 8; v.y -= top; }
+	return { all, edges, width: layers.length * (W + GX) - GX + 16, height: Math.max(...flat.map(v => v.y)) + H / 2 + (hasBack ? 48 : 16) };
+}
+
+function route(e, shift) {
+	const y1 = e.a.y + shift, y2 = e.b.y + shift;
+	if (e.back) { /* around below, into the target from underneath */
+		const x1 = e.a.x + W * (e.a === e.b ? .7 : .5), x2 = e.b.x + W * .3, low = Math.max(e.a.y, e.b.y) + H / 2 + 34;
+		return { d: `M${x1},${e.a.y + H / 2}C${x1},${low} ${x2},${low} ${x2},${e.b.y + H / 2 + 7}`, tip: `M${x2},${e.b.y + H / 2}l-5,8h10z`, x: (x1 + x2) / 2, y: low - 6 };
+	}
+	const points = [[e.a.x + W, y1], ...e.via.flatMap(v => [[v.x, v.y], [v.x + W, v.y]]), [e.b.x - 8, y2]];
+	let d = `M${points[0]}`;
+	for (let i = 1; i < points.length; i++) {
+		const [x, y] = points[i - 1], [u, v] = points[i], m = (x + u) / 2;
+		d += y === v ? `L${u},${v}` : `C${m},${y} ${m},${v} ${u},${v}`;
+	}
+	const [px, py] = points[points.length - 2];
+	return { d, tip: `M${e.b.x},${y2}l-9,-5v10z`, x: (px + e.b.x - 8) / 2, y: (py + y2) / 2 - 6 };
+}
+
+const edgeKey = edge => edge.source + '>' + edge.target + '>' + edge.protocol;
+const cut = (text, n) => text.length > n ? text.slice(0, n - 1) + '…' : text;
+const rateOf = (edge, c) => edge.protocol === 'tcp' ? bytes(c.received_bytes_per_s) + '/s' : count(c.rate_per_s) + '/s';
+
+function drawEdge(e, shift, names) {
+	const c = evidence(e.edge), tcp = e.edge.protocol === 'tcp', r = route(e, shift), key = edgeKey(e.edge);
+	const rate = tcp ? c.received_bytes_per_s / 1000 : c.rate_per_s;
+	const grade = !c.requests && !tcp ? 'idle' : c.error_rate >= .05 ? 'bad' : c.error_rate > 0 ? 'warn' : '';
+	const label = rateOf(e.edge, c) + (c.errors ? ` · ${percent(c.error_rate)}` : '');
+	return s('g', { class: `edge ${grade} ${e.edge.server || e.edge.client ? '' : 'spans'} ${state.pick === key ? 'picked' : ''}`, tabindex: 0, role: 'button', 'data-key': key,
+		'aria-label': `${names.get(e.edge.source)} to ${names.get(e.edge.target)}, ${e.edge.protocol}, ${label}`, ...press(() => pick(key)) },
+		s('path', { class: 'hit', d: r.d }),
+		s('path', { class: 'line', d: r.d, 'stroke-width': (1.5 + Math.min(4.5, 1.6 * Math.log10(1 + rate))).toFixed(1) }),
+		s('path', { class: 'tip', d: r.tip }), s('text', { x: r.x, y: r.y }, label));
+}
+
+function drawNode(v) {
+	const n = v.node, sub = [n.namespace, n.version || n.cluster].filter(Boolean).join(' · ') || (n.workload ? '' : n.service ? 'service' : '');
+	return s('g', { class: `node ${state.pick === n.id ? 'picked' : ''}`, tabindex: 0, role: 'button', 'data-key': n.id, 'aria-label': `${n.name} ${sub}`,
+		transform: `translate(${v.x},${(v.y - H / 2).toFixed(1)})`, ...press(() => { pick(n.id); filterBy(n); }) },
+		s('title', null, [n.name, n.namespace].filter(Boolean).join(' in ')),
+		s('rect', { class: 'body', width: W, height: H, rx: 10 }), s('rect', { x: 9, y: 11, width: 4, height: H - 22, rx: 2, fill: colour(n.app || n.name.split('.')[0]) }),
+		s('text', { x: 22, y: sub ? 20 : 28 }, cut(n.name, 19)), sub ? s('text', { class: 'sub', x: 22, y: 35 }, cut(sub, 22)) : null);
+}
+
+function drawGraph() {
+	const graph = state.graph, box = $('graph'), focus = document.activeElement && document.activeElement.getAttribute('data-key');
+	$('graph-note').textContent = graph.edges.length ? `${graph.nodes.length} nodes, ${graph.edges.length} edges` : '';
+	if (!graph.edges.length) {
+		box.replaceChildren(h('p', { class: 'quiet' }, 'No calls in this time.'));
+	} else {
+		const l = layout(graph.nodes, graph.edges), names = new Map(graph.nodes.map(n => [n.id, n.name])), seen = new Map();
+		for (const e of l.edges) { const k = e.edge.source + '>' + e.edge.target; e.nth = seen.get(k) || 0; seen.set(k, e.nth + 1); }
+		const shift = e => (e.nth - (seen.get(e.edge.source + '>' + e.edge.target) - 1) / 2) * 14;
+		box.replaceChildren(s('svg', { class: 'graph', role: 'group', 'aria-label': 'Service graph', viewBox: `0 0 ${l.width} ${l.height.toFixed(0)}`, width: l.width, height: l.height.toFixed(0) },
+			l.edges.map(e => drawEdge(e, shift(e), names)), l.all.map(drawNode)));
+	}
+	if (focus) for (const g of box.querySelectorAll('[data-key]')) if (g.getAttribute('data-key') === focus) g.focus();
+	drawPanel();
+}
+
+function pick(key) {
+	state.pick = state.pick === key ? null : key;
+	drawGraph();
+}
+
+function panelOfEdge(edge, name) {
+	const kinds = [['caller logs', edge.client], ['callee logs', edge.server], ['spans', edge.spans]].filter(k => k[1]), tcp = edge.protocol === 'tcp';
+	const row = (title, fn) => h('tr', null, h('th', { scope: 'row' }, title), kinds.map(k => h('td', null, fn(k[1]))));
+	const ms = x => x === null ? '–' : micros(x * 1000);
+	return [`${name(edge.source)} → ${name(edge.target)}`, h('table', null,
+		h('thead', null, h('tr', null, h('th', { scope: 'col' }, edge.protocol.toUpperCase()), kinds.map(k => h('th', { scope: 'col' }, k[0])))),
+		h('tbody', null, tcp ? row('connections', c => count(c.connections)) : [row('requests', c => count(c.requests)), row('errors', c => count(c.errors)), row('error rate', c => percent(c.error_rate))],
+			row('rate', c => rateOf(edge, c)), tcp ? [row('sent', c => bytes(c.sent_bytes)), row('received', c => bytes(c.received_bytes))] : [row('p50', c => ms(c.p50_ms)), row('p90', c => ms(c.p90_ms)), row('p99', c => ms(c.p99_ms))],
+			row('last', c => ago(c.last_unix_ms)))),
+	h('p', { class: 'quiet' }, kinds.length > 1 ? 'Each column saw the same calls; they do not add up.' : '')];
+}
+
+function panelOfNode(n, name) {
+	const list = (title, edges, end) => edges.length ? [h('tr', null, h('th', { colspan: 2, scope: 'rowgroup' }, h('b', null, title))),
+		edges.map(e => h('tr', null, h('td', { class: 'wrap' }, name(e[end])), h('td', null, rateOf(e, evidence(e)))))] : [];
+	return [n.name, h('p', { class: 'quiet' }, ['namespace', 'app', 'version', 'service', 'cluster'].filter(k => n[k]).map(k => `${k} ${n[k]}`).join(', ')),
+		h('table', null, h('tbody', null, list('called by', state.graph.edges.filter(e => e.target === n.id), 'source'), list('calls', state.graph.edges.filter(e => e.source === n.id), 'target')))];
+}
+
+function drawPanel() {
+	const name = id => (state.graph.nodes.find(n => n.id === id) || { name: id }).name;
+	const edge = state.graph.edges.find(e => edgeKey(e) === state.pick), node = state.graph.nodes.find(n => n.id === state.pick);
+	$('panel').hidden = !edge && !node;
+	if (!edge && !node) return;
+	const [title, ...rest] = edge ? panelOfEdge(edge, name) : panelOfNode(node, name);
+	$('panel').replaceChildren(h('div', { class: 'bar' }, h('h3', null, title), h('button', { type: 'button', 'aria-label': 'Close details', onclick: () => pick(state.pick) }, '×')), ...rest);
+}
+
+/* ---- traces ---- */
+const form = $('search');
+function filterBy(n) {
+	const known = [...form.serviceName.options].map(o => o.value), app = n.app || n.name.split('.')[0];
+	const found = [`${app}.${n.namespace}`, app, n.service, n.name].find(x => x && known.includes(x.toLowerCase()));
+	form.serviceName.value = found && state.pick ? found.toLowerCase() : '';
+	loadTraces();
+}
+
+function queryOf() {
+	const query = new URLSearchParams();
+	for (const [key, value] of new FormData(form)) if (value.trim()) query.set(key, value.trim());
+	const least = /^([\d.]+)\s*(us|µs|ms|s)?$/.exec(query.get('minDuration') || '');
+	if (least) query.set('minDuration', Math.max(1, Math.round(least[1] * ({ us: 1, µs: 1, s: 1e6 }[least[2]] || 1000))));
+	return query;
+}
+
+const isError = span => !!span.tags && 'error' in span.tags;
+const serviceOf = span => (span.localEndpoint && span.localEndpoint.serviceName) || 'unknown';
+const dot = name => { const d = h('i', { class: 'dot' }); d.style.background = colour(name); return d; };
+
+function drawTraces(traces) {
+	const rows = traces.map(spans => {
+		const root = spans.find(x => !x.parentId) || spans[0], start = Math.min(...spans.map(x => x.timestamp || Infinity));
+		const end = Math.max(...spans.map(x => (x.timestamp || 0) + (x.duration || 0)));
+		return { root, spans, start, length: root.duration || end - start, error: spans.some(isError), services: [...new Set(spans.map(serviceOf))] };
+	});
+	const most = Math.max(1, ...rows.map(r => r.length));
+	$('traces-note').textContent = rows.length ? `newest ${rows.length}` : 'none found';
+	$('traces').replaceChildren(...rows.map(r => {
+		const bar = h('i', { class: r.error ? 'bad' : '' }), id = r.root.traceId;
+		bar.style.width = Math.max(1, 100 * r.length / most) + '%';
+		return h('li', null, h('a', { href: '#trace=' + id, class: id === state.trace ? 'picked' : '', title: r.services.join(', ') },
+			h('span', { class: 'what' }, dot(serviceOf(r.root)), h('b', null, serviceOf(r.root)), ' ', r.root.name || '', r.error ? h('span', { class: 'bad' }, ' ● error') : null),
+			h('span', { class: 'meter' }, bar), h('span', { class: 'num' }, micros(r.length)), h('span', { class: 'num spans' }, r.spans.length + (r.spans.length === 1 ? ' span' : ' spans')), h('span', { class: 'num' }, ago(r.start / 1000))));
+	}));
+	return rows.length;
+}
+
+async function loadTraces() {
+	try {
+		return drawTraces(await get('/api/v2/traces?' + queryOf()));
+	} catch (error) {
+		$('traces-note').textContent = error.message;
+		return 0;
+	}
+}
+
+async function loadServices() {
+	const names = await get('/api/v2/services'), text = names.join('\n');
+	if (text === state.services) return;
+	state.services = text;
+	const chosen = form.serviceName.value;
+	form.serviceName.replaceChildren(h('option', { value: '' }, 'any'), ...names.map(n => h('option', null, n)));
+	form.serviceName.value = names.includes(chosen) ? chosen : '';
+}
+
+/* ---- one trace ---- */
+function treeOf(spans) {
+	const own = new Map(), shared = new Map(), rows = [], kids = new Map();
+	for (const span of spans) (span.shared ? shared : own).set(span.id, span);
+	const parentOf = x => {
+		if (x.shared && own.has(x.id)) return own.get(x.id);
+		const b = shared.get(x.parentId);
+		return b && (serviceOf(b) === serviceOf(x) || !own.has(x.parentId)) ? b : own.get(x.parentId);
+	};
+	for (const span of spans) { const p = parentOf(span); kids.set(p, [...(kids.get(p) || []), span]); }
+	const seen = new Set(), walk = (span, depth) => {
+		if (seen.has(span)) return;
+		seen.add(span);
+		rows.push({ span, depth });
+		for (const kid of (kids.get(span) || []).sort((a, b) => (a.timestamp || 0) - (b.timestamp || 0))) walk(kid, depth + 1);
+	};
+	for (const span of [...(kids.get(undefined) || []), ...spans]) walk(span, 0);
+	return rows;
+}
+
+const endpoint = e => e ? [e.serviceName, [e.ipv4 || e.ipv6, e.port].filter(Boolean).join(':')].filter(Boolean).join(' ') : '';
+function detail(span, start) {
+	const rows = [['span id', span.id], ['started', new Date((span.timestamp || 0) / 1000).toISOString()], ['remote', endpoint(span.remoteEndpoint)], ['local', endpoint(span.localEndpoint)],
+		...(span.annotations || []).map(a => ['+ ' + micros(a.timestamp - start), a.value]), ...Object.entries(span.tags || {})];
+	return h('div', { class: 'detail' }, h('table', null, h('tbody', null, rows.filter(r => r[1] !== '').map(r => h('tr', null, h('td', null, r[0]), h('td', { class: 'wrap' }, r[1]))))));
+}
+
+function drawRow({ span, depth }, start, length) {
+	const key = span.id + !!span.shared, bar = h('i', { class: isError(span) ? 'bad' : '' }), label = h('em', null, micros(span.duration));
+	const left = span.timestamp ? 100 * (span.timestamp - start) / length : 0, width = Math.max(.2, 100 * (span.duration || 0) / length), who = h('span', { class: 'what' });
+	bar.style.left = left + '%';
+	bar.style.width = Math.min(width, 100 - left) + '%';
+	bar.style.background = colour(serviceOf(span));
+	if (left + width > 75) label.style.right = 100 - left + '%'; else label.style.left = left + width + '%';
+	if (left + width > 75 && left < 20) { label.style.right = 'auto'; label.style.left = left + '%'; label.style.color = '#fff'; }
+	const marks = (span.annotations || []).map(a => { const u = h('u', { title: a.value }); u.style.left = Math.min(100, Math.max(0, 100 * (a.timestamp - start) / length)) + '%'; return u; });
+	who.style.paddingLeft = Math.min(depth, 12) * 14 + 'px';
+	who.append(dot(serviceOf(span)), h('b', null, serviceOf(span)), ' ', span.name || '', h('span', { class: 'kind' }, (span.kind || '').toLowerCase()));
+	const row = h('button', { type: 'button', class: 'row', 'aria-expanded': state.open.has(key), onclick: () => {
+		if (!state.open.delete(key)) state.open.add(key);
+		row.setAttribute('aria-expanded', state.open.has(key));
+		if (state.open.has(key)) row.after(detail(span, start)); else row.nextSibling.remove();
+	} }, who, h('span', { class: 'lane' }, bar, marks, label));
+	return state.open.has(key) ? [row, detail(span, start)] : row;
+}
+
+function drawTrace(spans) {
+	const start = Math.min(...spans.map(x => x.timestamp || Infinity)), end = Math.max(...spans.map(x => (x.timestamp || 0) + (x.duration || 0)));
+	const length = Math.max(1, end - start), rows = treeOf(spans), shown = rows.slice(0, 1000), errors = spans.filter(isError).length;
+	$('trace-note').textContent = `${spans[0].traceId} · ${spans.length} spans · ${new Set(spans.map(serviceOf)).size} services · ${micros(length)}${errors ? ` · ${errors} with errors` : ''}`
+		+ (shown.length < rows.length ? ` · the first ${shown.length} shown` : '');
+	$('waterfall').replaceChildren(h('div', { class: 'axis', 'aria-hidden': 'true' }, h('span'), h('span', null, [0, .25, .5, .75, 1].map(x => h('span', null, x ? micros(length * x) : '0')))), ...shown.flatMap(r => drawRow(r, start, length)));
+}
+
+async function loadTrace(scroll) {
+	const id = (/^#trace=([0-9a-f]{1,32})$/.exec(location.hash) || [])[1] || '';
+	if (id !== state.trace) { state.trace = id; state.traceText = ''; state.open.clear(); }
+	$('trace').hidden = !id;
+	for (const a of $('traces').querySelectorAll('a')) a.classList.toggle('picked', a.hash === '#trace=' + id);
+	if (!id) return;
+	try {
+		const text = await get('/api/v2/trace/' + id, true);
+		if (text !== state.traceText) { state.traceText = text; drawTrace(JSON.parse(text)); }
+	} catch (error) {
+		state.traceText = '';
+		$('trace-note').textContent = error.message;
+		$('waterfall').replaceChildren();
+	}
+	if (scroll) $('trace').scrollIntoView({ block: 'start', behavior: 'smooth' });
+}
+
+/* ---- the ledger ---- */
+const reasons = map => Object.entries(map).map(([k, v]) => `${count(v)} ${k}`).join(', ') || '0';
+function drawLedger(ledger) {
+	$('ledger-note').replaceChildren(ledger.closes ? h('span', { class: 'good' }, 'closes ✓') : h('span', { class: 'bad' }, 'does not close ✗'), ' received = kept + thinned + dropped + duplicates');
+	const columns = ['source', 'protocol', 'signal', 'received', 'kept', 'thinned', 'dropped', 'duplicates', 'refused', 'last'];
+	$('ledger').replaceChildren(h('thead', null, h('tr', null, columns.map(c => h('th', { scope: 'col' }, c)))), h('tbody', null, ledger.rows.map(r =>
+		h('tr', null, [r.source || '(refused at the door)', r.protocol, r.signal, count(r.received), count(r.kept), reasons(r.thinned), reasons(r.dropped), count(r.duplicates), reasons(r.refused), ago(r.last_unix_ms)]
+			.map((text, i) => h('td', { class: i ? '' : 'wrap' }, text))))));
+	return ledger.rows.reduce((sum, r) => sum + r.received, 0);
+}
+
+async function refresh() {
+	const status = get('/status'), ledger = get('/api/ledger'), graph = get('/api/graph?horizon=' + $('horizon').value);
+	try {
+		const [st, le, gr] = await Promise.all([status, ledger, graph]), received = drawLedger(le);
+		state.graph = gr;
+		drawGraph();
+		await loadServices();
+		const traces = await loadTraces();
+		$('empty').hidden = received > 0 || traces > 0;
+		$('graph-card').hidden = !$('empty').hidden;
+		$('summary').textContent = `${count(received)} received · ${count(st.storage.spans)} spans stored, ${bytes(st.storage.used_bytes)} · storage ${st.storage.state} · ${st.version}`;
+		await loadTrace(false);
+	} catch (error) {
+		$('summary').textContent = 'no answer: ' + error.message;
+	}
+}
+
+/* One refresh at a time; the next starts 5 s after the last one ended. */
+async function live() {
+	if ($('live').checked && !document.hidden) await refresh();
+	setTimeout(live, 5000);
+}
+
+const origin = location.origin, grpc = location.hostname + ':4317';
+$('ports').append(...[['OpenTelemetry, HTTP', origin + '/v1/traces'], ['OpenTelemetry, gRPC', grpc], ['Envoy access logs, gRPC', grpc], ['Zipkin', origin + '/api/v2/spans']]
+	.flatMap(([what, where]) => [h('dt', null, what), h('dd', null, h('code', null, where))]));
+form.addEventListener('submit', e => { e.preventDefault(); loadTraces(); });
+form.serviceName.addEventListener('change', async () => {
+	const name = form.serviceName.value, names = name ? await get('/api/v2/spans?serviceName=' + encodeURIComponent(name)).catch(() => []) : [];
+	$('spans').replaceChildren(...names.map(n => h('option', { value: n })));
+	loadTraces();
+});
+$('horizon').addEventListener('change', refresh);
+$('live').addEventListener('change', () => { if ($('live').checked) refresh(); });
+$('trace-close').addEventListener('click', () => { location.hash = ''; $('traces-title').scrollIntoView({ block: 'nearest' }); });
+addEventListener('hashchange', () => loadTrace(true));
+live();
+loadTrace(false);

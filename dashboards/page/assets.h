@@ -1,0 +1,16 @@
+/* assets: the page's files, as embed.py puts them into the binary. */
+#ifndef WEIR_DASHBOARDS_PAGE_ASSETS_H
+#define WEIR_DASHBOARDS_PAGE_ASSETS_H
+
+#include <stddef.h>
+
+struct weir_page_asset {
+	const char *name, *content_type, *etag; /* "index.html"; the entity tag in its quotes */
+	const unsigned char *data;
+	size_t length;
+};
+
+extern const struct weir_page_asset weir_page_assets[];
+extern const size_t weir_page_asset_count;
+
+#endif
