@@ -57,13 +57,18 @@ const uint8_t *weir_wire_varint_long(const uint8_t *at, const uint8_t *end, uint
 const uint8_t *weir_wire_skip_group(const uint8_t *at, const uint8_t *end, uint32_t number);
 
 /* The varint at `at`; behind it, or NULL when it is malformed. */
-static inline const uint8_t *weir_wire_varint(const uint8_t *at, const uint8_t *end, uint64_t *ret)
+__attribute__((always_inline)) static inline const uint8_t *weir_wire_varint(
+	const uint8_t *at, const uint8_t *end, uint64_t *ret)
 {
-	if (at < end && *at < 0x80) {
+	uint64_t value; /* of its own, so that the caller's can stay in a register */
+
+	if (__builtin_expect(at < end && *at < 0x80, 1)) {
 		*ret = *at;
 		return at + 1;
 	}
-	return weir_wire_varint_long(at, end, ret);
+	at = weir_wire_varint_long(at, end, &value);
+	*ret = at != NULL ? value : 0;
+	return at;
 }
 
 /* Little-endian integers of any alignment. */
@@ -90,7 +95,7 @@ static inline uint32_t weir_wire_load32(const uint8_t *at)
 }
 
 /* The next field that is no group; false at the end or when malformed (ask
- * is_malformed). Unused members of *ret keep what they had. */
+ * is_malformed). What the type does not use is 0. */
 __attribute__((always_inline)) static inline bool weir_wire_next(struct weir_wire *wire, struct weir_wire_field *ret)
 {
 	const uint8_t *at = wire->at, *const end = wire->end;
@@ -102,6 +107,8 @@ __attribute__((always_inline)) static inline bool weir_wire_next(struct weir_wir
 			wire->is_malformed = true;
 			break;
 		}
+		ret->value = 0;
+		ret->bytes = (struct weir_str){ NULL, 0 };
 		ret->tag = (uint32_t)n;
 		ret->number = (uint32_t)n >> 3;
 		ret->type = n & 7;

@@ -10,8 +10,7 @@
  * A reader of the batch wants one owner's attributes side by side, and
  * protobuf allows fields in any order. So a ResourceSpans is walked for its
  * resource first (a handful of fields), and a span for its own fields first;
- * only a span that has events or links is walked again, from the first of
- * them on. Fields that fill a row in place (scope, status) need no such care.
+ * only a span that has events or links is walked again. Fields that fill a row in place (scope, status) need no such care.
  *
  * Decisions
  *  - A span is read to its end before it is judged: a malformed byte refuses
@@ -370,9 +369,10 @@ static bool link_decode(struct weir_draft *draft, struct weir_str message, bool 
 	return !wire.is_malformed;
 }
 
-/* The span's second pass, from its first event or link on. */
-static bool events_and_links_decode(struct weir_draft *draft, struct weir_wire wire, struct weir_span *span)
+/* The span's second pass. */
+static bool events_and_links_decode(struct weir_draft *draft, struct weir_str message, struct weir_span *span)
 {
+	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 
 	while (weir_wire_next(&wire, &field)) {
@@ -398,6 +398,11 @@ static bool events_and_links_decode(struct weir_draft *draft, struct weir_wire w
 }
 
 /* ---- spans ---------------------------------------------------------------- */
+
+struct span_seen {
+	bool is_valid; /* its ids are */
+	bool has_events_or_links;
+};
 
 static bool status_decode(struct weir_draft *draft, struct weir_str message, struct weir_span *span)
 {
@@ -426,16 +431,15 @@ static void times_settle(struct weir_span *span, uint64_t end_ns)
 	}
 }
 
-/* The span's own fields; *ret_more is where its first event or link stands
- * (at == end: it has none), *ret_is_valid whether its ids are. Long, because
- * one loop over one message is what a reader wants to see whole. */
-static bool span_fields_decode(struct weir_draft *draft, struct weir_str message, struct weir_span *span,
-	struct weir_wire *ret_more, bool *ret_is_valid)
+/* The span's own fields. Long, because one loop over one message is what a
+ * reader wants to see whole. */
+static bool span_fields_decode(
+	struct weir_draft *draft, struct weir_str message, struct weir_span *span, struct span_seen *ret_seen)
 {
-	struct weir_wire wire = weir_wire_of(message), before = wire, more = { wire.end, wire.end, false };
+	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 	struct other_end other;
-	bool has_trace_id = false, has_span_id = false, has_sound_parent = true;
+	bool has_trace_id = false, has_span_id = false, has_sound_parent = true, has_more = false;
 	const struct weir_attr *attr;
 	struct weir_str key;
 	uint64_t end_ns = 0;
@@ -498,28 +502,23 @@ static bool span_fields_decode(struct weir_draft *draft, struct weir_str message
 			break;
 		case SPAN_EVENTS:
 		case SPAN_LINKS:
-			if (more.at == more.end) {
-				more = before;
-			}
+			has_more = true;
 			break;
 		default:
 			break;
 		}
-		before = wire;
 	}
 	times_settle(span, end_ns);
 	span->flags |= other.is_error || span->status == STATUS_ERROR ? WEIR_SPAN_ERROR : 0;
 	other_end_settle(draft, &other, span);
-	*ret_more = more;
-	*ret_is_valid = has_trace_id && has_span_id && has_sound_parent;
+	*ret_seen = (struct span_seen){ has_trace_id && has_span_id && has_sound_parent, has_more };
 	return !wire.is_malformed;
 }
 
 static bool span_decode(struct weir_draft *draft, struct weir_str message, uint32_t resource)
 {
 	struct weir_span *span = weir_draft_span(draft);
-	struct weir_wire more;
-	bool is_valid;
+	struct span_seen seen;
 
 	if (span == NULL) {
 		return false;
@@ -529,14 +528,14 @@ static bool span_decode(struct weir_draft *draft, struct weir_str message, uint3
 	span->attr_first = draft->attrs.count;
 	span->event_first = draft->events.count;
 	span->link_first = draft->links.count;
-	if (!span_fields_decode(draft, message, span, &more, &is_valid)) {
+	if (!span_fields_decode(draft, message, span, &seen)) {
 		return false;
 	}
 	span->attr_count = draft->attrs.count - span->attr_first;
-	if (more.at != more.end && !events_and_links_decode(draft, more, span)) {
+	if (seen.has_events_or_links && !events_and_links_decode(draft, message, span)) {
 		return false;
 	}
-	if (!is_valid) {
+	if (!seen.is_valid) {
 		draft->dropped[WEIR_DROP_INVALID]++;
 		draft->attrs.count = span->attr_first;
 		draft->events.count = span->event_first;

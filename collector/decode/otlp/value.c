@@ -352,3 +352,26 @@ bool weir_otlp_value_read(struct weir_draft *draft, struct weir_str message, str
 	}
 	return !wire.is_malformed;
 }
+
+struct weir_attr *weir_otlp_attr_read_any(struct weir_draft *draft, struct weir_str message, struct weir_str *ret_key)
+{
+	struct weir_attr *attr = weir_draft_attr(draft);
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+	struct weir_str key = { NULL, 0 };
+
+	if (attr == NULL) {
+		return NULL;
+	}
+	attr->type = WEIR_ATTR_EMPTY;
+	while (weir_wire_next(&wire, &field)) {
+		if (field.tag == WEIR_OTLP_PAIR_KEY) {
+			key = field.bytes;
+		} else if (field.tag == WEIR_OTLP_PAIR_VALUE && !weir_otlp_value_read(draft, field.bytes, attr)) {
+			return NULL;
+		}
+	}
+	attr->key = weir_draft_text(draft, key);
+	*ret_key = key;
+	return wire.is_malformed ? NULL : attr;
+}

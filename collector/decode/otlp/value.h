@@ -25,40 +25,46 @@ enum { /* tags of AnyValue and KeyValue */
  * arena shows as draft->is_exhausted. */
 bool weir_otlp_value_read(struct weir_draft *draft, struct weir_str message, struct weir_attr *attr);
 
-/* Reads `message`, a KeyValue, into a new row of draft->attrs. *ret_key (may
- * be NULL) is the key as it came. False: malformed or the arena is full. */
+/* The long way of weir_otlp_attr_read(). */
+struct weir_attr *weir_otlp_attr_read_any(struct weir_draft *draft, struct weir_str message, struct weir_str *ret_key);
+
+/* Reads `message`, a KeyValue, into a new row of draft->attrs. *ret_key is the
+ * key as it came. NULL: malformed or the arena is full.
+ *
+ * Nearly every attribute is a short string under a short key:
+ *
+ *   0a n <key> 12 m 0a m-2 <text>      all lengths below 128
+ *
+ * It is recognised as a whole, and as its tags and lengths are ASCII too, one
+ * look over the message proves both strings to be. */
 __attribute__((always_inline)) static inline struct weir_attr *weir_otlp_attr_read(
 	struct weir_draft *draft, struct weir_str message, struct weir_str *ret_key)
 {
-	struct weir_attr *attr = weir_draft_row(draft, &draft->attrs);
-	struct weir_wire wire = weir_wire_of(message), inner;
-	struct weir_wire_field field;
-	struct weir_str key = { NULL, 0 };
+	const uint8_t *at = (const uint8_t *)message.data, *value;
+	size_t n = message.length, key_length;
+	struct weir_attr *attr;
+	uint32_t offset;
 
+	if (n < 6 || at[0] != WEIR_OTLP_PAIR_KEY || at[1] + (size_t)6 > n) {
+		return weir_otlp_attr_read_any(draft, message, ret_key);
+	}
+	key_length = at[1];
+	value = at + 2 + key_length;
+	if (value[0] != WEIR_OTLP_PAIR_VALUE || value[1] + key_length + 4 != n || value[2] != WEIR_OTLP_VALUE_STRING ||
+		value[3] + 2 != value[1] || key_length == 0 || value[3] == 0 || !weir_draft_is_ascii(message)) {
+		return weir_otlp_attr_read_any(draft, message, ret_key);
+	}
+	attr = weir_draft_row(draft, &draft->attrs);
 	if (__builtin_expect(attr == NULL, 0)) {
 		return NULL;
 	}
-	*attr = (struct weir_attr){ .type = WEIR_ATTR_EMPTY };
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == WEIR_OTLP_PAIR_KEY) {
-			key = field.bytes;
-		} else if (field.tag == WEIR_OTLP_PAIR_VALUE) {
-			struct weir_str value = field.bytes;
-
-			/* A single string is nearly all there is; the rest goes the long way. */
-			inner = weir_wire_of(value);
-			if (attr->type == WEIR_ATTR_EMPTY && weir_wire_next(&inner, &field) &&
-				field.tag == WEIR_OTLP_VALUE_STRING && inner.at == inner.end) {
-				attr->type = WEIR_ATTR_STRING;
-				attr->value.text = weir_draft_text(draft, field.bytes);
-			} else if (!weir_otlp_value_read(draft, value, attr)) {
-				return NULL;
-			}
-		}
-	}
-	attr->key = weir_draft_text(draft, key);
-	*ret_key = key;
-	return wire.is_malformed ? NULL : attr;
+	offset = weir_draft_ref(draft, message).offset;
+	attr->key = (struct weir_ref){ offset + 2, (uint32_t)key_length };
+	attr->value.text = (struct weir_ref){ offset + 6 + (uint32_t)key_length, value[3] };
+	attr->type = WEIR_ATTR_STRING;
+	attr->padding = 0;
+	*ret_key = weir_str_make(message.data + 2, key_length);
+	return attr;
 }
 
 #endif

@@ -226,21 +226,36 @@ static bool micros_read(struct reader *reader, uint64_t *ret_ns)
 	return true;
 }
 
-static int hex_digit(char c)
-{
-	if ((unsigned char)(c - '0') < 10) {
-		return c - '0';
-	}
-	c = (char)(c | 0x20);
-	return (unsigned char)(c - 'a') < 6 ? c - 'a' + 10 : -1;
-}
+/* 0x10 + the value of a hex digit of either case; 0 for other bytes. */
+static const uint8_t hex_digits[256] = { ['0'] = 0x10,
+	0x11,
+	0x12,
+	0x13,
+	0x14,
+	0x15,
+	0x16,
+	0x17,
+	0x18,
+	0x19,
+	['A'] = 0x1a,
+	0x1b,
+	0x1c,
+	0x1d,
+	0x1e,
+	0x1f,
+	['a'] = 0x1a,
+	0x1b,
+	0x1c,
+	0x1d,
+	0x1e,
+	0x1f };
 
 /* Up to 2 × size hex digits, padded on the left with zeros; *ret_is_set: not all zero. */
 static bool id_read(struct reader *reader, uint8_t *id, size_t size, bool *ret_is_set)
 {
 	struct weir_json_value value;
-	uint8_t bits = 0;
-	size_t length, at;
+	uint8_t bits = 0, all;
+	size_t length;
 
 	if (!value_next(reader, &value)) {
 		return false;
@@ -254,17 +269,18 @@ static bool id_read(struct reader *reader, uint8_t *id, size_t size, bool *ret_i
 	if (value.kind != WEIR_JSON_STRING || length == 0 || length > 2 * size) {
 		return fail_at(reader, "not an id of hex digits of the right length", value.text.data);
 	}
-	at = 2 * size - length;
-	for (size_t i = 0; i < length; i++, at++) {
-		int digit = hex_digit(value.text.data[i]);
+	all = 0x10;
+	for (size_t i = 0, at = 2 * size - length; i < length; i++, at++) {
+		uint8_t digit = hex_digits[(unsigned char)value.text.data[i]];
 
-		if (digit < 0) {
-			return fail_at(reader, "not a hex digit in an id", value.text.data + i);
-		}
-		id[at / 2] = (uint8_t)(id[at / 2] << 4 | digit);
-		bits |= (uint8_t)digit;
+		all &= digit;
+		bits |= digit;
+		id[at / 2] = (uint8_t)(id[at / 2] << 4 | (digit & 0xf));
 	}
-	*ret_is_set = bits != 0;
+	if (all == 0) {
+		return fail_at(reader, "not a hex digit in an id", value.text.data);
+	}
+	*ret_is_set = (bits & 0xf) != 0;
 	return true;
 }
 
