@@ -19,9 +19,13 @@ struct weir_run_opts {
 int weir_run_create(const struct weir_run_opts *opts, struct weir_run **ret_run);
 void weir_run_destroy(struct weir_run *run);
 
-/* Before the start: folds all that the ring holds (crash point `in_replay`), sealing as it goes. */
+/* Before the start: folds all that the ring holds (crash point `in_replay`),
+ * sealing as it goes; the writer should run already, for windows to go to (if
+ * they go nowhere for two seconds, the thread reads the rest). The fold and
+ * the ring belong to the thread from now on. Fault: no thread could be made. */
 int weir_run_start(struct weir_run *run);
-/* After weir_ring_seal(): reads to the end, seals the last window, joins. */
+/* After weir_ring_seal(): reads to the end, seals the last window, joins. Waits
+ * two seconds at most for a writer that makes no room; the ring keeps the rest. */
 void weir_run_join(struct weir_run *run);
 
 /* Any thread: waits up to wait_ms until everything put before this call is
