@@ -24,14 +24,12 @@
  *  - Unknown kinds are UNSPECIFIED, unknown status codes UNSET.
  *  - No service.name, an empty one or no string: "unknown_service".
  *  - Scope attributes and schema URLs have no place in the record.
- *  - Peer of a CLIENT or PRODUCER by wire.md 4.5: the first of the names in
- *    `enum name_rank`. A peer's address comes from the network.peer family
- *    for every kind, and from server.* for callers only.
+ *  - What attributes say about the peer and about errors: peer.c.
  *
  * One thread: the listener's. Nothing is allocated outside the draft's arena. */
 #include "decode/otlp/trace.h"
 
-#include "decode/address.h"
+#include "decode/otlp/peer.h"
 #include "decode/otlp/value.h"
 
 enum { /* tags */
@@ -80,196 +78,6 @@ struct reader {
 	struct weir_draft *draft;
 	struct weir_ref unknown_service; /* made when first needed */
 };
-
-/* ---- what attributes say about the other end ----------------------------- */
-
-enum name_rank { /* the first that is there names the peer */
-	NAME_SERVICE_PEER,
-	NAME_PEER_SERVICE,
-	NAME_DB_NAMESPACE,
-	NAME_DB_NAME,
-	NAME_DESTINATION_NAME,
-	NAME_DESTINATION,
-	NAME_SERVER,
-	NAME_NET_PEER,
-	NAME_HTTP_HOST,
-	NAME_NONE,
-};
-
-enum end { /* where an address and its port may stand, best first */
-	END_NETWORK_PEER,
-	END_SOCK_PEER,
-	END_NET_PEER_IP,
-	END_PEER_ADDRESS, /* Envoy's tag */
-	END_SERVER,       /* this and what follows: the caller's view only */
-	END_NET_PEER_NAME,
-	ENDS
-};
-
-struct other_end {
-	uint32_t seen; /* bit n: address[n] is set */
-	uint8_t name_rank;
-	bool is_error;
-	struct weir_ref name;
-	struct weir_str address[ENDS]; /* only those in `seen` are set */
-	uint16_t port[ENDS];           /* 0: none */
-};
-
-static bool key_is(const char *key, const char *name)
-{
-	return memcmp(key, name, strlen(name)) == 0;
-}
-
-static void name_take(struct other_end *other, const struct weir_attr *attr, enum name_rank rank)
-{
-	if (rank < other->name_rank && attr->type == WEIR_ATTR_STRING && attr->value.text.length > 0) {
-		other->name_rank = (uint8_t)rank;
-		other->name = attr->value.text;
-	}
-}
-
-static void address_take(
-	const struct weir_draft *draft, struct other_end *other, const struct weir_attr *attr, enum end end)
-{
-	if (attr->type == WEIR_ATTR_STRING) {
-		other->address[end] = weir_draft_str(draft, attr->value.text);
-		other->seen |= UINT32_C(1) << end;
-	}
-}
-
-static void port_take(
-	const struct weir_draft *draft, struct other_end *other, const struct weir_attr *attr, enum end end)
-{
-	unsigned long long port = 0;
-
-	if (attr->type == WEIR_ATTR_INT) {
-		port = (unsigned long long)attr->value.number;
-	} else if (attr->type == WEIR_ATTR_STRING &&
-		   weir_str_to_u64(weir_draft_str(draft, attr->value.text), &port) != 0) {
-		return;
-	}
-	other->port[end] = port <= UINT16_MAX ? (uint16_t)port : 0;
-}
-
-/* Keys of one length stand together, so that most attributes cost one jump. */
-static inline void attr_observe(
-	const struct weir_draft *draft, const struct weir_attr *attr, struct weir_str key, struct other_end *other)
-{
-	switch (key.length) {
-	case 5:
-		if (key_is(key.data, "error")) {
-			other->is_error |= (attr->type == WEIR_ATTR_BOOL && attr->value.number != 0) ||
-					   (attr->type == WEIR_ATTR_STRING &&
-						   weir_str_is(weir_draft_str(draft, attr->value.text), "true"));
-		}
-		break;
-	case 7:
-		if (key_is(key.data, "db.name")) {
-			name_take(other, attr, NAME_DB_NAME);
-		}
-		break;
-	case 9:
-		if (key_is(key.data, "http.host")) {
-			name_take(other, attr, NAME_HTTP_HOST);
-		}
-		break;
-	case 11:
-		if (key_is(key.data, "server.port")) {
-			port_take(draft, other, attr, END_SERVER);
-		} else if (key_is(key.data, "net.peer.ip")) {
-			address_take(draft, other, attr, END_NET_PEER_IP);
-		}
-		break;
-	case 12:
-		if (key_is(key.data, "peer.address")) {
-			address_take(draft, other, attr, END_PEER_ADDRESS);
-		} else if (key_is(key.data, "peer.service")) {
-			name_take(other, attr, NAME_PEER_SERVICE);
-		} else if (key_is(key.data, "db.namespace")) {
-			name_take(other, attr, NAME_DB_NAMESPACE);
-		}
-		break;
-	case 13:
-		if (key_is(key.data, "net.peer.name")) {
-			name_take(other, attr, NAME_NET_PEER);
-			address_take(draft, other, attr, END_NET_PEER_NAME);
-		} else if (key_is(key.data, "net.peer.port")) {
-			port_take(draft, other, attr, END_NET_PEER_IP);
-			port_take(draft, other, attr, END_NET_PEER_NAME);
-		}
-		break;
-	case 14:
-		if (key_is(key.data, "server.address")) {
-			name_take(other, attr, NAME_SERVER);
-			address_take(draft, other, attr, END_SERVER);
-		}
-		break;
-	case 17:
-		if (key_is(key.data, "service.peer.name")) {
-			name_take(other, attr, NAME_SERVICE_PEER);
-		} else if (key_is(key.data, "network.peer.port")) {
-			port_take(draft, other, attr, END_NETWORK_PEER);
-		}
-		break;
-	case 18:
-		if (key_is(key.data, "net.sock.peer.addr")) {
-			address_take(draft, other, attr, END_SOCK_PEER);
-		} else if (key_is(key.data, "net.sock.peer.port")) {
-			port_take(draft, other, attr, END_SOCK_PEER);
-		}
-		break;
-	case 20:
-		if (key_is(key.data, "network.peer.address")) {
-			address_take(draft, other, attr, END_NETWORK_PEER);
-		}
-		break;
-	case 21:
-		if (key_is(key.data, "messaging.destination")) {
-			name_take(other, attr, NAME_DESTINATION);
-		}
-		break;
-	case 26:
-		if (key_is(key.data, "messaging.destination.name")) {
-			name_take(other, attr, NAME_DESTINATION_NAME);
-		}
-		break;
-	default:
-		break;
-	}
-}
-
-/* Without ":80" at the end: http.host is a header, not a name. */
-static struct weir_ref host_of(const struct weir_draft *draft, struct weir_ref ref)
-{
-	struct weir_str text = weir_draft_str(draft, ref);
-	uint32_t length = ref.length;
-
-	while (length > 0 && (unsigned char)(text.data[length - 1] - '0') < 10) {
-		length--;
-	}
-	if (length > 1 && length < ref.length && text.data[length - 1] == ':') {
-		ref.length = length - 1;
-	}
-	return ref;
-}
-
-static void other_end_settle(const struct weir_draft *draft, const struct other_end *other, struct weir_span *span)
-{
-	bool is_caller = span->kind == WEIR_SPAN_CLIENT || span->kind == WEIR_SPAN_PRODUCER;
-	unsigned ends = is_caller ? ENDS : END_SERVER;
-
-	if (is_caller && other->name_rank != NAME_NONE) {
-		span->peer = other->name_rank == NAME_HTTP_HOST ? host_of(draft, other->name) : other->name;
-	}
-	for (unsigned i = 0; i < ends; i++) {
-		if ((other->seen >> i & 1) != 0 && weir_address_parse(other->address[i], &span->peer_address)) {
-			if (other->port[i] != 0) {
-				span->peer_address.port = other->port[i];
-			}
-			break;
-		}
-	}
-}
 
 /* ---- ids ------------------------------------------------------------------ */
 
@@ -438,16 +246,13 @@ static bool span_fields_decode(
 {
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
-	struct other_end other;
+	struct weir_otlp_peer peer;
 	bool has_trace_id = false, has_span_id = false, has_sound_parent = true, has_more = false;
 	const struct weir_attr *attr;
 	struct weir_str key;
 	uint64_t end_ns = 0;
 
-	other.seen = 0;
-	other.name_rank = NAME_NONE;
-	other.is_error = false;
-	memset(other.port, 0, sizeof(other.port));
+	weir_otlp_peer_init(&peer);
 	while (weir_wire_next(&wire, &field)) {
 		switch (field.tag) {
 		case SPAN_ATTRIBUTES:
@@ -455,7 +260,7 @@ static bool span_fields_decode(
 			if (attr == NULL) {
 				return false;
 			}
-			attr_observe(draft, attr, key, &other);
+			weir_otlp_peer_observe(draft, attr, key, &peer);
 			break;
 		case SPAN_TRACE_ID:
 			has_trace_id = id_take(field.bytes, span->trace_id, sizeof(span->trace_id));
@@ -509,8 +314,8 @@ static bool span_fields_decode(
 		}
 	}
 	times_settle(span, end_ns);
-	span->flags |= other.is_error || span->status == STATUS_ERROR ? WEIR_SPAN_ERROR : 0;
-	other_end_settle(draft, &other, span);
+	span->flags |= peer.is_error || span->status == STATUS_ERROR ? WEIR_SPAN_ERROR : 0;
+	weir_otlp_peer_settle(draft, &peer, span);
 	*ret_seen = (struct span_seen){ has_trace_id && has_span_id && has_sound_parent, has_more };
 	return !wire.is_malformed;
 }
