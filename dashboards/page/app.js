@@ -32,8 +32,9 @@ function ago(ms) {
 	const t = Math.max(0, Date.now() - ms) / 1000;
 	return !ms ? '–' : t < 60 ? Math.round(t) + ' s ago' : t < 3600 ? Math.round(t / 60) + ' min ago' : t < 86400 ? Math.round(t / 3600) + ' h ago' : Math.round(t / 86400) + ' d ago';
 }
-/* A service keeps its colour as long as the page lives: the first ones get well-parted hues. */
+/* A service (`reviews` as `reviews.default`) keeps its colour as long as the page lives; the hues lie well apart. */
 function colour(name) {
+	name = name.split('.')[0];
 	if (!state.hues.has(name)) state.hues.set(name, (195 + state.hues.size * 137.5) % 360);
 	return `hsl(${state.hues.get(name).toFixed(0)},52%,52%)`;
 }
@@ -44,7 +45,7 @@ async function get(path, raw) {
 }
 
 /* ---- the graph: layers from left to right, the same for the same input ---- */
-const W = 158, H = 46, GX = 96, GY = 22;
+const W = 176, H = 46, GX = 116, GY = 22;
 const evidence = edge => edge.server || edge.client || edge.spans;
 
 function layout(nodes, edges) {
@@ -101,14 +102,16 @@ function layout(nodes, edges) {
 	const flat = layers.flat(), top = Math.min(...flat.map(v => v.y)) - H / 2 - 16;
 	const hasBack = edges.some(e => e.back);
 	for (const v of flat) { v.x = v.layer * (W + GX) + 8; v.y -= top; }
-	return { all, edges, width: layers.length * (W + GX) - GX + 16, height: Math.max(...flat.map(v => v.y)) + H / 2 + (hasBack ? 48 : 16) };
+	const bottom = Math.max(...flat.map(v => v.y)) + H / 2;
+	return { all, edges, bottom, width: layers.length * (W + GX) - GX + 16, height: bottom + (hasBack ? 40 : 16) };
 }
 
-function route(e, shift) {
+function route(e, shift, bottom) {
 	const y1 = e.a.y + shift, y2 = e.b.y + shift;
-	if (e.back) { /* around below, into the target from underneath */
-		const x1 = e.a.x + W * (e.a === e.b ? .7 : .5), x2 = e.b.x + W * .3, low = Math.max(e.a.y, e.b.y) + H / 2 + 34;
-		return { d: `M${x1},${e.a.y + H / 2}C${x1},${low} ${x2},${low} ${x2},${e.b.y + H / 2 + 7}`, tip: `M${x2},${e.b.y + H / 2}l-5,8h10z`, x: (x1 + x2) / 2, y: low - 6 };
+	if (e.back) { /* around below all, into the target from underneath */
+		const own = e.a === e.b, x1 = e.a.x + W * (own ? .7 : .5), x2 = e.b.x + W * .3, low = own ? e.a.y + H / 2 + 22 : bottom + 24;
+		return { d: `M${x1},${e.a.y + H / 2}C${x1},${low} ${x1},${low} ${x1 - 24},${low}H${x2 + 24}C${x2},${low} ${x2},${low} ${x2},${e.b.y + H / 2 + 7}`,
+			tip: `M${x2},${e.b.y + H / 2}l-5,8h10z`, x: (x1 + x2) / 2, y: low - 5 };
 	}
 	const points = [[e.a.x + W, y1], ...e.via.flatMap(v => [[v.x, v.y], [v.x + W, v.y]]), [e.b.x - 8, y2]];
 	let d = `M${points[0]}`;
@@ -116,16 +119,17 @@ function route(e, shift) {
 		const [x, y] = points[i - 1], [u, v] = points[i], m = (x + u) / 2;
 		d += y === v ? `L${u},${v}` : `C${m},${y} ${m},${v} ${u},${v}`;
 	}
-	const [px, py] = points[points.length - 2];
-	return { d, tip: `M${e.b.x},${y2}l-9,-5v10z`, x: (px + e.b.x - 8) / 2, y: (py + y2) / 2 - 6 };
+	/* the label stands where fewer edges meet */
+	const atSource = e.b.into > e.a.out.length;
+	return { d, tip: `M${e.b.x},${y2}l-9,-5v10z`, x: atSource ? points[0][0] + 50 : e.b.x - 54, y: (atSource ? y1 : y2) - 7 };
 }
 
 const edgeKey = edge => edge.source + '>' + edge.target + '>' + edge.protocol;
 const cut = (text, n) => text.length > n ? text.slice(0, n - 1) + '…' : text;
 const rateOf = (edge, c) => edge.protocol === 'tcp' ? bytes(c.received_bytes_per_s) + '/s' : count(c.rate_per_s) + '/s';
 
-function drawEdge(e, shift, names) {
-	const c = evidence(e.edge), tcp = e.edge.protocol === 'tcp', r = route(e, shift), key = edgeKey(e.edge);
+function drawEdge(e, shift, bottom, names) {
+	const c = evidence(e.edge), tcp = e.edge.protocol === 'tcp', r = route(e, shift, bottom), key = edgeKey(e.edge);
 	const rate = tcp ? c.received_bytes_per_s / 1000 : c.rate_per_s;
 	const grade = !c.requests && !tcp ? 'idle' : c.error_rate >= .05 ? 'bad' : c.error_rate > 0 ? 'warn' : '';
 	const label = rateOf(e.edge, c) + (c.errors ? ` · ${percent(c.error_rate)}` : '');
@@ -141,8 +145,8 @@ function drawNode(v) {
 	return s('g', { class: `node ${state.pick === n.id ? 'picked' : ''}`, tabindex: 0, role: 'button', 'data-key': n.id, 'aria-label': `${n.name} ${sub}`,
 		transform: `translate(${v.x},${(v.y - H / 2).toFixed(1)})`, ...press(() => { pick(n.id); filterBy(n); }) },
 		s('title', null, [n.name, n.namespace].filter(Boolean).join(' in ')),
-		s('rect', { class: 'body', width: W, height: H, rx: 10 }), s('rect', { x: 9, y: 11, width: 4, height: H - 22, rx: 2, fill: colour(n.app || n.name.split('.')[0]) }),
-		s('text', { x: 22, y: sub ? 20 : 28 }, cut(n.name, 19)), sub ? s('text', { class: 'sub', x: 22, y: 35 }, cut(sub, 22)) : null);
+		s('rect', { class: 'body', width: W, height: H, rx: 10 }), s('rect', { x: 9, y: 11, width: 4, height: H - 22, rx: 2, fill: colour(n.app || n.name) }),
+		s('text', { x: 22, y: sub ? 20 : 28 }, cut(n.name, 20)), sub ? s('text', { class: 'sub', x: 22, y: 35 }, cut(sub, 26)) : null);
 }
 
 function drawGraph() {
@@ -154,8 +158,10 @@ function drawGraph() {
 		const l = layout(graph.nodes, graph.edges), names = new Map(graph.nodes.map(n => [n.id, n.name])), seen = new Map();
 		for (const e of l.edges) { const k = e.edge.source + '>' + e.edge.target; e.nth = seen.get(k) || 0; seen.set(k, e.nth + 1); }
 		const shift = e => (e.nth - (seen.get(e.edge.source + '>' + e.edge.target) - 1) / 2) * 14;
-		box.replaceChildren(s('svg', { class: 'graph', role: 'group', 'aria-label': 'Service graph', viewBox: `0 0 ${l.width} ${l.height.toFixed(0)}`, width: l.width, height: l.height.toFixed(0) },
-			l.edges.map(e => drawEdge(e, shift(e), names)), l.all.map(drawNode)));
+		const svg = s('svg', { class: 'graph', role: 'group', 'aria-label': 'Service graph', viewBox: `0 0 ${l.width} ${l.height.toFixed(0)}`, width: l.width, height: l.height.toFixed(0) },
+			l.edges.map(e => drawEdge(e, shift(e), l.bottom, names)), l.all.map(drawNode));
+		svg.style.minWidth = l.width * .55 + 'px';
+		box.replaceChildren(svg);
 	}
 	if (focus) for (const g of box.querySelectorAll('[data-key]')) if (g.getAttribute('data-key') === focus) g.focus();
 	drawPanel();
@@ -326,6 +332,7 @@ async function loadTrace(scroll) {
 const reasons = map => Object.entries(map).map(([k, v]) => `${count(v)} ${k}`).join(', ') || '0';
 function drawLedger(ledger) {
 	$('ledger-note').replaceChildren(ledger.closes ? h('span', { class: 'good' }, 'closes ✓') : h('span', { class: 'bad' }, 'does not close ✗'), ' received = kept + thinned + dropped + duplicates');
+	$('ledger').hidden = !ledger.rows.length;
 	const columns = ['source', 'protocol', 'signal', 'received', 'kept', 'thinned', 'dropped', 'duplicates', 'refused', 'last'];
 	$('ledger').replaceChildren(h('thead', null, h('tr', null, columns.map(c => h('th', { scope: 'col' }, c)))), h('tbody', null, ledger.rows.map(r =>
 		h('tr', null, [r.source || '(refused at the door)', r.protocol, r.signal, count(r.received), count(r.kept), reasons(r.thinned), reasons(r.dropped), count(r.duplicates), reasons(r.refused), ago(r.last_unix_ms)]
