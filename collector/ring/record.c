@@ -196,6 +196,12 @@ static bool are_events_and_links_sound(const struct weir_batch *batch)
 	return true;
 }
 
+/* An end of a call may be nobody known. */
+static bool is_workload_inside(const struct weir_batch *batch, uint32_t row)
+{
+	return row < batch->workloads.count || row == WEIR_NONE;
+}
+
 static bool is_call_sound(const struct weir_batch *batch, const struct weir_call *call)
 {
 	const struct weir_ref refs[] = { call->service_host, call->service_name, call->service_namespace,

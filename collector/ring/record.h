@@ -17,7 +17,8 @@
  * Invariants
  *  1. size_bytes is a multiple of 8 and covers all tables and the pool.
  *  2. Every table lies inside the batch and is 8-aligned; every index into a
- *     table is below its count; every ref lies inside the batch.
+ *     table is below its count (an end of a call may be WEIR_NONE); every ref
+ *     lies inside the batch.
  *  3. offered = kept + sum(dropped) + sum(thinned).
  *  4. Strings that were text on the wire are valid UTF-8.
  *  5. Nothing in a batch depends on anything outside it: identity is resolved,
@@ -196,7 +197,7 @@ struct weir_workload { /* one end of a call, resolved; unset fields are empty, n
 };
 
 struct weir_call {                    /* who called whom, as one proxy saw it: all that labels are made of */
-	uint32_t source, destination; /* rows of `workloads` */
+	uint32_t source, destination; /* rows of `workloads`; WEIR_NONE: nobody known */
 	uint8_t reporter, protocol, security, padding;
 	uint32_t response_flags; /* bit N-1 = ALS ResponseFlags field N (wire.md §2); bit 12 = UAEX */
 	struct weir_ref service_host, service_name, service_namespace;

@@ -188,6 +188,7 @@ static void sleep_at(struct weir_ring *ring, uint64_t position, uint64_t deadlin
 	struct timespec left = { 0 };
 	uint64_t now;
 
+	weir_crash_point("before_sleep"); /* where a wake could get lost */
 	atomic_store(&ring->sleeps, 1);
 	if (atomic_load(&weir_map_record(&ring->map, position)->word) == weir_format_word(ring->map.salt, position) ||
 		atomic_load(&ring->is_woken) ||

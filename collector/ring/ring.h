@@ -22,7 +22,7 @@ enum {                       /* outcomes */
 
 struct weir_ring_opts {
 	const char *directory;      /* where ring-<database uuid> lives; made 0700 when missing */
-	uint64_t size_bytes;        /* rounded up to the page; at least 1 MiB */
+	uint64_t size_bytes;        /* rounded up to the page; 1 MiB to 16 GiB, else -EINVAL */
 	const uint8_t *database_id; /* 16 bytes: a ring belongs to one database */
 };
 
@@ -33,8 +33,12 @@ struct weir_ring_found {          /* what open met; for the log and for counters
 
 /* Opens or makes the ring, fallocated, mapped twice side by side. A file of
  * another version than n or n-1, of another database, truncated or with a
- * damaged header is renamed to *.bad and replaced. Producers may put at once.
- * 0, WEIR_RING_BUSY, WEIR_RING_NO_ROOM or a fault. */
+ * damaged header is renamed to *.bad and replaced; the *.bad is given up if
+ * there is no room for both. A ring that holds unread records keeps its own
+ * size (weir_ring_capacity() tells); an empty one takes the size asked for and
+ * keeps its epoch. A new ring may be used at once; one that was there before
+ * must be recovered first (asserted). 0, WEIR_RING_BUSY, WEIR_RING_NO_ROOM or a
+ * fault: -EPERM if the folder is another user's or others may write to it. */
 int weir_ring_open(const struct weir_ring_opts *opts, struct weir_ring **ret_ring, struct weir_ring_found *ret_found);
 void weir_ring_close(struct weir_ring *ring); /* unmaps; the file stays */
 
@@ -58,7 +62,9 @@ struct weir_ring_recovery {
 /* Before any put or next: walks from `position` (the one stored with the
  * database, valid if `ring_id` matches) to the head, turns holes and damage
  * into padding, sets tail and reader. ring_id 0: nothing stored; all that the
- * ring holds is replayed. */
+ * ring holds is replayed (a gap if something was released before). Another
+ * epoch's id: likewise, and always a gap. A position beyond the head is a gap
+ * with nothing to replay; the head moves up to it. Returns 0. */
 int weir_ring_recover(struct weir_ring *ring, uint64_t ring_id, uint64_t position, struct weir_ring_recovery *ret);
 
 /* Any thread. Copies the batch in and commits it; *ret_end (may be NULL) is the
@@ -72,11 +78,13 @@ struct weir_ring_entry {
 };
 
 /* The reader's thread only. Waits up to wait_ms (0: not at all; -1: for ever)
- * for the next record. 0, EMPTY, SEALED. weir_ring_wake() ends a wait early. */
+ * for the next record. 0, EMPTY, SEALED. weir_ring_wake() ends a wait early; one
+ * that comes when nobody waits ends the next wait. */
 int weir_ring_next(struct weir_ring *ring, int64_t wait_ms, struct weir_ring_entry *ret_entry);
 void weir_ring_wake(struct weir_ring *ring);
 
-/* The writer's thread only: everything before `position` may be overwritten. */
+/* The writer's thread only: everything before `position` (an entry's `end`,
+ * read before, not below the tail) may be overwritten. */
 void weir_ring_release(struct weir_ring *ring, uint64_t position);
 
 /* From now on put says SEALED; next says SEALED when all is read. */

@@ -226,9 +226,18 @@ static void every_index_is_below_its_count(void **state)
 	expect_unsound(offsetof(struct whole, connection.attr_first), 4, 1);
 	expect_unsound(offsetof(struct whole, request.call.source), 4, 1);
 	expect_unsound(offsetof(struct whole, request.call.destination), 4, 1);
-	expect_unsound(offsetof(struct whole, connection.call.source), 4, WEIR_NONE);
+	expect_unsound(offsetof(struct whole, connection.call.source), 4, WEIR_NONE - 1);
 	expect_unsound(offsetof(struct whole, connection.call.destination), 4, 1);
 	expect_unsound(offsetof(struct whole, attr.type), 4, WEIR_ATTR_EMPTY + 1);
+}
+
+static void end_of_a_call_may_be_nobody(void **state)
+{
+	struct whole whole = make_whole();
+
+	(void)state;
+	whole.request.call.source = whole.connection.call.destination = WEIR_NONE;
+	assert_true(weir_batch_is_sound(&whole.batch, sizeof(whole)));
 }
 
 static void range_of_no_rows_may_start_anywhere(void **state)
@@ -294,6 +303,7 @@ int main(void)
 		cmocka_unit_test(tables_are_inside_aligned_and_behind_the_header),
 		cmocka_unit_test(every_ref_is_inside),
 		cmocka_unit_test(every_index_is_below_its_count),
+		cmocka_unit_test(end_of_a_call_may_be_nobody),
 		cmocka_unit_test(range_of_no_rows_may_start_anywhere),
 		cmocka_unit_test(number_in_an_attr_is_no_ref),
 		cmocka_unit_test(names_end_where_the_enums_end),

@@ -260,6 +260,42 @@ static void sleeping_reader_is_woken_by_put_wake_and_seal(void **state)
 	weir_ring_close(reader.ring);
 }
 
+static struct weir_ring *disturbed;
+static void (*disturb)(struct weir_ring *ring);
+
+/* In the reader's own thread, between its last look and its sleep: the worst moment there is. */
+static void disturb_before_sleep(const char *point)
+{
+	if (strcmp(point, "before_sleep") == 0 && disturb != NULL) {
+		void (*once)(struct weir_ring * ring) = disturb;
+
+		disturb = NULL;
+		once(disturbed);
+	}
+}
+
+static void put_number_nine(struct weir_ring *ring)
+{
+	assert_int_equal(sample_put(ring, 9), 0);
+}
+
+static void what_comes_while_the_reader_falls_asleep_is_not_missed(void **state)
+{
+	struct weir_ring_entry entry;
+
+	disturbed = sample_open_ready(*state);
+	weir_crash_hook = disturb_before_sleep;
+	disturb = put_number_nine;
+	assert_int_equal(weir_ring_next(disturbed, -1, &entry), 0);
+	assert_int_equal(entry.batch->received_ns, 9);
+	disturb = weir_ring_wake;
+	assert_int_equal(weir_ring_next(disturbed, -1, &entry), WEIR_RING_EMPTY);
+	disturb = weir_ring_seal;
+	assert_int_equal(weir_ring_next(disturbed, -1, &entry), WEIR_RING_SEALED);
+	assert_null(disturb);
+	weir_ring_close(disturbed);
+}
+
 static void wait_of_no_length_does_not_wait(void **state)
 {
 	struct weir_ring *ring = sample_open_ready(*state);
@@ -402,6 +438,7 @@ int main(void)
 		ON_A_RING(sealed_ring_refuses_and_its_reader_reads_to_the_end),
 		ON_A_RING(reader_waits_at_what_is_reserved_and_not_committed),
 		ON_A_RING(sleeping_reader_is_woken_by_put_wake_and_seal),
+		ON_A_RING(what_comes_while_the_reader_falls_asleep_is_not_missed),
 		ON_A_RING(wait_of_no_length_does_not_wait),
 		ON_A_RING(producers_keep_their_order_and_every_byte),
 		ON_A_RING(nothing_accepted_is_behind_the_seal),
