@@ -207,7 +207,7 @@ static bool is_call_sound(const struct weir_batch *batch, const struct weir_call
 	const struct weir_ref refs[] = { call->service_host, call->service_name, call->service_namespace,
 		call->source_principal, call->destination_principal };
 
-	return call->source < batch->workloads.count && call->destination < batch->workloads.count &&
+	return is_workload_inside(batch, call->source) && is_workload_inside(batch, call->destination) &&
 	       are_refs_inside(batch, refs, sizeof(refs) / sizeof(refs[0]));
 }
 
