@@ -10,7 +10,7 @@
  *   4  its certificate's SPIFFE id     the namespace wins over 1 to 3 (it is
  *                                      proven); the account is the workload only
  *                                      where nothing else is known
- *   5  nothing: no row, labels `unknown`
+ *   5  nothing: the row of nobody, whose labels are `unknown`
  *
  * A message names the same few peers over and over, so what was found is
  * remembered by the raw bytes it was found by: base64 and FlatBuffers are read
@@ -58,22 +58,15 @@ bool weir_peers_address(const struct weir_entry_address *address, struct weir_ad
 	return true;
 }
 
-static struct weir_peer_row add_row(struct weir_draft *draft, const struct weir_identity *identity)
+static uint32_t add_workload(struct weir_draft *draft, const struct weir_identity *identity, struct weir_ref space)
 {
-	struct weir_peer_row ret = { .workload = WEIR_NONE };
-	struct weir_workload *row;
+	struct weir_workload *row = weir_draft_workload(draft);
 
-	ret.principal = weir_peers_place(draft, identity->principal);
-	ret.namespace_ = weir_peers_place(draft, identity->namespace_);
-	if (identity->workload.length == 0 && identity->cluster.length == 0 && identity->node_id.length == 0) {
-		return ret;
-	}
-	row = weir_draft_workload(draft);
 	if (!row) {
-		return ret;
+		return 0; /* the draft is exhausted: nothing of it will be used */
 	}
 	row->name = weir_peers_place(draft, identity->workload);
-	row->namespace_ = ret.namespace_;
+	row->namespace_ = space;
 	row->app = weir_peers_place(draft, identity->app);
 	row->version = weir_peers_place(draft, identity->version);
 	row->canonical_service = weir_peers_place(draft, identity->canonical_service);
@@ -81,7 +74,27 @@ static struct weir_peer_row add_row(struct weir_draft *draft, const struct weir_
 	row->cluster = weir_peers_place(draft, identity->cluster);
 	row->pod = weir_peers_place(draft, identity->pod);
 	row->node_id = weir_peers_place(draft, identity->node_id);
-	ret.workload = draft->workloads.count - 1;
+	return draft->workloads.count - 1;
+}
+
+static struct weir_peer_row add_row(struct weir_peers *peers, const struct weir_identity *identity)
+{
+	struct weir_peer_row ret = {
+		.principal = weir_peers_place(peers->draft, identity->principal),
+		.namespace_ = weir_peers_place(peers->draft, identity->namespace_),
+	};
+	bool is_nobody =
+		identity->workload.length == 0 && identity->cluster.length == 0 && identity->node_id.length == 0;
+
+	if (is_nobody && peers->has_nobody) {
+		ret.workload = peers->nobody;
+		return ret;
+	}
+	ret.workload = add_workload(peers->draft, identity, ret.namespace_);
+	if (is_nobody) {
+		peers->has_nobody = true;
+		peers->nobody = ret.workload;
+	}
 	return ret;
 }
 
@@ -93,7 +106,8 @@ void weir_peers_init(struct weir_peers *peers, struct weir_draft *draft, const s
 	peers->known = known;
 	peers->count = 0;
 	peers->next = 0;
-	peers->own_row = add_row(draft, own);
+	peers->has_nobody = false;
+	peers->own_row = add_row(peers, own);
 }
 
 /* ---- from evidence to a workload ---------------------------------------- */
@@ -227,7 +241,7 @@ struct weir_peer_row weir_peers_find(struct weir_peers *peers, const struct weir
 		}
 	}
 	resolve(peers, evidence, &identity);
-	asked.row = add_row(peers->draft, &identity);
+	asked.row = add_row(peers, &identity);
 	peers->remembered[peers->next] = asked;
 	peers->next = (peers->next + 1) % WEIR_PEERS_REMEMBERED;
 	peers->count += peers->count < WEIR_PEERS_REMEMBERED ? 1 : 0;

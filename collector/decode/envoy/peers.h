@@ -25,6 +25,8 @@ struct weir_peers {
 	const struct weir_identity *own;
 	const struct weir_known *known; /* or NULL */
 	struct weir_peer_row own_row;
+	bool has_nobody;
+	uint32_t nobody; /* the one row of all peers of whom nothing is known */
 	struct weir_remembered_peer {
 		enum weir_peer_form form;
 		struct weir_str metadata, id, san, host, service, service_namespace;

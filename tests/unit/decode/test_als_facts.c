@@ -1,0 +1,451 @@
+/* Facts: the captures of real Envoys, decoded, against what their load program
+ * counted. Rows by (reporter, source workload, destination service or workload,
+ * code, flags, gRPC status), with the three normalisations of the issue and no
+ * other; TCP by connections and bytes; both sides of each call by their labels.
+ *
+ * argv[1] is the folder of the captures. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "decode/address.h"
+#include "decode/envoy/als.h"
+#include "identity/known.h"
+#include "rules/standard.h"
+#include "tests/support/mtcap.h"
+
+#define ROWS_MAX 256
+#define STREAMS_MAX 64
+#define CONNECTIONS_MAX 256
+
+static const char *folder;
+
+struct rows { /* text → count */
+	struct {
+		char text[1024];
+		long long n;
+	} row[ROWS_MAX];
+	size_t count;
+};
+
+static void add(struct rows *rows, const char *text, long long n)
+{
+	size_t i = 0;
+
+	while (i < rows->count && strcmp(rows->row[i].text, text) != 0) {
+		i++;
+	}
+	assert_true(i < ROWS_MAX);
+	if (i == rows->count) {
+		rows->count++;
+		snprintf(rows->row[i].text, sizeof(rows->row[i].text), "%s", text);
+		rows->row[i].n = 0;
+	}
+	rows->row[i].n += n;
+}
+
+static long long get(const struct rows *rows, const char *text)
+{
+	for (size_t i = 0; i < rows->count; i++) {
+		if (strcmp(rows->row[i].text, text) == 0) {
+			return rows->row[i].n;
+		}
+	}
+	return 0;
+}
+
+static int differences(const struct rows *want, const struct rows *have)
+{
+	int n = 0;
+
+	for (size_t i = 0; i < want->count; i++) {
+		if (want->row[i].n != get(have, want->row[i].text)) {
+			print_error("want %lld have %lld: %s\n", want->row[i].n, get(have, want->row[i].text),
+				want->row[i].text);
+			n++;
+		}
+	}
+	for (size_t i = 0; i < have->count; i++) {
+		if (get(want, have->row[i].text) == 0 && have->row[i].n != 0) {
+			print_error("have only %lld: %s\n", have->row[i].n, have->row[i].text);
+			n++;
+		}
+	}
+	return n;
+}
+
+/* ---- what the facts say ------------------------------------------------- */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* The facts sort flags by name; so do we. */
+static void sort_flags(char *flags)
+{
+	char *parts[32];
+	size_t n = 0;
+	char copy[256], *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", flags);
+	for (char *p = strtok_r(copy, ",", &save); p && n < 32; p = strtok_r(NULL, ",", &save)) {
+		size_t at = n++;
+
+		for (; at > 0 && strcmp(parts[at - 1], p) > 0; at--) {
+			parts[at] = parts[at - 1];
+		}
+		parts[at] = p;
+	}
+	flags[0] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		strcat(flags, i > 0 ? "," : "");
+		strcat(flags, parts[i]);
+	}
+}
+
+static void want_edges(const json_t *facts, struct rows *rows)
+{
+	const json_t *edge;
+	size_t i;
+
+	json_array_foreach(json_object_get(facts, "edges"), i, edge)
+	{
+		const char *reporter = text_of(edge, "reporter");
+		const json_t *status = json_object_get(edge, "grpc_status");
+		bool is_source = strcmp(reporter, "source") == 0;
+		char flags[64], end[256], grpc[16] = "", text[1024];
+
+		snprintf(flags, sizeof(flags), "%s", text_of(edge, "response_flags"));
+		snprintf(end, sizeof(end), "%s",
+			text_of(edge, is_source ? "destination_service" : "destination_workload"));
+		if (is_source && strcmp(flags, "FI") == 0) {
+			*strchrnul(end, '.') = '\0'; /* the authority without its port */
+		} else if (is_source && end[0] == '\0') {
+			snprintf(end, sizeof(end), "%s", strcmp(flags, "NR") == 0 ? "unknown" : "BlackHoleCluster");
+		}
+		if (status) {
+			snprintf(grpc, sizeof(grpc), "%lld", (long long)json_integer_value(status));
+		}
+		snprintf(text, sizeof(text), "%s %s %s %lld %s %s", reporter, text_of(edge, "source"), end,
+			(long long)json_integer_value(json_object_get(edge, "response_code")), flags[0] ? flags : "-",
+			grpc);
+		add(rows, text, json_integer_value(json_object_get(edge, "n")));
+	}
+}
+
+/* ---- what we say -------------------------------------------------------- */
+
+struct connection {
+	char key[512];
+	uint64_t received, sent;
+	bool is_closed;
+};
+
+struct told {
+	struct rows edges, sides[2]; /* sides: labels without reporter, principals and policy */
+	struct connection connections[CONNECTIONS_MAX];
+	size_t connection_count;
+	uint32_t offered, rows, dropped, requests;
+};
+
+static struct weir_str or_unknown(struct weir_str text)
+{
+	return text.length > 0 ? text : weir_str_of("unknown");
+}
+
+static struct weir_str workload_of(const struct weir_batch *batch, uint32_t row)
+{
+	return or_unknown(row < batch->workloads.count ? weir_batch_str(batch, weir_batch_workloads(batch)[row].name)
+						       : (struct weir_str){ NULL, 0 });
+}
+
+static void tell_request(const struct weir_batch *batch, const struct weir_request *request, struct told *told)
+{
+	const struct weir_call *call = &request->call;
+	bool is_source = call->reporter == WEIR_REPORTER_SOURCE;
+	struct weir_str source = workload_of(batch, call->source);
+	struct weir_str end = is_source ? or_unknown(weir_batch_str(batch, call->service_host))
+					: workload_of(batch, call->destination);
+	char text[1024], flags[256], grpc[16] = "";
+	struct weir_buf buf;
+
+	weir_buf_init(&buf, 0);
+	weir_standard_flags(call->response_flags, &buf);
+	snprintf(flags, sizeof(flags), "%.*s", (int)buf.length, buf.data);
+	weir_buf_fini(&buf);
+	sort_flags(flags);
+	if (request->grpc_status != WEIR_GRPC_STATUS_NONE) {
+		snprintf(grpc, sizeof(grpc), "%d", request->grpc_status);
+	}
+	snprintf(text, sizeof(text), "%s %.*s %.*s %u %s %s", is_source ? "source" : "destination", (int)source.length,
+		source.data, (int)end.length, end.data, request->response_code, flags, grpc);
+	add(&told->edges, text, 1);
+}
+
+/* The label text less what the two reporters may differ in. */
+static void tell_side(const struct weir_batch *batch, const struct weir_call *call, const struct weir_request *request,
+	struct told *told)
+{
+	static const char *const own[] = {
+		"reporter=", "source_principal=", "destination_principal=", "connection_security_policy="
+	};
+	char text[1024] = "", *save = NULL;
+	struct weir_buf buf;
+	char *copy;
+
+	weir_buf_init(&buf, 0);
+	weir_standard_labels(batch, call, request, false, &buf);
+	assert_int_equal(weir_buf_error(&buf), 0);
+	copy = strndup(buf.data, buf.length);
+	for (char *label = strtok_r(copy, ",", &save); label; label = strtok_r(NULL, ",", &save)) {
+		bool is_own = false;
+
+		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+			is_own = is_own || strncmp(label, own[i], strlen(own[i])) == 0;
+		}
+		if (!is_own) {
+			strncat(text, label, sizeof(text) - strlen(text) - 2);
+			strcat(text, " ");
+		}
+	}
+	free(copy);
+	weir_buf_fini(&buf);
+	add(&told->sides[call->reporter == WEIR_REPORTER_SOURCE ? 0 : 1], text, 1);
+}
+
+static void tell_connection(const struct weir_batch *batch, const struct weir_connection *row, struct told *told)
+{
+	struct weir_str id = weir_batch_str(batch, row->stream_id);
+	/* By the service alone on the callee's side: until its proxy has introduced
+	 * itself, a TCP client is known by its certificate's account only. */
+	struct weir_str source =
+		row->call.reporter == WEIR_REPORTER_SOURCE ? workload_of(batch, row->call.source) : weir_str_of("*");
+	struct weir_str host = or_unknown(weir_batch_str(batch, row->call.service_host));
+	char key[512];
+	size_t i = 0;
+
+	snprintf(key, sizeof(key), "%u %.*s %.*s %.*s", row->call.reporter, (int)source.length, source.data,
+		(int)host.length, host.data, (int)id.length, id.data);
+	while (i < told->connection_count && strcmp(told->connections[i].key, key) != 0) {
+		i++;
+	}
+	assert_true(i < CONNECTIONS_MAX);
+	told->connection_count += i == told->connection_count ? 1 : 0;
+	snprintf(told->connections[i].key, sizeof(told->connections[i].key), "%s", key);
+	assert_true(row->received_bytes >= told->connections[i].received);
+	told->connections[i].received = row->received_bytes;
+	told->connections[i].sent = row->sent_bytes;
+	told->connections[i].is_closed = told->connections[i].is_closed || row->state == WEIR_CONNECTION_CLOSE;
+}
+
+struct streams {
+	struct weir_als_sender sender[STREAMS_MAX];
+	bool is_open[STREAMS_MAX], is_joined[STREAMS_MAX];
+	struct weir_known *known;
+};
+
+static void take_message(
+	struct streams *streams, const struct weir_mtcap_record *record, struct weir_arena *arena, struct told *told)
+{
+	struct weir_als_sender *sender = &streams->sender[record->stream];
+	const struct weir_draft_head head = { .protocol = WEIR_PROTOCOL_ALS_V3, .signal = WEIR_SIGNAL_ACCESS_LOG };
+	const struct weir_batch *batch;
+	struct weir_draft draft;
+
+	weir_arena_reset(arena);
+	weir_draft_init(&draft, arena, record->payload);
+	assert_int_equal(weir_als_decode(&draft, sender), 0);
+	batch = weir_draft_finish(&draft, &head);
+	assert_non_null(batch);
+	assert_true(weir_batch_is_sound(batch, batch->size_bytes));
+	if (!streams->is_joined[record->stream]) {
+		struct weir_address address = { 0 };
+
+		assert_true(weir_address_parse(sender->identity.address, &address));
+		weir_known_join(streams->known, &sender->identity, address.ip);
+		streams->is_joined[record->stream] = true;
+	}
+	told->offered += batch->offered;
+	told->rows += batch->requests.count + batch->connections.count;
+	told->requests += batch->requests.count;
+	told->dropped += batch->dropped[WEIR_DROP_INTERMEDIATE];
+	assert_int_equal(batch->replaced_utf8, 0);
+	for (uint32_t i = 0; i < batch->requests.count; i++) {
+		tell_request(batch, &weir_batch_requests(batch)[i], told);
+		tell_side(batch, &weir_batch_requests(batch)[i].call, &weir_batch_requests(batch)[i], told);
+	}
+	for (uint32_t i = 0; i < batch->connections.count; i++) {
+		tell_connection(batch, &weir_batch_connections(batch)[i], told);
+	}
+}
+
+static struct told *tell(const char *name)
+{
+	struct told *told = calloc(1, sizeof(*told));
+	struct streams *streams = calloc(1, sizeof(*streams));
+	struct weir_mtcap_record record;
+	struct weir_mtcap *mtcap;
+	struct weir_arena arena;
+	char path[512];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%s.mtcap", folder, name);
+	assert_int_equal(weir_mtcap_open(path, &mtcap), 0);
+	assert_int_equal(weir_known_create(64, &streams->known), 0);
+	weir_arena_init(&arena, 1 << 20, 1 << 24);
+	while ((r = weir_mtcap_next(mtcap, &record)) == 0) {
+		if (!weir_str_is(record.kind, "msg")) {
+			continue;
+		}
+		assert_true(record.stream < STREAMS_MAX);
+		if (!streams->is_open[record.stream]) {
+			weir_als_sender_init(&streams->sender[record.stream]);
+			streams->sender[record.stream].known = streams->known;
+			streams->is_open[record.stream] = true;
+		}
+		take_message(streams, &record, &arena, told);
+	}
+	assert_int_equal(r, WEIR_MTCAP_END);
+	for (size_t i = 0; i < STREAMS_MAX; i++) {
+		if (streams->is_open[i]) {
+			weir_als_sender_fini(&streams->sender[i]);
+		}
+	}
+	weir_known_destroy(streams->known);
+	free(streams);
+	weir_arena_fini(&arena);
+	weir_mtcap_close(mtcap);
+	assert_int_equal(told->offered, told->rows + told->dropped);
+	return told;
+}
+
+static json_t *facts_of(const char *name)
+{
+	json_error_t error;
+	char path[512];
+	json_t *facts;
+
+	snprintf(path, sizeof(path), "%s/%s.facts.json", folder, name);
+	facts = json_load_file(path, 0, &error);
+	assert_non_null(facts);
+	return facts;
+}
+
+static void check_tcp(const struct told *told, const json_t *facts, unsigned reporter)
+{
+	const json_t *pair;
+	size_t p;
+
+	json_array_foreach(json_object_get(facts, "tcp_connections"), p, pair)
+	{
+		uint64_t connections = 0, received = 0, sent = 0;
+		char key[512];
+
+		snprintf(key, sizeof(key), "%u %s %s ", reporter,
+			reporter == WEIR_REPORTER_SOURCE ? text_of(pair, "source") : "*",
+			text_of(pair, "destination_service"));
+
+		for (size_t i = 0; i < told->connection_count; i++) {
+			const struct connection *connection = &told->connections[i];
+
+			if (strncmp(connection->key, key, strlen(key)) == 0) {
+				assert_true(connection->is_closed);
+				connections++;
+				received += connection->received;
+				sent += connection->sent;
+			}
+		}
+		assert_int_equal(connections, json_integer_value(json_object_get(pair, "connections")));
+		assert_int_equal(received, json_integer_value(json_object_get(pair, "bytes_sent_by_source")));
+		assert_int_equal(sent, json_integer_value(json_object_get(pair, "bytes_sent_by_destination")));
+	}
+}
+
+static void check(const char *name)
+{
+	json_t *facts = facts_of(name);
+	struct told *told = tell(name);
+	struct rows *want = calloc(1, sizeof(*want));
+
+	want_edges(facts, want);
+	assert_true(want->count > 20);
+	assert_int_equal(differences(want, &told->edges), 0);
+	check_tcp(told, facts, WEIR_REPORTER_SOURCE);
+	check_tcp(told, facts, WEIR_REPORTER_DESTINATION);
+
+	/* One entry fewer is a difference: the comparison can fail. */
+	told->edges.row[0].n--;
+	assert_string_not_equal(want->row[0].text, "");
+	assert_true(get(want, told->edges.row[0].text) != told->edges.row[0].n);
+	free(want);
+	free(told);
+	json_decref(facts);
+}
+
+static void rows_of_envoy_als_are_the_facts(void **state)
+{
+	(void)state;
+	check("envoy-als");
+}
+
+static void rows_of_envoy_als_periodic_are_the_facts(void **state)
+{
+	(void)state;
+	check("envoy-als-periodic");
+}
+
+/* What the callee's proxy says of an answered call, its caller's says in the
+ * same words, as often. Not compared are calls that only one side saw to their
+ * end: flags on either side (a caller that went away or timed out), clients
+ * without a sidecar, and details, whose 503 the caller's proxy retries. */
+static void check_sides(const char *name)
+{
+	struct told *told = tell(name);
+	size_t pairs = 0;
+
+	for (size_t i = 0; i < told->sides[1].count; i++) {
+		const char *text = told->sides[1].row[i].text;
+		long long caller = get(&told->sides[0], text);
+
+		if (!strstr(text, "response_flags=\"-\"") || strstr(text, "source_workload=\"unknown\"") ||
+			(strstr(text, "details-v1") && strstr(text, "response_code=\"503\""))) {
+			continue;
+		}
+		if (caller != told->sides[1].row[i].n) {
+			print_error("callee %lld, caller %lld: %s\n", told->sides[1].row[i].n, caller, text);
+		}
+		assert_int_equal(caller, told->sides[1].row[i].n);
+		pairs++;
+	}
+	assert_true(pairs > 7);
+	free(told);
+}
+
+static void both_sides_of_a_call_say_the_same(void **state)
+{
+	(void)state;
+	check_sides("envoy-als");
+	check_sides("envoy-als-periodic");
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rows_of_envoy_als_are_the_facts),
+		cmocka_unit_test(rows_of_envoy_als_periodic_are_the_facts),
+		cmocka_unit_test(both_sides_of_a_call_say_the_same),
+	};
+
+	folder = argc > 1 ? argv[1] : "tests/captures";
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
