@@ -46,6 +46,9 @@ struct weir_format_header {
 	uint32_t crc; /* crc32c of all before it */
 	alignas(128) _Atomic uint64_t head;
 	alignas(128) _Atomic uint64_t tail;
+	/* If padded_to is not below the tail: from padded_from to there is nothing but padding (recover.c). */
+	alignas(128) _Atomic uint64_t padded_from;
+	_Atomic uint64_t padded_to;
 };
 
 enum weir_format_kind { /* the low four bits of `size_and_kind` */

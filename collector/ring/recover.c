@@ -16,7 +16,11 @@
  *  2. Padding is committed like a record, its word last. A kill in here leaves
  *     a hole again, and the next walk does the rest: walking twice is walking
  *     once.
- *  3. The head never moves back, so a position is never used twice. If the
+ *  3. Padding at the beginning is passed over for good: the tail moves behind
+ *     it, or holes that fill the ring would leave no room for the record whose
+ *     release makes room. The header remembers the stretch, so that a database
+ *     that still says where it began has no gap.
+ *  4. The head never moves back, so a position is never used twice. If the
  *     database is ahead of the head (the ring is older than it), the head
  *     moves up to it: what is put next must have a higher position than what
  *     is stored, or the next recovery would skip it.
@@ -79,6 +83,10 @@ static uint64_t starting_point(struct weir_map *map, uint64_t ring_id, uint64_t 
 		*ret_has_gap = ring_id != 0 || tail != 0;
 		return tail;
 	}
+	if (position < tail && position >= atomic_load(&map->header->padded_from) &&
+		atomic_load(&map->header->padded_to) >= tail) {
+		position = tail;
+	}
 	*ret_has_gap = position < tail || position > head || position % WEIR_FORMAT_ALIGNMENT != 0;
 	if (position < tail || position > WEIR_FORMAT_POSITION_LIMIT) {
 		return tail;
@@ -90,10 +98,26 @@ static uint64_t starting_point(struct weir_map *map, uint64_t ring_id, uint64_t 
 	return position;
 }
 
+/* Moves the tail from where the walk began to the first record. */
+static void set_tail(struct weir_map *map, uint64_t begin, uint64_t first)
+{
+	struct weir_format_header *header = map->header;
+
+	if (begin < first) {
+		/* Another stretch right behind the last one makes it longer. (It ends
+		 * behind the tail if a kill came between the last two stores.) */
+		if (atomic_load(&header->padded_to) < begin) {
+			atomic_store(&header->padded_from, begin);
+		}
+		atomic_store(&header->padded_to, first);
+	}
+	atomic_store(&header->tail, first);
+}
+
 void weir_recover_walk(struct weir_map *map, uint64_t ring_id, uint64_t position, struct weir_ring_recovery *ret)
 {
 	struct weir_ring_recovery found = { 0 };
-	uint64_t at, head;
+	uint64_t at, head, first = UINT64_MAX;
 
 	found.position = starting_point(map, ring_id, position, &found.has_gap);
 	head = weir_map_head(map);
@@ -116,9 +140,12 @@ void weir_recover_walk(struct weir_map *map, uint64_t ring_id, uint64_t position
 			}
 		} else if (is_batch) {
 			found.records++;
+			first = first < at ? first : at;
 		}
 		at = end;
 	}
-	atomic_store(&map->header->tail, found.position);
+	first = first < head ? first : head;
+	set_tail(map, found.position, first);
+	found.position = first;
 	*ret = found;
 }

@@ -20,7 +20,8 @@
  *     and no payload, passes for it. The head never moves back.
  *  4. Put returns 0 only after the commit word is stored.
  *  5. The order of one producer's puts is the order in which they are read.
- *  6. The tail moves only by release, that is after the database's commit; so
+ *  6. The tail moves only by release, that is after the database's commit, and
+ *     by recovery up to the stored position and over padding behind it; so
  *     what lies between stored position and head is never overwritten.
  *  7. The seal is a bit of the head: no reservation can slip in behind it, and
  *     "sealed and all read" is one comparison.

@@ -52,7 +52,7 @@ const char *weir_ring_path(const struct weir_ring *ring);
 
 /* What recovery did. */
 struct weir_ring_recovery {
-	uint64_t position;          /* where reading starts */
+	uint64_t position;          /* where reading starts: the first record, or the head */
 	bool has_gap;               /* `position` was not where the ring still is: something is lost */
 	uint64_t records;           /* committed records between position and head */
 	uint64_t holes, hole_bytes; /* reserved, never committed: made into padding */

@@ -115,7 +115,7 @@ static uint64_t take_records(struct tally *tally, const char *folder, uint64_t p
 
 	assert_int_equal(weir_ring_recover(ring, weir_ring_id(ring), position, ret), 0);
 	assert_false(ret->has_gap);
-	assert_int_equal(ret->position, position);
+	assert_true(ret->position >= position);
 	while (weir_ring_next(ring, 0, &entry) == 0) {
 		uint32_t producer, number;
 

@@ -229,6 +229,8 @@ static void holes_between_records_become_padding(void **state)
 	ring = recover(*state, 0, &again);
 	assert_int_equal(again.records, recovery.records);
 	assert_int_equal(again.holes, 0);
+	assert_false(again.has_gap); /* the first hole was passed over, not lost */
+	assert_int_equal(again.position, recovery.position);
 	weir_ring_close(ring);
 }
 
@@ -301,6 +303,71 @@ static void ring_of_nothing_but_holes_is_one_padding(void **state)
 	weir_ring_release(ring, weir_ring_head(ring)); /* the reader has passed the padding */
 	assert_int_equal(sample_put(ring, 5), 0);
 	assert_int_equal(sample_next(ring, &entry), 5);
+	weir_ring_close(ring);
+}
+
+static void *reserve_an_eighth(void *ring)
+{
+	struct weir_batch *batch = calloc(1, SAMPLE_RING_BYTES / 8);
+
+	is_slow = true;
+	if (batch != NULL) {
+		batch->size_bytes = SAMPLE_RING_BYTES / 8 - 16;
+		weir_ring_put(ring, batch, NULL);
+	}
+	return NULL;
+}
+
+static void reserve_the_whole_ring(struct weir_ring *ring)
+{
+	sem_init(&reserved, 0, 0);
+	weir_crash_hook = stop_if_slow;
+	for (int i = 0; i < 8; i++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, reserve_an_eighth, ring);
+		while (sem_wait(&reserved) != 0) {
+		}
+	}
+	raise(SIGKILL);
+}
+
+static void holes_that_fill_the_ring_do_not_stop_it(void **state)
+{
+	struct weir_ring_recovery recovery;
+	struct weir_ring_entry entry;
+	struct weir_ring *ring;
+
+	run_in_child(*state, "by itself", 1, reserve_the_whole_ring);
+	ring = recover(*state, 0, &recovery);
+	assert_int_equal(recovery.hole_bytes, weir_ring_capacity(ring));
+	assert_int_equal(sample_put(ring, 1), 0);
+	weir_ring_close(ring);
+	/* Killed again before the database said anything new; the position is still 0. */
+	ring = recover(*state, 0, &recovery);
+	assert_false(recovery.has_gap);
+	assert_int_equal(recovery.records, 1);
+	assert_int_equal(sample_next(ring, &entry), 1);
+	weir_ring_release(ring, entry.end);
+	weir_ring_close(ring);
+	/* But once something was released, the old position is a gap. */
+	ring = recover(*state, 0, &recovery);
+	assert_true(recovery.has_gap);
+	weir_ring_close(ring);
+}
+
+static void paddings_passed_over_in_turn_are_one_stretch(void **state)
+{
+	struct weir_ring_recovery recovery;
+	struct weir_ring *ring;
+
+	for (int i = 0; i < 3; i++) {
+		run_in_child(*state, "after_reserve", 1, put_ten);
+	}
+	ring = recover(*state, 0, &recovery);
+	assert_false(recovery.has_gap);
+	assert_int_equal(recovery.position, weir_ring_head(ring));
+	assert_int_equal(recovery.position, 3 * weir_format_record_bytes(sample_size(0, 0)));
 	weir_ring_close(ring);
 }
 
@@ -505,6 +572,8 @@ int main(void)
 		ON_A_RING(holes_between_records_become_padding),
 		ON_A_RING(hole_does_not_bring_back_the_lap_before),
 		ON_A_RING(ring_of_nothing_but_holes_is_one_padding),
+		ON_A_RING(holes_that_fill_the_ring_do_not_stop_it),
+		ON_A_RING(paddings_passed_over_in_turn_are_one_stretch),
 		ON_A_RING(every_flipped_bit_of_a_record_costs_that_record_only),
 		ON_A_RING(batch_that_is_not_sound_is_damaged),
 		ON_A_RING(position_before_the_tail_is_a_gap),
