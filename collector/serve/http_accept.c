@@ -13,7 +13,7 @@
  * (libmicrohttpd's own timeout is for silence.) Such a connection is shut
  * down; libmicrohttpd then sees its end.
  *
- * Invariant: a connection in the list is open: it is put in by the notice of
+ * Invariants: 1. open + handed_over <= max_connections. 2. A connection in the list is open: it is put in by the notice of
  * its start and taken out, under the lock, before libmicrohttpd closes it. */
 #include "serve/http_request.h"
 
@@ -33,6 +33,26 @@
 #define SHORT_MS 50
 #define LISTENERS_MOST 64u
 
+static void connection_add(struct weir_http *http, struct MHD_Connection *connection, void **socket_ctx)
+{
+	struct weir_http_connection *socket = calloc(1, sizeof(*socket));
+
+	pthread_mutex_lock(&http->lock);
+	http->open++;
+	http->handed_over -= http->handed_over > 0;
+	if (socket != NULL) { /* without it, served all the same, but for the bound on dawdling */
+		socket->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		socket->since_ns = weir_clock_monotonic_ns();
+		socket->next = http->connections;
+		if (socket->next != NULL) {
+			socket->next->previous = socket;
+		}
+		http->connections = socket;
+	}
+	pthread_mutex_unlock(&http->lock);
+	*socket_ctx = socket;
+}
+
 void weir_http_accept_notify(
 	void *ctx, struct MHD_Connection *connection, void **socket_ctx, enum MHD_ConnectionNotificationCode what)
 {
@@ -40,33 +60,20 @@ void weir_http_accept_notify(
 	struct weir_http_connection *socket = *socket_ctx;
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		socket = calloc(1, sizeof(*socket));
-		*socket_ctx = socket;
-		if (socket == NULL) {
-			return; /* served all the same, but for the bound on dawdling */
-		}
-		socket->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-		socket->since_ns = weir_clock_monotonic_ns();
-		pthread_mutex_lock(&http->lock);
-		socket->next = http->connections;
-		if (socket->next != NULL) {
-			socket->next->previous = socket;
-		}
-		http->connections = socket;
-		pthread_mutex_unlock(&http->lock);
-		return;
-	}
-	if (socket == NULL) {
+		connection_add(http, connection, socket_ctx);
 		return;
 	}
 	pthread_mutex_lock(&http->lock);
-	if (socket->previous != NULL) {
-		socket->previous->next = socket->next;
-	} else {
-		http->connections = socket->next;
-	}
-	if (socket->next != NULL) {
-		socket->next->previous = socket->previous;
+	http->open--;
+	if (socket != NULL) {
+		if (socket->previous != NULL) {
+			socket->previous->next = socket->next;
+		} else {
+			http->connections = socket->next;
+		}
+		if (socket->next != NULL) {
+			socket->next->previous = socket->previous;
+		}
 	}
 	pthread_mutex_unlock(&http->lock);
 	free(socket);
@@ -96,6 +103,38 @@ static void cut_dawdlers(struct weir_http *http, uint64_t now_ns)
 	pthread_mutex_unlock(&http->lock);
 }
 
+/* A place for one more. libmicrohttpd's own check must never be reached: in
+ * 0.9.75 it forgets to unlock a mutex when it says no. */
+static bool place_take(struct weir_http *http)
+{
+	bool is_room;
+
+	pthread_mutex_lock(&http->lock);
+	is_room = (uint64_t)http->open + http->handed_over < http->opts.max_connections;
+	http->handed_over += is_room;
+	pthread_mutex_unlock(&http->lock);
+	return is_room;
+}
+
+/* One that was handed over has begun long before this, or failed for want of
+ * memory without a notice: then its place comes back here. */
+static void places_settle(struct weir_http *http)
+{
+	pthread_mutex_lock(&http->lock);
+	http->handed_over = 0;
+	pthread_mutex_unlock(&http->lock);
+}
+
+static void hand_over(struct weir_http *http, int fd, const struct sockaddr_storage *address, socklen_t length)
+{
+	if (!place_take(http)) {
+		close(fd);
+		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1);
+	} else if (MHD_add_connection(http->daemon, fd, (const struct sockaddr *)address, length) != MHD_YES) {
+		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1); /* no memory; it has closed the socket */
+	}
+}
+
 /* All that wait on one socket. false: no descriptor, come again in a moment. */
 static bool accept_all(struct weir_http *http, int listening)
 {
@@ -114,9 +153,7 @@ static bool accept_all(struct weir_http *http, int listening)
 		if (fd < 0) {
 			continue; /* that one broke (ECONNABORTED, EPROTO, …); the next may be whole */
 		}
-		if (MHD_add_connection(http->daemon, fd, (const struct sockaddr *)&address, length) != MHD_YES) {
-			weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1); /* at the cap; it has closed the socket */
-		}
+		hand_over(http, fd, &address, length);
 	}
 }
 
@@ -139,7 +176,10 @@ static void *accept_loop(void *ctx)
 			cut_dawdlers(http, now_ns);
 			look_at_ns = now_ns + LOOK_MS * UINT64_C(1000000);
 		}
-		poll(waits, http->listener_count + 1, LOOK_MS);
+		if (poll(waits, http->listener_count + 1, LOOK_MS) == 0) {
+			places_settle(http);
+			continue;
+		}
 		if ((waits[0].revents & POLLIN) != 0) {
 			return NULL;
 		}

@@ -26,17 +26,19 @@ static gpr_timespec in_ms(int ms)
 	return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(ms, GPR_TIMESPAN));
 }
 
-grpc_channel *client_channel(const char *address)
+grpc_channel *client_channel(const char *address, bool is_gzip)
 {
 	grpc_channel_credentials *credentials = grpc_insecure_credentials_create();
 	char initial[] = GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, most[] = GRPC_ARG_MAX_RECONNECT_BACKOFF_MS;
 	char least[] = GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, own[] = GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL;
-	char size[] = GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH;
+	char coding[] = GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM;
 	grpc_arg args[5] = { { .type = GRPC_ARG_INTEGER, .key = initial, .value.integer = 50 },
 		{ .type = GRPC_ARG_INTEGER, .key = most, .value.integer = 200 },
 		{ .type = GRPC_ARG_INTEGER, .key = least, .value.integer = 1000 },
 		{ .type = GRPC_ARG_INTEGER, .key = own, .value.integer = 1 },
-		{ .type = GRPC_ARG_INTEGER, .key = size, .value.integer = -1 } };
+		{ .type = GRPC_ARG_INTEGER,
+			.key = coding,
+			.value.integer = is_gzip ? GRPC_COMPRESS_GZIP : GRPC_COMPRESS_NONE } };
 	grpc_channel_args all = { 5, args };
 	grpc_channel *channel = grpc_channel_create(address, credentials, &all);
 
@@ -153,7 +155,7 @@ static grpc_byte_buffer *buffer_of(const void *body, size_t length)
 }
 
 struct client_result client_unary(
-	grpc_channel *channel, const char *path, const void *body, size_t length, bool is_gzip, int deadline_ms)
+	grpc_channel *channel, const char *path, const void *body, size_t length, int deadline_ms)
 {
 	struct client_stream *stream = stream_new(channel, path, deadline_ms);
 	struct client_result result;
@@ -161,10 +163,6 @@ struct client_result client_unary(
 
 	ops[0].op = GRPC_OP_SEND_INITIAL_METADATA;
 	ops[0].flags = GRPC_INITIAL_METADATA_WAIT_FOR_READY;
-	if (is_gzip) {
-		ops[0].data.send_initial_metadata.maybe_compression_level.is_set = 1;
-		ops[0].data.send_initial_metadata.maybe_compression_level.level = GRPC_COMPRESS_LEVEL_HIGH;
-	}
 	stream->sending = buffer_of(body, length);
 	ops[1].op = GRPC_OP_SEND_MESSAGE;
 	ops[1].data.send_message.send_message = stream->sending;

@@ -28,10 +28,10 @@ struct client_stream {
 	unsigned is_failed;
 };
 
-grpc_channel *client_channel(const char *address);
+grpc_channel *client_channel(const char *address, bool is_gzip);
 
 struct client_result client_unary(
-	grpc_channel *channel, const char *path, const void *body, size_t length, bool is_gzip, int deadline_ms);
+	grpc_channel *channel, const char *path, const void *body, size_t length, int deadline_ms);
 
 struct client_stream *client_stream_open(grpc_channel *channel, const char *path);
 /* true: written (or handed to flow control) within the time. */
