@@ -1,0 +1,237 @@
+/* test_image: saved and loaded tables are the tables, now and from then on. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "aggregate/state.h"
+#include "support/batch_maker.h"
+#include "support/batch_random.h"
+
+#define T0 1700000000000000000u
+
+static struct weir_fold *fold_make(uint64_t seed)
+{
+	const struct weir_fold_opts opts = { .max_series = 400, .hash_seed = seed };
+	struct weir_fold *fold;
+
+	assert_int_equal(weir_fold_create(&opts, &fold), 0);
+	return fold;
+}
+
+static void digests_equal(const struct weir_fold *a, const struct weir_fold *b)
+{
+	uint8_t digests[2][16];
+
+	weir_fold_digest(a, digests[0]);
+	weir_fold_digest(b, digests[1]);
+	assert_memory_equal(digests[0], digests[1], 16);
+}
+
+static void cut_and_load(struct weir_fold *from, struct weir_fold *to, bool as_image)
+{
+	struct weir_buf bytes;
+
+	weir_buf_init(&bytes, 0);
+	assert_int_equal(weir_fold_cut(from, as_image, &bytes), 0);
+	assert_int_equal(weir_fold_load(to, weir_buf_str(&bytes)), 0);
+	weir_buf_fini(&bytes);
+}
+
+/* A follower that is fed nothing but cuts equals the live fold at each of them. */
+static void deltas_after_images_follow_the_live_fold(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		/* Slow time keeps entries waiting, fast time expires them. */
+		struct batch_random random = {
+			.state = seed, .now_ns = T0, .step_ns = seed % 2 == 0 ? 50000000 : 5000000000, .names = 12
+		};
+		struct batch_maker maker = { 0 };
+		struct weir_fold *live = fold_make(7), *follower = fold_make(seed);
+
+		for (unsigned cut = 0; cut < 60; cut++) {
+			for (uint64_t n = batch_random_number(&random, 40); n > 0; n--) {
+				weir_fold_batch(live, batch_random_next(&random, &maker));
+			}
+			cut_and_load(live, follower, batch_random_number(&random, 10) == 0);
+			digests_equal(live, follower);
+		}
+		batch_maker_fini(&maker);
+		weir_fold_destroy(live);
+		weir_fold_destroy(follower);
+	}
+}
+
+/* The loaded fold goes on exactly as the one that was never stopped. */
+static void a_restart_between_any_two_batches_changes_nothing(void **state)
+{
+	struct batch_random random = { .state = 99, .now_ns = T0, .step_ns = 3000000000, .names = 12 };
+	struct batch_maker maker = { 0 };
+	struct weir_fold *live = fold_make(7), *restarted = fold_make(7);
+	struct weir_buf image;
+
+	(void)state;
+	weir_buf_init(&image, 0);
+	for (unsigned i = 0; i < 600; i++) {
+		const struct weir_batch *batch = batch_random_next(&random, &maker);
+
+		assert_int_equal(weir_fold_batch(live, batch), weir_fold_batch(restarted, batch));
+		if (batch_random_number(&random, 20) == 0) {
+			weir_buf_clear(&image);
+			assert_int_equal(weir_fold_cut(restarted, true, &image), 0);
+			weir_fold_destroy(restarted);
+			restarted = fold_make(7);
+			assert_int_equal(weir_fold_load(restarted, weir_buf_str(&image)), 0);
+		}
+		digests_equal(live, restarted);
+	}
+	weir_buf_fini(&image);
+	batch_maker_fini(&maker);
+	weir_fold_destroy(live);
+	weir_fold_destroy(restarted);
+}
+
+/* More than the tables hold: overflow series and edges come back as such. */
+static void overflow_survives_a_restart(void **state)
+{
+	struct batch_random random = { .state = 3, .now_ns = T0, .step_ns = 1000000, .names = 60 };
+	struct batch_maker maker = { 0 };
+	struct weir_fold *live = fold_make(7), *follower = fold_make(7);
+
+	(void)state;
+	for (unsigned i = 0; i < 400; i++) {
+		weir_fold_batch(live, batch_random_next(&random, &maker));
+	}
+	assert_true(live->series.overflowed > 0);
+	cut_and_load(live, follower, false);
+	digests_equal(live, follower);
+	for (unsigned i = 0; i < 100; i++) {
+		const struct weir_batch *batch = batch_random_next(&random, &maker);
+
+		weir_fold_batch(live, batch);
+		weir_fold_batch(follower, batch);
+	}
+	digests_equal(live, follower);
+	batch_maker_fini(&maker);
+	weir_fold_destroy(live);
+	weir_fold_destroy(follower);
+}
+
+static void a_flip_in_any_byte_is_noticed_and_leaves_an_empty_fold(void **state)
+{
+	struct batch_random random = { .state = 4, .now_ns = T0, .step_ns = 1000000, .names = 3 };
+	struct batch_maker maker = { 0 };
+	struct weir_fold *live = fold_make(7), *damaged = fold_make(7), *empty = fold_make(7);
+	struct weir_buf bytes;
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		weir_fold_batch(live, batch_random_next(&random, &maker));
+	}
+	weir_buf_init(&bytes, 0);
+	assert_int_equal(weir_fold_cut(live, true, &bytes), 0);
+	for (size_t i = 0; i < bytes.length; i++) {
+		bytes.data[i] = (char)(bytes.data[i] ^ (1 << i % 8));
+		assert_int_equal(weir_fold_load(damaged, weir_buf_str(&bytes)), -EBADMSG);
+		bytes.data[i] = (char)(bytes.data[i] ^ (1 << i % 8));
+	}
+	digests_equal(damaged, empty);
+	for (size_t length = 0; length < bytes.length; length += 7) {
+		assert_int_equal(weir_fold_load(damaged, weir_str_make(bytes.data, length)), -EBADMSG);
+	}
+	assert_int_equal(weir_fold_load(damaged, weir_buf_str(&bytes)), 0);
+	digests_equal(damaged, live);
+	weir_buf_fini(&bytes);
+	batch_maker_fini(&maker);
+	weir_fold_destroy(live);
+	weir_fold_destroy(damaged);
+	weir_fold_destroy(empty);
+}
+
+static void a_delta_applies_to_the_cut_before_it_and_to_no_other(void **state)
+{
+	struct batch_random random = { .state = 4, .now_ns = T0, .step_ns = 1000000, .names = 3 };
+	struct batch_maker maker = { 0 };
+	struct weir_fold *live = fold_make(7), *follower = fold_make(7);
+	struct weir_buf bytes[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		weir_fold_batch(live, batch_random_next(&random, &maker));
+		weir_buf_init(&bytes[i], 0);
+		assert_int_equal(weir_fold_cut(live, false, &bytes[i]), 0);
+	}
+	assert_int_equal(weir_fold_load(follower, weir_buf_str(&bytes[0])), 0);
+	assert_int_equal(weir_fold_load(follower, weir_buf_str(&bytes[2])), -EBADMSG);
+	assert_int_equal(weir_fold_load(follower, weir_buf_str(&bytes[1])), -EBADMSG);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(weir_fold_load(follower, weir_buf_str(&bytes[i])), 0);
+		weir_buf_fini(&bytes[i]);
+	}
+	digests_equal(live, follower);
+	batch_maker_fini(&maker);
+	weir_fold_destroy(live);
+	weir_fold_destroy(follower);
+}
+
+static void a_reset_is_cut_as_an_image(void **state)
+{
+	struct batch_random random = { .state = 4, .now_ns = T0, .step_ns = 1000000, .names = 3 };
+	struct batch_maker maker = { 0 };
+	struct weir_fold *live = fold_make(7), *follower = fold_make(7);
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++) {
+		weir_fold_batch(live, batch_random_next(&random, &maker));
+	}
+	cut_and_load(live, follower, false);
+	weir_fold_reset_counters(live, T0 + 99);
+	weir_fold_batch(live, batch_random_next(&random, &maker));
+	cut_and_load(live, follower, false);
+	digests_equal(live, follower);
+	assert_false(weir_fold_wants_image(live));
+	batch_maker_fini(&maker);
+	weir_fold_destroy(live);
+	weir_fold_destroy(follower);
+}
+
+static void many_deltas_ask_for_an_image(void **state)
+{
+	struct weir_fold *live = fold_make(7);
+	struct weir_buf bytes;
+
+	(void)state;
+	weir_buf_init(&bytes, 0);
+	for (unsigned i = 0; i < 512; i++) {
+		assert_false(weir_fold_wants_image(live));
+		weir_buf_clear(&bytes);
+		assert_int_equal(weir_fold_cut(live, false, &bytes), 0);
+	}
+	assert_true(weir_fold_wants_image(live));
+	assert_int_equal(weir_fold_cut(live, true, &bytes), 0);
+	assert_false(weir_fold_wants_image(live));
+	weir_buf_fini(&bytes);
+	weir_fold_destroy(live);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(deltas_after_images_follow_the_live_fold),
+		cmocka_unit_test(a_restart_between_any_two_batches_changes_nothing),
+		cmocka_unit_test(overflow_survives_a_restart),
+		cmocka_unit_test(a_flip_in_any_byte_is_noticed_and_leaves_an_empty_fold),
+		cmocka_unit_test(a_delta_applies_to_the_cut_before_it_and_to_no_other),
+		cmocka_unit_test(a_reset_is_cut_as_an_image),
+		cmocka_unit_test(many_deltas_ask_for_an_image),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
