@@ -34,7 +34,7 @@
 #include "decode/envoy/entry.h"
 #include "decode/envoy/node.h"
 #include "decode/envoy/peers.h"
-#include "decode/wire.h"
+#include "decode/envoy/cursor.h"
 
 #define SENDER_CHUNK 2048u
 #define SENDER_LIMIT 32768u
@@ -135,7 +135,7 @@ static bool read_identifier(struct weir_str message, struct weir_als_sender *sen
 	struct weir_wire_field field;
 	struct weir_node node;
 
-	while (weir_wire_next(&wire, &field)) {
+	while (weir_cursor_next(&wire, &field)) {
 		if (field.tag != NODE) {
 			continue;
 		}
@@ -155,7 +155,10 @@ struct reader { /* of one message */
 	struct weir_peers peers;
 	struct weir_entry_keys keys;
 	struct weir_entry entry;
-	struct weir_ref own_host; /* placed when first needed */
+	struct weir_ref own_host;       /* placed when first needed */
+	struct weir_entry_address peer; /* where the entry's other end is */
+	struct weir_str cluster_text;   /* of the last entry: the next one usually has the same */
+	struct weir_cluster_name cluster;
 };
 
 struct service { /* of a call, as text or as what is placed already */
@@ -166,7 +169,8 @@ static enum weir_reporter reporter_of(const struct reader *reader, const struct 
 {
 	const struct weir_identity *own = &reader->sender->identity;
 	const struct weir_entry *entry = &reader->entry;
-	struct weir_address local = { 0 };
+	struct weir_entry_address local;
+	struct weir_address ip = { 0 };
 
 	if (own->is_gateway) {
 		return WEIR_REPORTER_SOURCE;
@@ -184,11 +188,12 @@ static enum weir_reporter reporter_of(const struct reader *reader, const struct 
 	if (own->is_waypoint) {
 		return WEIR_REPORTER_WAYPOINT;
 	}
-	if (!weir_peers_address(&entry->local, &local) || local.port == PORT_OUTBOUND) {
+	if (!weir_entry_read_address(entry->local, &local) || !weir_peers_address(&local, &ip) ||
+		ip.port == PORT_OUTBOUND) {
 		return entry->peer_san.length > 0 ? WEIR_REPORTER_DESTINATION : WEIR_REPORTER_SOURCE;
 	}
-	return local.port == PORT_INBOUND || local.port == PORT_HBONE || entry->peer_san.length > 0 ||
-			       weir_str_equal(entry->local.host, own->address)
+	return ip.port == PORT_INBOUND || ip.port == PORT_HBONE || entry->peer_san.length > 0 ||
+			       weir_str_equal(local.host, own->address)
 		       ? WEIR_REPORTER_DESTINATION
 		       : WEIR_REPORTER_SOURCE;
 }
@@ -252,10 +257,33 @@ static struct service served_service(const struct reader *reader, const struct w
 	return ret;
 }
 
-/* The downstream end by who really connected: X-Forwarded-For names somebody further away. */
-static const struct weir_entry_address *caller_address(const struct weir_entry *entry)
+/* What cannot be read is as if it were not there. */
+static struct weir_entry_address address_of(struct weir_str message)
 {
-	return entry->direct.host.length > 0 ? &entry->direct : &entry->remote;
+	struct weir_entry_address address;
+
+	return message.length > 0 && weir_entry_read_address(message, &address) ? address
+										: (struct weir_entry_address){ 0 };
+}
+
+/* The downstream end by who really connected: X-Forwarded-For names somebody further away. */
+static struct weir_entry_address peer_address_of(const struct weir_entry *entry, enum weir_reporter reporter)
+{
+	if (reporter == WEIR_REPORTER_SOURCE) {
+		return address_of(entry->upstream);
+	}
+	return address_of(entry->direct.length > 0 ? entry->direct : entry->remote);
+}
+
+static const struct weir_cluster_name *cluster_of(struct reader *reader)
+{
+	struct weir_str text = reader->entry.upstream_cluster;
+
+	if (!weir_str_equal(reader->cluster_text, text)) {
+		reader->cluster = weir_identity_cluster(text);
+		reader->cluster_text = text;
+	}
+	return &reader->cluster;
 }
 
 static struct weir_peer_row find_caller(struct reader *reader)
@@ -263,17 +291,18 @@ static struct weir_peer_row find_caller(struct reader *reader)
 	const struct weir_peer_evidence evidence = {
 		.told = &reader->entry.downstream,
 		.san = reader->entry.peer_san,
-		.address = caller_address(&reader->entry),
+		.host = reader->peer.host,
 	};
 
 	return weir_peers_find(&reader->peers, &evidence);
 }
 
-static struct weir_peer_row find_callee(struct reader *reader, const struct service *service)
+static struct weir_peer_row find_callee(
+	struct reader *reader, const struct service *service, struct weir_entry_address upstream)
 {
 	const struct weir_peer_evidence evidence = {
 		.told = &reader->entry.upstream_peer,
-		.address = &reader->entry.upstream,
+		.host = upstream.host,
 		.service = service->name,
 		.service_namespace = service->namespace_,
 	};
@@ -304,18 +333,22 @@ static struct weir_ref place_name(struct reader *reader, const struct service *s
 static void fill_call(struct reader *reader, struct weir_call *call)
 {
 	const struct weir_entry *entry = &reader->entry;
-	struct weir_cluster_name cluster = weir_identity_cluster(entry->upstream_cluster);
-	enum weir_reporter reporter = reporter_of(reader, &cluster);
+	const struct weir_cluster_name *cluster = cluster_of(reader);
+	enum weir_reporter reporter = reporter_of(reader, cluster);
 	struct weir_peer_row caller, callee;
 	struct service service;
 
-	service = reporter == WEIR_REPORTER_DESTINATION ? served_service(reader, &cluster)
-							: called_service(reader, &cluster);
+	service = reporter == WEIR_REPORTER_DESTINATION ? served_service(reader, cluster)
+							: called_service(reader, cluster);
 	if (reporter == WEIR_REPORTER_WAYPOINT) {
 		service.namespace_ = reader->sender->identity.namespace_;
 	}
+	reader->peer = peer_address_of(entry, reporter);
 	caller = reporter == WEIR_REPORTER_SOURCE ? reader->peers.own_row : find_caller(reader);
-	callee = reporter == WEIR_REPORTER_DESTINATION ? reader->peers.own_row : find_callee(reader, &service);
+	callee = reporter == WEIR_REPORTER_DESTINATION
+			 ? reader->peers.own_row
+			 : find_callee(reader, &service,
+				   reporter == WEIR_REPORTER_SOURCE ? reader->peer : address_of(entry->upstream));
 
 	call->reporter = (uint8_t)reporter;
 	call->response_flags = entry->flags;
@@ -379,7 +412,6 @@ static void fill_request(struct reader *reader, struct weir_request *row)
 {
 	const struct weir_entry *entry = &reader->entry;
 	struct weir_draft *draft = reader->draft;
-	const struct weir_entry_address *peer;
 	int32_t status = entry->grpc_status != WEIR_GRPC_STATUS_NONE ? entry->grpc_status : entry->grpc_header_status;
 
 	fill_call(reader, &row->call);
@@ -407,8 +439,7 @@ static void fill_request(struct reader *reader, struct weir_request *row)
 	row->upstream_cluster = weir_draft_text(draft, entry->upstream_cluster);
 	row->code_details = weir_draft_text(draft, entry->code_details);
 	row->trace_id = weir_draft_text(draft, entry->trace_id);
-	peer = row->call.reporter == WEIR_REPORTER_SOURCE ? &entry->upstream : caller_address(entry);
-	(void)weir_peers_address(peer, &row->peer_address); /* a pipe or a name: stays unset */
+	(void)weir_peers_address(&reader->peer, &row->peer_address); /* a pipe or a name: stays unset */
 }
 
 static bool take_http(struct reader *reader, struct weir_str message)
@@ -458,7 +489,6 @@ static void fill_connection(struct reader *reader, struct weir_connection *row)
 {
 	const struct weir_entry *entry = &reader->entry;
 	struct weir_draft *draft = reader->draft;
-	const struct weir_entry_address *peer;
 
 	fill_call(reader, &row->call);
 	row->call.protocol = WEIR_REQUEST_TCP;
@@ -472,8 +502,7 @@ static void fill_connection(struct reader *reader, struct weir_connection *row)
 	row->stream_id = weir_draft_text(draft, entry->stream_id);
 	row->upstream_cluster = weir_draft_text(draft, entry->upstream_cluster);
 	row->sni = weir_draft_text(draft, entry->sni);
-	peer = row->call.reporter == WEIR_REPORTER_SOURCE ? &entry->upstream : caller_address(entry);
-	(void)weir_peers_address(peer, &row->peer_address);
+	(void)weir_peers_address(&reader->peer, &row->peer_address);
 }
 
 static bool take_tcp(struct reader *reader, struct weir_str message)
@@ -514,7 +543,7 @@ static int survey(
 	struct weir_wire_field field;
 	const char *first = NULL, *end = NULL;
 
-	while (weir_wire_next(&wire, &field)) {
+	while (weir_cursor_next(&wire, &field)) {
 		if (field.tag == IDENTIFIER && !read_identifier(field.bytes, sender)) {
 			return malformed(draft, message, field.bytes.data, "the identifier cannot be read");
 		}
@@ -535,7 +564,7 @@ static int take_entries(struct reader *reader, struct weir_str message, struct w
 	struct weir_wire wire = weir_wire_of(entries);
 	struct weir_wire_field field;
 
-	while (!reader->draft->is_exhausted && weir_wire_next(&wire, &field)) {
+	while (!reader->draft->is_exhausted && weir_cursor_next(&wire, &field)) {
 		if (field.tag != LOG_ENTRY) {
 			continue;
 		}
@@ -566,8 +595,10 @@ int weir_als_decode(struct weir_draft *draft, struct weir_als_sender *sender)
 	reader.sender = sender;
 	reader.keys.count = 0;
 	reader.own_host = (struct weir_ref){ 0, 0 };
+	reader.cluster_text = (struct weir_str){ NULL, 0 };
+	reader.cluster = (struct weir_cluster_name){ 0 };
 	weir_peers_init(&reader.peers, draft, &sender->identity, sender->known);
-	while (r == 0 && !draft->is_exhausted && weir_wire_next(&wire, &field)) {
+	while (r == 0 && !draft->is_exhausted && weir_cursor_next(&wire, &field)) {
 		if (field.tag == HTTP_LOGS || field.tag == TCP_LOGS) {
 			r = take_entries(&reader, message, field.bytes, field.tag == HTTP_LOGS);
 		}

@@ -10,15 +10,16 @@
  *  1. Texts in a weir_entry lie in the message; nothing is copied but the keys
  *     of attributes, once per message.
  *  2. A repeated submessage adds to the first (protobuf's merge), a repeated
- *     scalar or map key wins over the first; but for the Durations that only
- *     stand in for a missing duration, of which the last is taken.
+ *     scalar or map key wins over the first; but for what is only read when it is
+ *     asked for (addresses, the Durations that stand in for a missing one), of
+ *     which the last is taken.
  *  3. Nothing on the wire is trusted as a number of steps or a size.
  *
  * One thread: the listener whose draft it is. */
 #include "decode/envoy/entry.h"
 
-#include "base/utf8.h"
-#include "decode/wire.h"
+#include "decode/envoy/attrs.h"
+#include "decode/envoy/cursor.h"
 
 enum { /* tags: number << 3 | wire type */
 	VARINT_1 = 1 << 3 | WEIR_WIRE_VARINT,
@@ -63,7 +64,7 @@ static bool read_time(struct weir_str message, uint64_t *ret_ns)
 	int64_t seconds = 0;
 	int32_t nanos = 0;
 
-	while (weir_wire_next(&wire, &field)) {
+	while (weir_cursor_next(&wire, &field)) {
 		if (field.tag == VARINT_1) {
 			seconds = (int64_t)field.value;
 		} else if (field.tag == VARINT_2) {
@@ -85,39 +86,11 @@ static bool read_wrapped(struct weir_str message, uint64_t *ret_number, struct w
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 
-	while (weir_wire_next(&wire, &field)) {
+	while (weir_cursor_next(&wire, &field)) {
 		if (field.tag == VARINT_1 && ret_number) {
 			*ret_number = field.value;
 		} else if (field.tag == BYTES_1 && ret_text) {
 			*ret_text = field.bytes;
-		}
-	}
-	return !wire.is_malformed;
-}
-
-/* SocketAddress: 2 address, 3 port. EnvoyInternalAddress (HBONE): 2 endpoint_id, "ip:port". */
-static bool read_address(struct weir_str message, struct weir_entry_address *ret)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-
-	while (weir_wire_next(&wire, &field)) {
-		struct weir_wire_field part;
-		struct weir_wire inner;
-
-		if (field.tag != BYTES_1 && field.tag != BYTES_3) {
-			continue;
-		}
-		inner = weir_wire_of(field.bytes);
-		while (weir_wire_next(&inner, &part)) {
-			if (part.tag == BYTES_2) {
-				ret->host = part.bytes;
-			} else if (part.tag == VARINT_3) {
-				ret->port = (uint32_t)part.value;
-			}
-		}
-		if (inner.is_malformed) {
-			return false;
 		}
 	}
 	return !wire.is_malformed;
@@ -129,7 +102,7 @@ static bool read_certificate(struct weir_str message, struct weir_str *ret_uri)
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 
-	while (weir_wire_next(&wire, &field)) {
+	while (weir_cursor_next(&wire, &field)) {
 		struct weir_str uri = { NULL, 0 };
 
 		if (field.tag != BYTES_1) {
@@ -151,7 +124,7 @@ static bool read_tls(struct weir_str message, struct weir_entry *ret)
 	struct weir_wire_field field;
 	bool is_ok = true;
 
-	while (is_ok && weir_wire_next(&wire, &field)) {
+	while (is_ok && weir_cursor_next(&wire, &field)) {
 		if (field.tag == BYTES_3) {
 			ret->sni = field.bytes;
 		} else if (field.tag == BYTES_4) {
@@ -168,7 +141,7 @@ static bool read_flags(struct weir_str message, uint32_t *flags)
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 
-	while (weir_wire_next(&wire, &field)) {
+	while (weir_cursor_next(&wire, &field)) {
 		uint64_t is_set = field.value;
 
 		if (field.number > FLAGS_LAST ||
@@ -189,26 +162,6 @@ static bool read_flags(struct weir_str message, uint32_t *flags)
 	return !wire.is_malformed;
 }
 
-struct pair { /* of a map */
-	struct weir_str key, value;
-};
-
-static inline bool read_pair(struct weir_str message, struct pair *ret)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-
-	*ret = (struct pair){ 0 };
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == BYTES_1) {
-			ret->key = field.bytes;
-		} else if (field.tag == BYTES_2) {
-			ret->value = field.bytes;
-		}
-	}
-	return !wire.is_malformed;
-}
-
 /* ---- filter state ------------------------------------------------------- */
 
 static void take_grpc_stats(struct weir_str value, struct weir_entry *ret)
@@ -217,7 +170,7 @@ static void take_grpc_stats(struct weir_str value, struct weir_entry *ret)
 	struct weir_wire_field field;
 	uint64_t requests = 0, responses = 0;
 
-	while (weir_wire_next(&wire, &field)) {
+	while (weir_cursor_next(&wire, &field)) {
 		if (field.tag == VARINT_1) {
 			requests = field.value;
 		} else if (field.tag == VARINT_2) {
@@ -269,180 +222,12 @@ static void take_filter_state(struct weir_str key, struct weir_str type, struct 
 
 static bool read_filter_state(struct weir_str message, struct weir_entry *ret)
 {
-	struct pair entry, any;
+	struct weir_pair entry, any;
 
-	if (!read_pair(message, &entry) || !read_pair(entry.value, &any)) {
+	if (!weir_pair_read(message, &entry) || !weir_pair_read(entry.value, &any)) {
 		return false;
 	}
 	take_filter_state(entry.key, any.key, any.value, ret);
-	return true;
-}
-
-/* ---- attributes --------------------------------------------------------- */
-
-static const char *const group_prefixes[] = { "", "request.headers.", "response.headers.", "response.trailers." };
-
-static struct weir_ref new_key(struct weir_draft *draft, enum weir_entry_group group, struct weir_str raw)
-{
-	struct weir_str prefix = weir_str_of(group_prefixes[group]);
-	char *at = weir_draft_reserve(draft, prefix.length + 3 * raw.length);
-	size_t used = raw.length;
-
-	if (!at) {
-		return (struct weir_ref){ 0, 0 };
-	}
-	memcpy(at, prefix.data, prefix.length);
-	if (weir_draft_is_ascii(raw) || weir_utf8_is_valid(raw)) {
-		memcpy(at + prefix.length, raw.data, raw.length);
-	} else {
-		draft->replaced_utf8++;
-		used = weir_utf8_repair(raw, at + prefix.length);
-	}
-	return weir_draft_commit(draft, prefix.length + used);
-}
-
-static struct weir_ref key_of(
-	struct weir_draft *draft, struct weir_entry_keys *keys, enum weir_entry_group group, struct weir_str raw)
-{
-	struct weir_ref ref;
-
-	for (uint32_t i = 0; i < keys->count; i++) {
-		uint32_t at = keys->next + i < keys->count ? keys->next + i : keys->next + i - keys->count;
-
-		if (keys->keys[at].group == group && weir_str_equal(keys->keys[at].raw, raw)) {
-			keys->next = at + 1 < keys->count ? at + 1 : 0;
-			return keys->keys[at].ref;
-		}
-	}
-	ref = new_key(draft, group, raw);
-	if (keys->count < WEIR_ENTRY_KEYS) {
-		keys->keys[keys->count].group = group;
-		keys->keys[keys->count].raw = raw;
-		keys->keys[keys->count++].ref = ref;
-		keys->next = 0;
-	}
-	return ref;
-}
-
-static void add_attr(struct weir_draft *draft, struct weir_entry_keys *keys, enum weir_entry_group group,
-	const struct pair *pair, uint32_t first)
-{
-	struct weir_ref key = key_of(draft, keys, group, pair->key);
-	struct weir_attr *attr = draft->attrs.data;
-
-	/* A map has a key once: the last one wins. Equal keys have equal refs. */
-	for (uint32_t i = first; i < draft->attrs.count; i++) {
-		if (attr[i].key.offset == key.offset && key.length > 0) {
-			attr[i].value.text = weir_draft_text(draft, pair->value);
-			return;
-		}
-	}
-	attr = weir_draft_attr(draft);
-	if (attr) {
-		attr->key = key;
-		attr->type = WEIR_ATTR_STRING;
-		attr->value.text = weir_draft_text(draft, pair->value);
-	}
-}
-
-static bool is_hex(struct weir_str text)
-{
-	bool is_zero = true;
-
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
-
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))) {
-			return false;
-		}
-		is_zero = is_zero && c == '0';
-	}
-	return !is_zero;
-}
-
-/* traceparent is 00-<32 hex>-<16 hex>-<2 hex>; b3 is <16 or 32 hex>-…; the others are the id alone. */
-static void take_trace_id(struct weir_str key, struct weir_str value, struct weir_entry *ret)
-{
-	struct weir_str rest = value, id = value;
-
-	if (weir_str_is(key, "traceparent")) {
-		(void)weir_str_cut(&rest, '-');
-		id = weir_str_cut(&rest, '-');
-	} else if (weir_str_is(key, "b3")) {
-		id = weir_str_cut(&rest, '-');
-	} else if (!weir_str_is(key, "x-b3-traceid") && !weir_str_is(key, "trace_id") &&
-		   !weir_str_is(key, "trace-id") && !weir_str_is(key, "traceid")) {
-		return;
-	}
-	if ((id.length == 16 || id.length == 32) && is_hex(id)) {
-		ret->trace_id = id;
-	}
-}
-
-static int32_t status_of(struct weir_str value)
-{
-	unsigned long long status;
-
-	return weir_str_to_u64(value, &status) == 0 && status <= INT32_MAX ? (int32_t)status : WEIR_GRPC_STATUS_NONE;
-}
-
-/* False: one of the peers' blobs, which is no attribute. */
-static bool take_header(enum weir_entry_group group, const struct pair *pair, struct weir_entry *ret)
-{
-	struct weir_entry_peer *peer = group == WEIR_ENTRY_REQUEST_HEADER ? &ret->downstream : &ret->upstream_peer;
-
-	switch (pair->key.length) {
-	case 21:
-		if (weir_str_is(pair->key, "x-envoy-peer-metadata")) {
-			if (peer->form <= WEIR_PEER_HEADER) {
-				peer->form = WEIR_PEER_HEADER;
-				peer->metadata = pair->value;
-			}
-			return false;
-		}
-		break;
-	case 24:
-		if (weir_str_is(pair->key, "x-envoy-peer-metadata-id")) {
-			if (peer->id.length == 0) {
-				peer->id = pair->value;
-			}
-			return false;
-		}
-		break;
-	case 11:
-		if (group != WEIR_ENTRY_REQUEST_HEADER && weir_str_is(pair->key, "grpc-status")) {
-			*(group == WEIR_ENTRY_RESPONSE_TRAILER ? &ret->grpc_status : &ret->grpc_header_status) =
-				status_of(pair->value);
-		}
-		break;
-	case 12:
-		if (group == WEIR_ENTRY_REQUEST_HEADER && weir_str_is(pair->key, "content-type")) {
-			ret->has_grpc_content = weir_str_starts_with(pair->value, "application/grpc");
-		}
-		break;
-	default:
-		break;
-	}
-	if (group == WEIR_ENTRY_REQUEST_HEADER) {
-		take_trace_id(pair->key, pair->value, ret);
-	}
-	return true;
-}
-
-static bool read_attr(struct weir_draft *draft, struct weir_entry_keys *keys, enum weir_entry_group group,
-	struct weir_str message, struct weir_entry *ret)
-{
-	struct pair pair;
-
-	if (!read_pair(message, &pair)) {
-		return false;
-	}
-	if (group == WEIR_ENTRY_TAG) {
-		take_trace_id(pair.key, pair.value, ret);
-		add_attr(draft, keys, group, &pair, ret->attr_first);
-	} else if (take_header(group, &pair, ret)) {
-		add_attr(draft, keys, group, &pair, ret->attr_first);
-	}
 	return true;
 }
 
@@ -455,13 +240,13 @@ static bool read_common(
 	struct weir_wire_field field;
 	bool is_ok = true;
 
-	while (is_ok && weir_wire_next(&wire, &field)) {
+	while (is_ok && weir_cursor_next(&wire, &field)) {
 		switch (field.tag) {
 		case BYTES_2:
-			is_ok = read_address(field.bytes, &ret->remote);
+			ret->remote = field.bytes;
 			break;
 		case BYTES_3:
-			is_ok = read_address(field.bytes, &ret->local);
+			ret->local = field.bytes;
 			break;
 		case BYTES_4:
 			is_ok = read_tls(field.bytes, ret);
@@ -470,7 +255,7 @@ static bool read_common(
 			is_ok = read_time(field.bytes, &ret->start_ns);
 			break;
 		case BYTES_13:
-			is_ok = read_address(field.bytes, &ret->upstream);
+			ret->upstream = field.bytes;
 			break;
 		case BYTES_15:
 			ret->upstream_cluster = field.bytes;
@@ -482,13 +267,13 @@ static bool read_common(
 			ret->route = field.bytes;
 			break;
 		case BYTES_20:
-			is_ok = read_address(field.bytes, &ret->direct);
+			ret->direct = field.bytes;
 			break;
 		case BYTES_21:
 			is_ok = read_filter_state(field.bytes, ret);
 			break;
 		case BYTES_22:
-			is_ok = read_attr(draft, keys, WEIR_ENTRY_TAG, field.bytes, ret);
+			is_ok = weir_attrs_read(draft, keys, WEIR_ENTRY_TAG, field.bytes, ret);
 			break;
 		case BYTES_23:
 			ret->has_duration = true;
@@ -529,7 +314,7 @@ static bool read_request(
 	struct weir_wire_field field;
 	bool is_ok = true;
 
-	while (is_ok && weir_wire_next(&wire, &field)) {
+	while (is_ok && weir_cursor_next(&wire, &field)) {
 		switch (field.tag) {
 		case VARINT_1:
 			ret->method = (uint32_t)field.value;
@@ -553,7 +338,7 @@ static bool read_request(
 			ret->request_body_bytes = field.value;
 			break;
 		case BYTES_13:
-			is_ok = read_attr(draft, keys, WEIR_ENTRY_REQUEST_HEADER, field.bytes, ret);
+			is_ok = weir_attrs_read(draft, keys, WEIR_ENTRY_REQUEST_HEADER, field.bytes, ret);
 			break;
 		default:
 			break;
@@ -569,7 +354,7 @@ static bool read_response(
 	struct weir_wire_field field;
 	bool is_ok = true;
 
-	while (is_ok && weir_wire_next(&wire, &field)) {
+	while (is_ok && weir_cursor_next(&wire, &field)) {
 		switch (field.tag) {
 		case BYTES_1:
 			is_ok = read_wrapped(field.bytes, &ret->response_code, NULL);
@@ -581,10 +366,10 @@ static bool read_response(
 			ret->response_body_bytes = field.value;
 			break;
 		case BYTES_4:
-			is_ok = read_attr(draft, keys, WEIR_ENTRY_RESPONSE_HEADER, field.bytes, ret);
+			is_ok = weir_attrs_read(draft, keys, WEIR_ENTRY_RESPONSE_HEADER, field.bytes, ret);
 			break;
 		case BYTES_5:
-			is_ok = read_attr(draft, keys, WEIR_ENTRY_RESPONSE_TRAILER, field.bytes, ret);
+			is_ok = weir_attrs_read(draft, keys, WEIR_ENTRY_RESPONSE_TRAILER, field.bytes, ret);
 			break;
 		case BYTES_6:
 			ret->code_details = field.bytes;
@@ -598,9 +383,12 @@ static bool read_response(
 
 static void begin(struct weir_draft *draft, struct weir_entry_keys *keys, struct weir_entry *ret)
 {
-	memset(ret, 0, sizeof(*ret));
-	ret->grpc_status = WEIR_GRPC_STATUS_NONE;
-	ret->grpc_header_status = WEIR_GRPC_STATUS_NONE;
+	static const struct weir_entry empty = {
+		.grpc_status = WEIR_GRPC_STATUS_NONE,
+		.grpc_header_status = WEIR_GRPC_STATUS_NONE,
+	};
+
+	memcpy(ret, &empty, sizeof(empty)); /* faster than clearing so much by `rep stos` */
 	ret->attr_first = draft->attrs.count;
 	keys->next = 0;
 }
@@ -613,7 +401,7 @@ bool weir_entry_read_http(
 	bool is_ok = true;
 
 	begin(draft, keys, ret);
-	while (is_ok && weir_wire_next(&wire, &field)) {
+	while (is_ok && weir_cursor_next(&wire, &field)) {
 		switch (field.tag) {
 		case BYTES_1:
 			is_ok = read_common(draft, keys, field.bytes, ret);
@@ -641,7 +429,7 @@ static bool read_connection(struct weir_str message, struct weir_entry *ret)
 	struct weir_wire_field field;
 
 	ret->has_connection = true;
-	while (weir_wire_next(&wire, &field)) {
+	while (weir_cursor_next(&wire, &field)) {
 		if (field.tag == VARINT_1) {
 			ret->received_bytes = field.value;
 		} else if (field.tag == VARINT_2) {
@@ -659,7 +447,7 @@ bool weir_entry_read_tcp(
 	bool is_ok = true;
 
 	begin(draft, keys, ret);
-	while (is_ok && weir_wire_next(&wire, &field)) {
+	while (is_ok && weir_cursor_next(&wire, &field)) {
 		if (field.tag == BYTES_1) {
 			is_ok = read_common(draft, keys, field.bytes, ret);
 		} else if (field.tag == BYTES_2) {
@@ -685,4 +473,33 @@ uint64_t weir_entry_duration_ns(const struct weir_entry *entry)
 		}
 	}
 	return longest;
+}
+
+/* SocketAddress: 2 address, 3 port. EnvoyInternalAddress (HBONE): 2 endpoint_id, "ip:port". */
+bool weir_entry_read_address(struct weir_str message, struct weir_entry_address *ret)
+{
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+
+	*ret = (struct weir_entry_address){ { NULL, 0 }, 0 };
+	while (weir_cursor_next(&wire, &field)) {
+		struct weir_wire_field part;
+		struct weir_wire inner;
+
+		if (field.tag != BYTES_1 && field.tag != BYTES_3) {
+			continue;
+		}
+		inner = weir_wire_of(field.bytes);
+		while (weir_cursor_next(&inner, &part)) {
+			if (part.tag == BYTES_2) {
+				ret->host = part.bytes;
+			} else if (part.tag == VARINT_3) {
+				ret->port = (uint32_t)part.value;
+			}
+		}
+		if (inner.is_malformed) {
+			return false;
+		}
+	}
+	return !wire.is_malformed;
 }

@@ -21,8 +21,8 @@ struct weir_entry_peer { /* what was told about one end, apart from its certific
 
 struct weir_entry {
 	/* AccessLogCommon */
-	struct weir_entry_address remote, direct, local, upstream;
-	struct weir_str sni, local_san, peer_san; /* the first URI of each certificate */
+	struct weir_str remote, direct, local, upstream; /* Addresses; read when asked for */
+	struct weir_str sni, local_san, peer_san;        /* the first URI of each certificate */
 	uint64_t start_ns, duration_ns;
 	bool has_duration, is_intermediate;
 	struct weir_str offsets[WEIR_ENTRY_OFFSETS]; /* Durations; read only when there is no other */
@@ -71,6 +71,9 @@ bool weir_entry_read_http(
 	struct weir_draft *draft, struct weir_entry_keys *keys, struct weir_str message, struct weir_entry *ret);
 bool weir_entry_read_tcp(
 	struct weir_draft *draft, struct weir_entry_keys *keys, struct weir_str message, struct weir_entry *ret);
+
+/* One of the entry's addresses; unset parts are empty. False: malformed. */
+bool weir_entry_read_address(struct weir_str message, struct weir_entry_address *ret);
 
 /* How long it took: duration, else time_to_last_downstream_tx_byte, else the largest offset. */
 uint64_t weir_entry_duration_ns(const struct weir_entry *entry);

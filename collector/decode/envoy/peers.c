@@ -121,7 +121,7 @@ static bool is_node_id(struct weir_str id)
 /* An address (and so the memory of it) only matters without a name. */
 static bool uses_address(const struct weir_peer_evidence *evidence)
 {
-	return evidence->address && !is_node_id(evidence->told->id);
+	return evidence->host.length > 0 && !is_node_id(evidence->told->id);
 }
 
 static void from_node_id(
@@ -148,7 +148,7 @@ static void from_address(
 	struct weir_address address = { 0 };
 	struct weir_str space, account;
 
-	if (!peers->known || !weir_peers_address(evidence->address, &address)) {
+	if (!peers->known || !weir_address_parse(evidence->host, &address)) {
 		return;
 	}
 	known = weir_known_by_address(peers->known, address.ip);
@@ -233,7 +233,7 @@ struct weir_peer_row weir_peers_find(struct weir_peers *peers, const struct weir
 	struct weir_identity identity;
 
 	if (uses_address(evidence)) {
-		asked.host = evidence->address->host;
+		asked.host = evidence->host;
 	}
 	for (uint32_t i = 0; i < peers->count; i++) {
 		if (is_same(&peers->remembered[i], &asked)) {

@@ -11,12 +11,12 @@
 struct weir_peer_evidence { /* of one end of one call; unset parts are zero */
 	const struct weir_entry_peer *told;
 	struct weir_str san;                        /* its certificate's SPIFFE id */
-	const struct weir_entry_address *address;   /* where it really is */
+	struct weir_str host;                       /* where it really is: "ip" or, inside Envoy, "ip:port" */
 	struct weir_str service, service_namespace; /* that it serves; for the other end of an outbound call */
 };
 
 struct weir_peer_row {     /* what became of it */
-	uint32_t workload; /* row of the draft's workloads, or WEIR_NONE */
+	uint32_t workload; /* row of the draft's workloads */
 	struct weir_ref principal, namespace_;
 };
 
@@ -45,7 +45,7 @@ struct weir_peer_row weir_peers_find(struct weir_peers *peers, const struct weir
  * repaired and counted if it is not UTF-8. */
 struct weir_ref weir_peers_place(struct weir_draft *draft, struct weir_str text);
 
-/* The IP of an address, or false: a pipe, a name, none. */
+/* The IP and port of an address, or false: a pipe, a name, none. */
 bool weir_peers_address(const struct weir_entry_address *address, struct weir_address *ret);
 
 #endif
