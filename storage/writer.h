@@ -17,6 +17,10 @@ struct weir_writer_opts {
 	void *ctx;
 };
 
+/* For the crash tests only, never set by the product: writes the position in a
+ * transaction of its own, which must make them fail. Set before the start. */
+extern bool weir_writer_position_outside;
+
 int weir_writer_start(const struct weir_writer_opts *opts, struct weir_writer **ret_writer);
 /* After weir_windows_stop(): stores what is sealed (gives up after a bounded
  * time when the store fails: the ring keeps it), syncs, joins. */

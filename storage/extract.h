@@ -1,0 +1,13 @@
+/* extract: a few rows of a large batch as a small batch of their own. */
+#ifndef WEIR_STORAGE_EXTRACT_H
+#define WEIR_STORAGE_EXTRACT_H
+
+#include "base/arena.h"
+#include "storage/columns.h"
+
+/* The spans with these row numbers, in this order, with all that they refer
+ * to, as a sound batch in `arena`. NULL: the arena is full. */
+const struct weir_batch *weir_extract_spans(
+	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count);
+
+#endif

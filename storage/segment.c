@@ -1,0 +1,131 @@
+/* segment: the format of what the database keeps.
+ *
+ *   +--------+-----+------+---------+------+-------+--------+
+ *   | header | ids | core | strings | rest | attrs | values |
+ *   +--------+-----+------+---------+------+-------+--------+
+ *
+ * The header (struct weir_segment_head, little endian) counts the rows of every
+ * table and says where each section lies; every section but `ids` is zstd of
+ * its own and has a check of its own, so a reader opens what it needs: a link
+ * or a search ids, core and strings; an answer all.
+ *
+ * Tables are written in the order of enum weir_rows, columns in the order of
+ * columns.c; a column goes to `core` or `rest` as packed integers (codec.c), or
+ * to `ids` as bytes:
+ *
+ *   U8…U64       the number            REF, ADDRESS  number in `strings`
+ *   TRACE        before its column, `ids` gets the distinct trace ids (16 bytes
+ *                each, by first use) and core the start of each one's first
+ *                span; the column is the place in that list
+ *   START        zigzag of the distance to that start; 0 if not known
+ *   SPAN_ID      8 bytes in `ids`
+ *   PARENT       0 none; 1 foreign, its 8 bytes follow in `ids` after the span
+ *                ids; else 2 + zigzag of the distance in rows to the parent
+ *   RESOURCE, WORKLOAD   row of the segment's distinct ones
+ *   ATTRS        the shape of the list (attrs.c); the lists lie in `attrs`
+ *   EVENTS, LINKS        how many; the rows follow each other
+ *
+ * Strings are numbered by first use, 0 is the empty one. Attribute values have
+ * a numbering of their own, so that a search need not read them.
+ *
+ * Invariants
+ *  1. A decoded segment is a sound batch (weir_batch_is_sound): whatever the
+ *     bytes are, reading gives one or -EBADMSG.
+ *  2. Encoding what was decoded gives the same rows again; the order of rows
+ *     is kept.
+ *  3. Nothing in a segment depends on another one: each can be dropped alone.
+ *
+ * Changing anything here: WEIR_SEGMENT_VERSION, tests/unit/storage/golden. */
+#include "storage/segment.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#define FILTER_BITS (WEIR_SEGMENT_FILTER_BYTES * 8u)
+#define FILTER_TEXT 256u /* of a longer name the beginning counts */
+
+_Static_assert(sizeof(struct weir_segment_head) == 144, "the header has no hidden padding");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the header lies on disk as it is in memory");
+
+uint64_t weir_segment_offset(const struct weir_segment_head *head, enum weir_segment_section section)
+{
+	uint64_t offset = sizeof(*head);
+
+	for (unsigned i = 0; i < section; i++) {
+		offset += head->sections[i].stored_bytes;
+	}
+	return offset;
+}
+
+int weir_segment_head_read(struct weir_str bytes, struct weir_segment_head *ret_head)
+{
+	if (bytes.length < sizeof(*ret_head)) {
+		return -EBADMSG;
+	}
+	memcpy(ret_head, bytes.data, sizeof(*ret_head));
+	if (memcmp(ret_head->magic, "wseg", 4) != 0 || ret_head->version != WEIR_SEGMENT_VERSION ||
+		ret_head->check != weir_codec_check(ret_head, offsetof(struct weir_segment_head, check)) ||
+		ret_head->kind > WEIR_ROWS_CONNECTIONS ||
+		weir_segment_offset(ret_head, WEIR_SEGMENT_SECTIONS) != bytes.length) {
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+uint32_t weir_segment_trace_hash(const uint8_t trace_id[16], uint64_t seed)
+{
+	return (uint32_t)(XXH3_64bits_withSeed(trace_id + 8, 8, seed) >> 32);
+}
+
+static size_t lowered(char *ret_text, struct weir_str text)
+{
+	size_t length = text.length < FILTER_TEXT ? text.length : FILTER_TEXT;
+
+	for (size_t i = 0; i < length; i++) {
+		char c = text.data[i];
+
+		ret_text[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	}
+	return length;
+}
+
+/* The filter is part of the database: this hash must not change within a version. */
+static uint64_t filter_hash(enum weir_segment_name what, struct weir_str service, struct weir_str name)
+{
+	char text[FILTER_TEXT];
+	size_t length = lowered(text, service);
+	uint64_t hash = XXH3_64bits_withSeed(text, length, (uint64_t)what + 1);
+
+	length = lowered(text, name);
+	return XXH3_64bits_withSeed(text, length, hash);
+}
+
+void weir_segment_filter_add(
+	uint8_t *filter, enum weir_segment_name what, struct weir_str service, struct weir_str name)
+{
+	uint64_t hash = filter_hash(what, service, name);
+
+	for (unsigned i = 0; i < 2; i++, hash >>= 32) {
+		uint32_t bit = (uint32_t)hash % FILTER_BITS;
+
+		filter[bit / 8] = (uint8_t)(filter[bit / 8] | 1u << bit % 8);
+	}
+}
+
+bool weir_segment_filter_may_have(
+	const uint8_t *filter, enum weir_segment_name what, struct weir_str service, struct weir_str name)
+{
+	uint64_t hash = filter_hash(what, service, name);
+
+	for (unsigned i = 0; i < 2; i++, hash >>= 32) {
+		uint32_t bit = (uint32_t)hash % FILTER_BITS;
+
+		if ((filter[bit / 8] >> bit % 8 & 1) == 0) {
+			return false;
+		}
+	}
+	return true;
+}
