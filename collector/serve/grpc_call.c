@@ -26,6 +26,7 @@
 #include "serve/grpc_call.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <grpc/byte_buffer.h>
@@ -51,7 +52,8 @@ struct weir_grpc_call {
 	struct weir_grpc_reply reply;
 	void *stream;
 	unsigned pending;
-	int is_cancelled; /* written by the core */
+	int is_cancelled;    /* written by the core */
+	atomic_bool is_sent; /* hands `reply` from the sending thread to the polling one */
 	bool is_stream_open, is_held, is_answered, is_parked, is_close_asked;
 };
 
@@ -253,7 +255,9 @@ static void close_ask(struct weir_grpc_call *call)
 static void send_reply(struct weir_grpc_call *call)
 {
 	grpc_op ops[4] = { { 0 } };
+	grpc_call_error error;
 	size_t count = 0;
+	grpc_call *core;
 
 	if (call->served->method == NULL || call->served->method->unary != NULL || !call->is_stream_open) {
 		ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
@@ -270,7 +274,12 @@ static void send_reply(struct weir_grpc_call *call)
 	if (!call->is_close_asked) {
 		ops[count++] = close_op(call);
 	}
-	batch_start(call, ops, count, &call->answered);
+	core = call->call;
+	grpc_call_ref(core); /* on the writer's thread, the tag may be back before start_batch returns */
+	atomic_store_explicit(&call->is_sent, true, memory_order_release);
+	error = grpc_call_start_batch(core, ops, count, &call->answered, NULL);
+	weir_assert(error == GRPC_CALL_OK);
+	grpc_call_unref(core);
 }
 
 static void send_parked(void *ctx)
@@ -518,7 +527,10 @@ static void on_message(struct weir_grpc_call *call, bool is_ok)
 
 static void on_answered(struct weir_grpc_call *call, bool is_ok)
 {
+	bool is_sent = atomic_exchange_explicit(&call->is_sent, false, memory_order_acquire);
+
 	(void)is_ok; /* a client that went away misses its answer: its affair */
+	weir_assert(is_sent);
 	call->is_parked = false;
 	weir_grpc_reply_fini(&call->reply);
 	pending_drop(call);

@@ -179,6 +179,7 @@ static void unary_call_is_answered(void **state)
 
 	assert_int_equal(result.code, 0);
 	assert_string_equal(result.body, "hello");
+	wait_happened(fixture);
 	assert_int_equal(strncmp(fixture->peer, "ipv4:127.0.0.1:", 15), 0);
 }
 
@@ -201,6 +202,7 @@ static void message_of_many_slices_arrives_whole(void **state)
 	result = client_unary(fixture->channel, ECHO, body, MAX_MESSAGE, CLIENT_WAIT_MS);
 	free(body);
 	assert_int_equal(result.code, 0);
+	wait_happened(fixture);
 	assert_int_equal(fixture->last_length, MAX_MESSAGE);
 }
 
@@ -541,6 +543,7 @@ static void unix_socket_serves_and_keeps_a_second_one_out(void **state)
 	assert_int_equal(open_at(fixture, address, &second), -EADDRINUSE);
 	channel = client_channel(address, false);
 	assert_int_equal(client_unary(channel, ECHO, "x", 1, CLIENT_WAIT_MS).code, 0);
+	wait_happened(fixture);
 	assert_int_equal(strncmp(fixture->peer, "unix:", 5), 0);
 	grpc_channel_destroy(channel);
 	weir_grpc_stop(first, 0);
