@@ -66,7 +66,18 @@ static void open_ring(struct place *place, uint64_t ring_id)
 	assert_int_equal(weir_ring_recover(place->ring, ring_id, place->stored, &recovery), 0);
 }
 
-/* is_storing: a writer that stores; else one that never comes. */
+/* As many windows as may wait, before the thread that makes them starts. */
+static void fill_windows(struct place *place)
+{
+	for (unsigned i = 0; i < WEIR_WINDOWS_SEALED; i++) {
+		struct weir_ring_entry entry = { .batch = NULL };
+
+		assert_int_equal(weir_windows_add(place->windows, &entry, false), 0);
+		weir_windows_seal(place->windows);
+	}
+}
+
+/* is_storing: a writer that stores; else one that is stuck, with all that may wait waiting. */
 static void start(struct place *place, bool is_storing)
 {
 	struct weir_run_opts opts;
@@ -75,7 +86,9 @@ static void start(struct place *place, bool is_storing)
 	opts = (struct weir_run_opts){ place->ring, place->fold, place->windows };
 	assert_int_equal(weir_run_create(&opts, &place->run), 0);
 	place->has_writer = is_storing;
-	if (is_storing) {
+	if (!is_storing) {
+		fill_windows(place);
+	} else {
 		assert_int_equal(pthread_create(&place->writer, NULL, writer, place), 0);
 	}
 	assert_int_equal(weir_run_start(place->run), 0);
@@ -256,14 +269,6 @@ static void a_stalled_writer_stops_reading_but_askers_are_answered(void **state)
 	start(place, false);
 	batch = spans(&maker, 3000);
 	size = batch->size_bytes;
-	/* More than fits into the windows that may wait would not fit this ring,
-	 * so the windows are sealed by hand: the thread has none open yet. */
-	for (unsigned i = 0; i < WEIR_WINDOWS_SEALED; i++) {
-		struct weir_ring_entry entry = { .batch = NULL };
-
-		assert_int_equal(weir_windows_add(place->windows, &entry, false), 0);
-		weir_windows_seal(place->windows);
-	}
 	for (uint64_t sum = 0; sum < WEIR_WINDOW_BYTES + 2 * size; sum += size) {
 		put(place, batch);
 	}

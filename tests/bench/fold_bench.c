@@ -1,0 +1,204 @@
+/* fold_bench: what the fold costs: ns for each span, request, series cut and copied.
+ *
+ * fold_bench [seconds]: each row runs about that long. Only the fold is timed:
+ * batches are made, and given new ids, outside. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "aggregate/state.h"
+#include "base/err.h"
+#include "support/batch_maker.h"
+#include "support/batch_random.h"
+
+#define T0 1700000000000000000u
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static struct weir_fold *fold_make(uint32_t max_series)
+{
+	const struct weir_fold_opts opts = { .max_series = max_series, .hash_seed = 1 };
+	struct weir_fold *fold;
+
+	weir_assert(weir_fold_create(&opts, &fold) == 0);
+	return fold;
+}
+
+/* Traces of eight spans: four calls along five services, callers and callees. */
+static struct weir_batch *spans_make(struct batch_maker *maker, unsigned count)
+{
+	struct batch_random random = { .state = 1 };
+	struct weir_batch *batch;
+	char name[16];
+
+	batch_maker_begin(maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_SPAN, "bench", T0);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "service-%u", i);
+		batch_maker_resource(maker, name);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct weir_span *span = batch_maker_span(maker);
+		uint64_t trace = i / 8 + 1, id = 1 + i;
+
+		span->kind = i % 2 == 0 ? WEIR_SPAN_CLIENT : WEIR_SPAN_SERVER;
+		span->resource = (i % 8 + 1) / 2;
+		memcpy(span->trace_id, &trace, sizeof(trace));
+		memcpy(span->span_id, &id, sizeof(id));
+		id--;
+		memcpy(span->parent_id, &id, sizeof(id));
+		span->duration_ns = batch_random_number(&random, 100000000);
+	}
+	batch_maker_finish(maker);
+	batch = malloc(maker->made->size_bytes);
+	weir_assert(batch != NULL);
+	return memcpy(batch, maker->made, maker->made->size_bytes);
+}
+
+/* is_apart: callers and callees never meet within a batch of `count`. */
+static void spans_bench(unsigned count, bool is_apart, uint64_t limit_ns)
+{
+	struct batch_maker maker = { 0 };
+	struct weir_fold *fold = fold_make(1000);
+	struct weir_batch *batch = spans_make(&maker, count);
+	struct weir_span *spans = (struct weir_span *)((char *)batch + batch->spans.offset);
+	uint64_t spent = 0, folded = 0, serial = 0;
+	struct batch_random random = { .state = 7 };
+	uint64_t salt = 0;
+
+	while (spent < limit_ns) {
+		uint64_t before;
+
+		serial++;
+		batch->received_ns += 1000000;
+		for (unsigned i = 0; i < count; i++) {
+			if (i % 8 == 0) {
+				salt = batch_random_number(&random, UINT64_MAX);
+			}
+			memcpy(spans[i].trace_id + 8, &salt, sizeof(salt));
+			if (is_apart && i % 2 != 0) {
+				memset(spans[i].trace_id, (int)(serial % 251 + 1), 4);
+			}
+		}
+		before = cpu_ns();
+		weir_fold_batch(fold, batch);
+		spent += cpu_ns() - before;
+		folded += count;
+	}
+	printf("spans, %u a batch, %s: %.1f ns a span\n", count, is_apart ? "all waiting" : "paired",
+		(double)spent / (double)folded);
+	weir_fold_destroy(fold);
+	free(batch);
+	batch_maker_fini(&maker);
+}
+
+static void requests_fill(struct batch_maker *maker, unsigned first, unsigned count)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t from, to;
+		struct weir_request *request;
+
+		snprintf(name, sizeof(name), "productpage-v%u", (first + i) % 50);
+		from = batch_maker_workload(maker, name, "default", "v1");
+		snprintf(name, sizeof(name), "reviews-v%u", (first + i) / 50);
+		to = batch_maker_workload(maker, name, "default", "v1");
+		request = batch_maker_request(maker);
+		request->call.source = from;
+		request->call.destination = to;
+		request->call.service_host = batch_maker_text(maker, "reviews.default.svc.cluster.local");
+		request->call.service_name = batch_maker_text(maker, "reviews");
+		request->call.service_namespace = batch_maker_text(maker, "default");
+		request->call.source_principal =
+			batch_maker_text(maker, "spiffe://cluster.local/ns/default/sa/productpage");
+		request->call.destination_principal =
+			batch_maker_text(maker, "spiffe://cluster.local/ns/default/sa/reviews");
+		request->response_code = 200;
+		request->duration_ns = (first + i) * 100000;
+		request->request_bytes = 300;
+		request->response_bytes = 4000;
+	}
+}
+
+static struct weir_batch *requests_make(struct batch_maker *maker, unsigned first, unsigned count)
+{
+	struct weir_batch *batch;
+
+	batch_maker_begin(maker, WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG, "bench", T0);
+	requests_fill(maker, first, count);
+	batch_maker_finish(maker);
+	batch = malloc(maker->made->size_bytes);
+	weir_assert(batch != NULL);
+	return memcpy(batch, maker->made, maker->made->size_bytes);
+}
+
+/* `sets` label sets, 50 requests a batch, each of another set. */
+static void requests_bench(unsigned sets, uint64_t limit_ns)
+{
+	struct batch_maker maker = { 0 };
+	struct weir_fold *fold = fold_make(sets * 4);
+	struct weir_batch **batches = calloc(sets / 50, sizeof(*batches));
+	const struct weir_snapshot *snapshot;
+	struct weir_buf delta;
+	uint64_t spent = 0, folded = 0, before;
+
+	weir_assert(batches != NULL);
+	for (unsigned i = 0; i < sets / 50; i++) {
+		batches[i] = requests_make(&maker, i * 50, 50);
+		weir_fold_batch(fold, batches[i]);
+	}
+	for (uint64_t i = 0; spent < limit_ns; i++) {
+		before = cpu_ns();
+		weir_fold_batch(fold, batches[i % (sets / 50)]);
+		spent += cpu_ns() - before;
+		folded += 50;
+	}
+	printf("requests, %u series, %u edges: %.1f ns a request\n", sets * 4, fold->edges.count,
+		(double)spent / (double)folded);
+	weir_buf_init(&delta, 0);
+	weir_assert(weir_fold_cut(fold, false, &delta) == 0);
+	for (unsigned i = 0; i < sets / 50; i++) {
+		weir_fold_batch(fold, batches[i]);
+		free(batches[i]);
+	}
+	weir_buf_clear(&delta);
+	before = cpu_ns();
+	weir_assert(weir_fold_cut(fold, false, &delta) == 0);
+	spent = cpu_ns() - before;
+	printf("  delta of all of them: %.2f ms, %zu bytes\n", (double)spent / 1e6, delta.length);
+	weir_buf_clear(&delta);
+	before = cpu_ns();
+	weir_assert(weir_fold_cut(fold, true, &delta) == 0);
+	spent = cpu_ns() - before;
+	printf("  image: %.2f ms, %zu bytes\n", (double)spent / 1e6, delta.length);
+	before = cpu_ns();
+	weir_assert(weir_snapshot_make(fold, 7, 0, 0, &snapshot) == 0);
+	spent = cpu_ns() - before;
+	printf("  snapshot: %.2f ms\n", (double)spent / 1e6);
+	weir_snapshot_let_go(snapshot);
+	weir_buf_fini(&delta);
+	weir_fold_destroy(fold);
+	free(batches);
+	batch_maker_fini(&maker);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t limit_ns = (argc > 1 ? strtoull(argv[1], NULL, 10) : 1) * 1000000000u;
+
+	spans_bench(512, false, limit_ns);
+	spans_bench(5, false, limit_ns);
+	spans_bench(512, true, limit_ns);
+	requests_bench(250, limit_ns);
+	requests_bench(2500, limit_ns);
+	requests_bench(25000, limit_ns);
+	return 0;
+}
