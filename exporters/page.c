@@ -27,8 +27,8 @@ static bool is_fresh(struct weir_str sent, const char *etag)
 	return false;
 }
 
-static void serve(const char *name, size_t length, const struct weir_http_request *request,
-	struct weir_http_response *response)
+static void serve(
+	const char *name, size_t length, const struct weir_http_request *request, struct weir_http_response *response)
 {
 	for (size_t i = 0; i < weir_page_asset_count; i++) {
 		const struct weir_page_asset *asset = &weir_page_assets[i];

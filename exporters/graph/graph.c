@@ -25,7 +25,7 @@
  *  1. `into` of a node names a node whose `into` is itself.
  *  2. An edge is between such nodes, and both are used.
  *
- * Memory: at most two nodes and three edges for each edge of the fold, in the arena. */
+ * Memory: at most two nodes and one edge for each edge of the fold, in the arena. */
 #include "exporters/graph/graph.h"
 
 #include <errno.h>
@@ -321,7 +321,7 @@ int weir_graph_build(struct weir_arena *arena, const struct weir_snapshot *snaps
 	}
 	building.mask = room - 1;
 	building.graph.nodes = weir_arena_alloc(arena, (2 * snapshot->edge_count + 1) * sizeof(*building.graph.nodes));
-	building.graph.edges = weir_arena_alloc(arena, (2 * snapshot->edge_count + 1) * sizeof(*building.graph.edges));
+	building.graph.edges = weir_arena_alloc(arena, (snapshot->edge_count + 1) * sizeof(*building.graph.edges));
 	building.node_slots = weir_arena_zalloc(arena, room * sizeof(uint32_t));
 	building.edge_slots = weir_arena_zalloc(arena, room * sizeof(uint32_t));
 	building.ends = weir_arena_zalloc(arena, (2 * snapshot->edge_count + 1) * sizeof(uint32_t));

@@ -1,0 +1,187 @@
+/* fakes: serve's and storage's side of the routes; see the header. */
+#include "fakes.h"
+
+#include <stdio.h>
+
+struct fakes fakes;
+
+struct weir_str weir_http_request_argument(const struct weir_http_request *request, const char *name)
+{
+	(void)request;
+	for (unsigned i = 0; i < FAKES_ARGUMENTS && fakes.arguments[i].name != NULL; i++) {
+		if (strcmp(fakes.arguments[i].name, name) == 0) {
+			return weir_str_of(fakes.arguments[i].value);
+		}
+	}
+	return weir_str_of(NULL);
+}
+
+struct weir_str weir_http_request_header(const struct weir_http_request *request, const char *name)
+{
+	(void)request;
+	return weir_str_of(strcmp(name, "If-None-Match") == 0 ? fakes.if_none_match : NULL);
+}
+
+struct weir_str weir_http_request_rest(const struct weir_http_request *request)
+{
+	(void)request;
+	return weir_str_of(fakes.rest);
+}
+
+uint64_t weir_http_request_deadline_ns(const struct weir_http_request *request)
+{
+	(void)request;
+	return 1;
+}
+
+void weir_http_response_text(struct weir_http_response *response, unsigned status, const char *text)
+{
+	response->status = status;
+	response->content_type = NULL;
+	weir_buf_clear(&response->body);
+	weir_buf_add_text(&response->body, text);
+}
+
+int weir_query_begin(struct weir_query *query, uint64_t deadline_ns)
+{
+	(void)query;
+	(void)deadline_ns;
+	fakes.begun += fakes.begin_result == 0;
+	return fakes.begin_result;
+}
+
+void weir_query_end(struct weir_query *query)
+{
+	(void)query;
+	fakes.ended++;
+}
+
+int64_t weir_query_behind_ms(const struct weir_query *query)
+{
+	(void)query;
+	return 17;
+}
+
+int weir_query_open(const struct weir_query_opts *opts, struct weir_query **ret_query)
+{
+	(void)opts;
+	(void)ret_query;
+	return -1;
+}
+
+void weir_query_close(struct weir_query *query)
+{
+	(void)query;
+}
+
+int weir_query_trace(
+	struct weir_query *query, const uint8_t trace_id[16], bool is_short, struct weir_query_trace *ret_trace)
+{
+	(void)query;
+	memcpy(fakes.asked_id, trace_id, 16);
+	fakes.asked_short = is_short;
+	if (fakes.result == 0) {
+		*ret_trace = fakes.traces[0];
+	}
+	return fakes.result;
+}
+
+int weir_query_traces(struct weir_query *query, const struct weir_query_search *search,
+	struct weir_query_trace **ret_traces, uint32_t *ret_count)
+{
+	static struct weir_query_trace traces[4];
+
+	(void)query;
+	fakes.search = *search;
+	snprintf(fakes.search_text, sizeof(fakes.search_text), "%.*s|%.*s|%.*s", (int)search->service.length,
+		search->service.data, (int)search->remote_service.length, search->remote_service.data,
+		(int)search->span_name.length, search->span_name.data);
+	for (uint32_t i = 0; i < search->tag_count; i++) {
+		size_t at = strlen(fakes.search_text);
+
+		snprintf(fakes.search_text + at, sizeof(fakes.search_text) - at, "|%.*s%s%.*s",
+			(int)search->tags[i].key.length, search->tags[i].key.data, search->tags[i].has_value ? "=" : "",
+			(int)search->tags[i].value.length, search->tags[i].has_value ? search->tags[i].value.data : "");
+	}
+	for (uint32_t i = 0; i < fakes.trace_count; i++) {
+		traces[i] = fakes.traces[i];
+	}
+	*ret_traces = traces;
+	*ret_count = fakes.trace_count;
+	return fakes.result;
+}
+
+static int names_give(struct weir_str **ret_names, uint32_t *ret_count)
+{
+	static struct weir_str names[8];
+
+	*ret_count = 0;
+	for (; fakes.names != NULL && fakes.names[*ret_count] != NULL; (*ret_count)++) {
+		names[*ret_count] = weir_str_of(fakes.names[*ret_count]);
+	}
+	*ret_names = names;
+	return fakes.result;
+}
+
+int weir_query_services(struct weir_query *query, struct weir_str **ret_names, uint32_t *ret_count)
+{
+	(void)query;
+	return names_give(ret_names, ret_count);
+}
+
+int weir_query_span_names(
+	struct weir_query *query, struct weir_str service, struct weir_str **ret_names, uint32_t *ret_count)
+{
+	(void)query;
+	snprintf(fakes.search_text, sizeof(fakes.search_text), "%.*s", (int)service.length, service.data);
+	return names_give(ret_names, ret_count);
+}
+
+int weir_query_remote_services(
+	struct weir_query *query, struct weir_str service, struct weir_str **ret_names, uint32_t *ret_count)
+{
+	return weir_query_span_names(query, service, ret_names, ret_count);
+}
+
+int weir_query_each_trace(
+	struct weir_query *query, uint64_t end_ns, uint64_t lookback_ns, weir_query_trace_fn *fn, void *ctx)
+{
+	int result = fakes.result;
+
+	(void)query;
+	fakes.search.end_ns = end_ns;
+	fakes.search.lookback_ns = lookback_ns;
+	for (uint32_t i = 0; i < fakes.trace_count && result == 0; i++) {
+		result = fn(ctx, &fakes.traces[i]);
+	}
+	return result;
+}
+
+struct weir_exporters *fakes_exporters(void)
+{
+	static struct weir_exporters exporters;
+	static struct weir_query *queries[1];
+	static char query;
+
+	queries[0] = (struct weir_query *)&query;
+	exporters.opts.query_threads = 1;
+	exporters.opts.max_query_bytes = 1u << 20;
+	exporters.free_queries = queries;
+	exporters.free_count = 1;
+	pthread_mutex_init(&exporters.lock, NULL);
+	return &exporters;
+}
+
+struct weir_http_response fakes_call(weir_http_fn *fn)
+{
+	struct weir_http_response response = { .status = 200 };
+
+	fn(fakes_exporters(), NULL, &response);
+	weir_buf_add_char(&response.body, '\0');
+	return response;
+}
+
+void fakes_free(struct weir_http_response *response)
+{
+	weir_buf_fini(&response->body);
+}

@@ -1,0 +1,35 @@
+/* fakes: what the routes ask of serve and storage, answered by the test. */
+#ifndef WEIR_TESTS_EXPORTERS_FAKES_H
+#define WEIR_TESTS_EXPORTERS_FAKES_H
+
+#include "exporters/answer.h"
+
+#define FAKES_ARGUMENTS 8u
+
+struct fakes {
+	struct {
+		const char *name, *value;
+	} arguments[FAKES_ARGUMENTS]; /* up to a NULL name */
+	const char *rest, *if_none_match;
+	int begin_result, result;              /* what the calls return */
+	const struct weir_query_trace *traces; /* what searches and ids find; by id: the first */
+	uint32_t trace_count;
+	const char *const *names;        /* up to NULL */
+	struct weir_query_search search; /* as it was asked */
+	char search_text[256];           /* its strings */
+	uint8_t asked_id[16];
+	bool asked_short;
+	struct weir_str asked_service;
+	unsigned begun, ended;
+};
+
+extern struct fakes fakes;
+
+/* Exporters with one query, as the routes want them for ctx. */
+struct weir_exporters *fakes_exporters(void);
+
+/* Calls a route; the body ends in NUL. Freed by fakes_free. */
+struct weir_http_response fakes_call(weir_http_fn *fn);
+void fakes_free(struct weir_http_response *response);
+
+#endif
