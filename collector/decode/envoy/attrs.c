@@ -203,7 +203,7 @@ static bool take_header(enum weir_entry_group group, const struct weir_pair *pai
 	return true;
 }
 
-bool weir_attrs_read(struct weir_draft *draft, struct weir_entry_keys *keys, enum weir_entry_group group,
+bool weir_entry_attrs_read(struct weir_draft *draft, struct weir_entry_keys *keys, enum weir_entry_group group,
 	struct weir_str message, struct weir_entry *entry)
 {
 	struct weir_pair pair;

@@ -14,7 +14,7 @@ bool weir_pair_read(struct weir_str message, struct weir_pair *ret);
 
 /* One map entry of headers or tags. Peer metadata and ids go to *entry and
  * nowhere else; all others become attributes too. False: malformed. */
-bool weir_attrs_read(struct weir_draft *draft, struct weir_entry_keys *keys, enum weir_entry_group group,
+bool weir_entry_attrs_read(struct weir_draft *draft, struct weir_entry_keys *keys, enum weir_entry_group group,
 	struct weir_str message, struct weir_entry *entry);
 
 #endif

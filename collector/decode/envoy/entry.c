@@ -273,7 +273,7 @@ static bool read_common(
 			is_ok = read_filter_state(field.bytes, ret);
 			break;
 		case BYTES_22:
-			is_ok = weir_attrs_read(draft, keys, WEIR_ENTRY_TAG, field.bytes, ret);
+			is_ok = weir_entry_attrs_read(draft, keys, WEIR_ENTRY_TAG, field.bytes, ret);
 			break;
 		case BYTES_23:
 			ret->has_duration = true;
@@ -338,7 +338,7 @@ static bool read_request(
 			ret->request_body_bytes = field.value;
 			break;
 		case BYTES_13:
-			is_ok = weir_attrs_read(draft, keys, WEIR_ENTRY_REQUEST_HEADER, field.bytes, ret);
+			is_ok = weir_entry_attrs_read(draft, keys, WEIR_ENTRY_REQUEST_HEADER, field.bytes, ret);
 			break;
 		default:
 			break;
@@ -366,10 +366,10 @@ static bool read_response(
 			ret->response_body_bytes = field.value;
 			break;
 		case BYTES_4:
-			is_ok = weir_attrs_read(draft, keys, WEIR_ENTRY_RESPONSE_HEADER, field.bytes, ret);
+			is_ok = weir_entry_attrs_read(draft, keys, WEIR_ENTRY_RESPONSE_HEADER, field.bytes, ret);
 			break;
 		case BYTES_5:
-			is_ok = weir_attrs_read(draft, keys, WEIR_ENTRY_RESPONSE_TRAILER, field.bytes, ret);
+			is_ok = weir_entry_attrs_read(draft, keys, WEIR_ENTRY_RESPONSE_TRAILER, field.bytes, ret);
 			break;
 		case BYTES_6:
 			ret->code_details = field.bytes;
