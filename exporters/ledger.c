@@ -17,7 +17,7 @@ static bool row_closes(const struct weir_ledger_view *row)
 	return sum == row->received;
 }
 
-bool weir_ledger_closes(const struct weir_snapshot *snapshot)
+bool weir_ledger_view_closes(const struct weir_snapshot *snapshot)
 {
 	for (uint32_t i = 0; i < snapshot->ledger_count; i++) {
 		if (!row_closes(&snapshot->ledger[i])) {
@@ -85,7 +85,7 @@ void weir_ledger_render(
 {
 	weir_json_write_open(json, '{');
 	weir_json_write_key(json, "closes");
-	weir_json_write_bool(json, weir_ledger_closes(snapshot));
+	weir_json_write_bool(json, weir_ledger_view_closes(snapshot));
 	weir_json_write_key(json, "rows");
 	weir_json_write_open(json, '[');
 	for (uint32_t i = 0; i < snapshot->ledger_count; i++) {

@@ -11,7 +11,7 @@ struct weir_ledger_refused {
 };
 
 /* Does every row close: received = kept + duplicates + thinned + dropped? */
-bool weir_ledger_closes(const struct weir_snapshot *snapshot);
+bool weir_ledger_view_closes(const struct weir_snapshot *snapshot);
 
 /* The document of design.md §2.4, one row per (source, protocol, signal).
  * Refused items never entered, so they belong to no source that is known: a

@@ -190,7 +190,7 @@ void weir_status_status(void *ctx, const struct weir_http_request *request, stru
 	figure(&json, "started_unix_ms", own.started_ns / 1000000);
 	figure(&json, "up_s", now_ns > own.started_ns ? (now_ns - own.started_ns) / 1000000000 : 0);
 	weir_json_write_key(&json, "ledger_closes");
-	weir_json_write_bool(&json, weir_ledger_closes(snapshot));
+	weir_json_write_bool(&json, weir_ledger_view_closes(snapshot));
 	figure(&json, "sources", snapshot->ledger_count);
 	figure(&json, "watermark_unix_ms", snapshot->watermark_ns / 1000000);
 	figure(&json, "resident_bytes", process.resident_bytes > 0 ? (uint64_t)process.resident_bytes : 0);
