@@ -232,7 +232,7 @@ function drawTraces(traces) {
 	$('traces').replaceChildren(...rows.map(r => {
 		const bar = h('i', { class: r.error ? 'bad' : '' }), id = r.root.traceId;
 		bar.style.width = Math.max(1, 100 * r.length / most) + '%';
-		return h('li', null, h('a', { href: '#trace=' + id, class: id === state.trace ? 'picked' : '', title: r.services.join(', ') },
+		return h('li', { class: 'trace' }, h('a', { href: '#trace=' + id, class: id === state.trace ? 'picked' : '', title: r.services.join(', ') },
 			h('span', { class: 'what' }, dot(serviceOf(r.root)), h('b', null, serviceOf(r.root)), ' ', r.root.name || '', r.error ? h('span', { class: 'bad' }, ' ● error') : null),
 			h('span', { class: 'meter' }, bar), h('span', { class: 'num' }, micros(r.length)), h('span', { class: 'num spans' }, r.spans.length + (r.spans.length === 1 ? ' span' : ' spans')), h('span', { class: 'num' }, ago(r.start / 1000))));
 	}));
@@ -295,7 +295,7 @@ function drawRow({ span, depth }, start, length) {
 	const marks = (span.annotations || []).map(a => { const u = h('u', { title: a.value }); u.style.left = Math.min(100, Math.max(0, 100 * (a.timestamp - start) / length)) + '%'; return u; });
 	who.style.paddingLeft = Math.min(depth, 12) * 14 + 'px';
 	who.append(dot(serviceOf(span)), h('b', null, serviceOf(span)), ' ', span.name || '', h('span', { class: 'kind' }, (span.kind || '').toLowerCase()));
-	const row = h('button', { type: 'button', class: 'row', 'aria-expanded': state.open.has(key), onclick: () => {
+	const row = h('button', { type: 'button', class: 'row span', 'aria-expanded': state.open.has(key), onclick: () => {
 		if (!state.open.delete(key)) state.open.add(key);
 		row.setAttribute('aria-expanded', state.open.has(key));
 		if (state.open.has(key)) row.after(detail(span, start)); else row.nextSibling.remove();
@@ -332,9 +332,9 @@ async function loadTrace(scroll) {
 const reasons = map => Object.entries(map).map(([k, v]) => `${count(v)} ${k}`).join(', ') || '0';
 function drawLedger(ledger) {
 	$('ledger-note').replaceChildren(ledger.closes ? h('span', { class: 'good' }, 'closes ✓') : h('span', { class: 'bad' }, 'does not close ✗'), ' received = kept + thinned + dropped + duplicates');
-	$('ledger').hidden = !ledger.rows.length;
+	$('ledger-table').hidden = !ledger.rows.length;
 	const columns = ['source', 'protocol', 'signal', 'received', 'kept', 'thinned', 'dropped', 'duplicates', 'refused', 'last'];
-	$('ledger').replaceChildren(h('thead', null, h('tr', null, columns.map(c => h('th', { scope: 'col' }, c)))), h('tbody', null, ledger.rows.map(r =>
+	$('ledger-table').replaceChildren(h('thead', null, h('tr', null, columns.map(c => h('th', { scope: 'col' }, c)))), h('tbody', null, ledger.rows.map(r =>
 		h('tr', null, [r.source || '(refused at the door)', r.protocol, r.signal, count(r.received), count(r.kept), reasons(r.thinned), reasons(r.dropped), count(r.duplicates), reasons(r.refused), ago(r.last_unix_ms)]
 			.map((text, i) => h('td', { class: i ? '' : 'wrap' }, text))))));
 	return ledger.rows.reduce((sum, r) => sum + r.received, 0);
