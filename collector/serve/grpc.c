@@ -46,7 +46,7 @@
 #define ARMED_UNARY 4u
 #define ARMED_STREAM 2u
 #define ARMED_UNKNOWN 1u
-#define WINDOW_BYTES (256 * 1024)
+#define WINDOW_BYTES (64 * 1024)
 #define QUOTA_BASE_BYTES (32u << 20)
 #define QUOTA_MESSAGES 8u
 #define HANDSHAKE_MS 10000

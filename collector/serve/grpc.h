@@ -22,8 +22,12 @@ struct weir_grpc_opts {
 int weir_grpc_open(const struct weir_grpc_opts *opts, struct weir_grpc **ret_grpc);
 /* The real address of listener i: "127.0.0.1:41873". Lives as long as grpc. */
 const char *weir_grpc_address(const struct weir_grpc *grpc, size_t i);
-int weir_grpc_start(struct weir_grpc *grpc); /* the one thread; proves by a self-connect that accept4 is ours */
-/* GOAWAY, read on for up to `grace_ms`, finish streams with OK, cancel the rest, join. */
+/* Starts the one thread. When the program is linked with collector/accept.c, a self-connect to each socket proves
+ * that libgrpc uses our accept4; -ENOTSUP: it does not. After a fault only close is left to call. */
+int weir_grpc_start(struct weir_grpc *grpc);
+/* GOAWAY, read on for up to `grace_ms`, finish streams with OK (UNAVAILABLE where a message is held), cancel the rest,
+ * give up parked answers, join: at most grace_ms + 1 s. Without open calls it takes no grace. Its handlers are not
+ * called any more afterwards. The writer must go on storing meanwhile if parked answers are to go out. */
 void weir_grpc_stop(struct weir_grpc *grpc, uint32_t grace_ms);
 void weir_grpc_close(struct weir_grpc *grpc); /* after stop, or instead of start; NULL is ignored */
 

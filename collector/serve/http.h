@@ -21,10 +21,15 @@ struct weir_http_opts {
 	struct weir_ack *ack;
 };
 
+/* Binds and listens, serves nothing yet; addresses and routes are copied. -EADDRINUSE and the like. */
 int weir_http_open(const struct weir_http_opts *opts, struct weir_http **ret_http);
+/* The real address of listener i. Lives as long as http. */
 const char *weir_http_address(const struct weir_http *http, size_t i);
+/* Starts the threads. After a fault only close is left to call. */
 int weir_http_start(struct weir_http *http);
-void weir_http_stop(struct weir_http *http); /* finishes what runs, then joins */
-void weir_http_close(struct weir_http *http);
+/* Accepts no more, finishes the queries that run, refuses (503) those that wait and what is still parked, lets answers
+ * go out for up to 1 s, joins. Its handlers are not called any more afterwards. */
+void weir_http_stop(struct weir_http *http);
+void weir_http_close(struct weir_http *http); /* after stop, or instead of start; NULL is ignored */
 
 #endif
