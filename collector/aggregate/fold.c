@@ -283,8 +283,8 @@ static void fold_span(
 	}
 }
 
-/* In two passes over a few spans at a time: the first asks the cache for what
- * the second needs. */
+/* In three passes over a few spans at a time: each asks the cache for what the
+ * next one needs. */
 static void fold_spans(struct weir_fold *fold, const struct weir_batch *batch)
 {
 	const struct weir_span *spans = weir_batch_spans(batch);
@@ -309,6 +309,9 @@ static void fold_spans(struct weir_fold *fold, const struct weir_batch *batch)
 				keys[i] = weir_pairs_key(spans[at + i].trace_id, id);
 				weir_slots_prefetch(&fold->pairs.slots, keys[i]);
 			}
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			weir_slots_prefetch_entry(&fold->pairs.slots, keys[i]);
 		}
 		for (uint32_t i = 0; i < n; i++) {
 			fold_span(fold, batch, &spans[at + i], keys[i]);

@@ -5,13 +5,14 @@
  * database's seed) and the hash leads to the numbers of the series sets and
  * the edge. Workloads are hashed once for each batch: many calls share them.
  *
- * A cache, no state: an entry that is lost or pushed out is found again by its
- * text, with the same result. It is not saved and not in the digest.
+ * A cache, no state: an entry that is lost is found again by its text, with the
+ * same result. It is not saved and not in the digest.
  *
  * Invariants
  *  1. All that labels or edge are made of is in the key; nothing else is (pod
  *     and node id are not: they would multiply the entries).
- *  2. Two places are looked at for each key; the second one is pushed out. */
+ *  2. It is at most half full: it grows to CAPACITY_MAX, then starts anew, which
+ *     costs each live label set one text. */
 #include "aggregate/memo.h"
 
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 #include "base/err.h"
 
 #define CAPACITY_MIN 256u
-#define CAPACITY_MAX 65536u
+#define CAPACITY_MAX 131072u /* 4 MiB */
 #define STRINGS 5u
 #define INLINE_BYTES 512u
 
@@ -89,7 +90,7 @@ static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_bat
 {
 	struct weir_memo_workload *known;
 	const struct weir_workload *workload;
-	struct key_bytes key = { .length = 0 };
+	struct key_bytes key;
 
 	if (row == WEIR_NONE) {
 		return (XXH128_hash_t){ 0, 0 };
@@ -97,6 +98,7 @@ static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_bat
 	known = &memo->workloads[row];
 	if (!known->is_known) {
 		workload = &weir_batch_workloads(batch)[row];
+		key.length = 0;
 		add_ref(&key, batch, workload->name, 64);
 		add_ref(&key, batch, workload->namespace_, 64);
 		add_ref(&key, batch, workload->app, 64);
@@ -139,20 +141,16 @@ static XXH128_hash_t call_key(struct weir_memo *memo, const struct weir_batch *b
 	return XXH3_128bits_withSeed(key.bytes, key.length, memo->seed);
 }
 
-static struct weir_memo_entry *place(struct weir_memo *memo, XXH128_hash_t key)
+/* The entry of this key, or the free one where it belongs. */
+static struct weir_memo_entry *place(const struct weir_memo *memo, XXH128_hash_t key)
 {
-	struct weir_memo_entry *first = &memo->entries[key.low64 & (memo->capacity - 2)];
+	uint32_t at = (uint32_t)key.low64 & (memo->capacity - 1);
 
-	for (unsigned i = 0; i < 2; i++) {
-		if (!first[i].is_used || (first[i].key.low64 == key.low64 && first[i].key.high64 == key.high64)) {
-			return &first[i];
-		}
+	while (memo->entries[at].is_used &&
+		(memo->entries[at].key.low64 != key.low64 || memo->entries[at].key.high64 != key.high64)) {
+		at = (at + 1) & (memo->capacity - 1);
 	}
-	/* The older of the two makes room. */
-	first[1] = first[0];
-	first[0].is_used = false;
-	memo->count--;
-	return first;
+	return &memo->entries[at];
 }
 
 static void grow(struct weir_memo *memo)
@@ -162,10 +160,7 @@ static void grow(struct weir_memo *memo)
 	uint32_t capacity = old_capacity == 0 ? CAPACITY_MIN : old_capacity * 2;
 	struct weir_memo_entry *entries = calloc(capacity, sizeof(*entries));
 
-	if (entries == NULL) {
-		weir_assert(old != NULL);
-		return; /* the smaller one serves, only slower */
-	}
+	weir_assert(entries != NULL); /* small beside the tables that it leads to */
 	memo->entries = entries;
 	memo->capacity = capacity;
 	memo->count = 0;
@@ -184,8 +179,12 @@ struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, const struct weir
 	XXH128_hash_t key = call_key(memo, batch, call, response_code, grpc_status);
 	struct weir_memo_entry *entry;
 
-	if (memo->entries == NULL || (memo->count > memo->capacity / 2 && memo->capacity < CAPACITY_MAX)) {
-		grow(memo);
+	if (memo->count >= memo->capacity / 2) {
+		if (memo->capacity == CAPACITY_MAX) {
+			weir_memo_clear(memo);
+		} else {
+			grow(memo);
+		}
 	}
 	entry = place(memo, key);
 	if (!entry->is_used) {

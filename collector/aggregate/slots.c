@@ -94,7 +94,7 @@ static int grow(struct weir_slots *slots, uint32_t at_least)
 	while (capacity < at_least) {
 		capacity *= 2;
 	}
-	buckets = capacity;
+	buckets = capacity * 2; /* few entries share one: a walk is a cache miss for each */
 	entries = realloc(slots->entries, (size_t)capacity * slots->entry_bytes);
 	if (entries == NULL) {
 		return -ENOMEM;

@@ -53,11 +53,21 @@ static inline void *weir_slots_at(const struct weir_slots *slots, uint32_t slot)
 	return slots->entries + (size_t)slot * slots->entry_bytes;
 }
 
-/* Asks the cache for a key's bucket: two passes over a batch hide the misses. */
+/* Asks the cache for a key's bucket: passes over a batch hide the misses. */
 static inline void weir_slots_prefetch(const struct weir_slots *slots, struct weir_slot_key key)
 {
 	if (slots->bucket_count != 0) {
 		__builtin_prefetch(&slots->buckets[weir_slots_bucket(slots, key)]);
+	}
+}
+
+/* … and then for the entry that it leads to. */
+static inline void weir_slots_prefetch_entry(const struct weir_slots *slots, struct weir_slot_key key)
+{
+	if (slots->bucket_count != 0) {
+		__builtin_prefetch(slots->entries +
+				   (size_t)(slots->buckets[weir_slots_bucket(slots, key)] & (slots->capacity - 1)) *
+					   slots->entry_bytes);
 	}
 }
 
