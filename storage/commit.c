@@ -68,11 +68,17 @@ static void boot_id_read(uint8_t *ret_id)
 		close(file);
 	}
 	for (ssize_t i = 0; i < length && nibble < 32; i++) {
-		unsigned char c = (unsigned char)text[i];
-		unsigned value = c >= '0' && c <= '9' ? c - 48u : c >= 'a' && c <= 'f' ? c - 87u : 16u;
+		unsigned c = (unsigned char)text[i];
+		unsigned value = 16;
+
+		if (c >= '0' && c <= '9') {
+			value = c - '0';
+		} else if (c >= 'a' && c <= 'f') {
+			value = c - 'a' + 10;
+		}
 
 		if (value < 16) {
-			ret_id[nibble / 2] = (uint8_t)(ret_id[nibble / 2] << 4 | value);
+			ret_id[nibble / 2] = (uint8_t)((unsigned)ret_id[nibble / 2] << 4 | value);
 			nibble++;
 		}
 	}

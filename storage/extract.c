@@ -13,6 +13,7 @@ struct extraction {
 	uint32_t counts[WEIR_ROWS_COUNT], attrs;
 	uint64_t pool;       /* bytes so far */
 	uint32_t pool_place; /* offset in `to` */
+	bool is_core;        /* lists stay behind */
 	uint32_t *resources; /* by row in `from`: row in `to` + 1, or 0 */
 };
 
@@ -34,6 +35,7 @@ static void list_take(struct extraction *extraction, uint32_t *range)
 	const struct weir_attr *list = weir_batch_attrs(extraction->from) + range[0];
 	uint32_t first = extraction->attrs;
 
+	range[1] = extraction->is_core ? 0 : range[1];
 	for (uint32_t i = 0; i < range[1]; i++) {
 		struct weir_attr attr = list[i];
 
@@ -90,6 +92,7 @@ static void children_take(struct extraction *extraction, enum weir_rows which, u
 {
 	uint32_t first = extraction->counts[which];
 
+	range[1] = extraction->is_core ? 0 : range[1];
 	for (uint32_t i = 0; i < range[1]; i++) {
 		leaf_take(extraction, which, range[0] + i);
 	}
@@ -130,9 +133,10 @@ static void all_take(struct extraction *extraction, const uint32_t *rows, uint32
 }
 
 const struct weir_batch *weir_extract_spans(
-	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count)
+	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count,
+	bool is_core)
 {
-	struct extraction extraction = { .from = batch };
+	struct extraction extraction = { .from = batch, .is_core = is_core };
 	uint64_t at = sizeof(*batch), size;
 	struct weir_batch *to;
 

@@ -6,8 +6,10 @@
 #include "storage/columns.h"
 
 /* The spans with these row numbers, in this order, with all that they refer
- * to, as a sound batch in `arena`. NULL: the arena is full. */
+ * to (without attributes, events and links when only the core is wanted), as a
+ * sound batch in `arena`. NULL: the arena is full. */
 const struct weir_batch *weir_extract_spans(
-	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count);
+	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count,
+	bool is_core);
 
 #endif

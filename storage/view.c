@@ -120,7 +120,7 @@ int weir_view_segment(
 struct gathering {
 	struct weir_query *query;
 	const uint8_t *trace_id;
-	bool is_short;
+	bool is_short, is_core;
 	struct weir_buf rows;  /* of the present batch */
 	struct weir_buf spans; /* struct weir_query_span */
 };
@@ -140,7 +140,8 @@ static int rows_take(struct gathering *gathering, const struct weir_batch *batch
 	if (count == 0) {
 		return 0;
 	}
-	part = weir_extract_spans(&gathering->query->arena, batch, (const uint32_t *)gathering->rows.data, count);
+	part = weir_extract_spans(&gathering->query->arena, batch, (const uint32_t *)gathering->rows.data, count,
+		gathering->is_core);
 	weir_buf_clear(&gathering->rows);
 	if (part == NULL) {
 		return WEIR_QUERY_TOO_LARGE;
@@ -356,6 +357,7 @@ int weir_view_trace(struct weir_query *query, const uint8_t trace_id[16], bool i
 	int result;
 
 	memset(ret_trace, 0, sizeof(*ret_trace));
+	gathering.is_core = part == WEIR_SEGMENT_PART_CORE;
 	weir_buf_init(&gathering.rows, query->opts.max_bytes);
 	weir_buf_init(&gathering.spans, query->opts.max_bytes);
 	result = segments_scan(&gathering, part);

@@ -1,0 +1,24 @@
+/* vfs_shim: SQLite's file layer with faults on purpose: no space, I/O errors,
+ * syncs that hang. Only for tests; the product never links it. */
+#ifndef WEIR_TESTS_VFS_SHIM_H
+#define WEIR_TESTS_VFS_SHIM_H
+
+#include <stdbool.h>
+
+enum vfs_shim_fault { VFS_SHIM_NONE, VFS_SHIM_FULL, VFS_SHIM_IO };
+
+/* Becomes the default VFS, over the one that was. Before any database is open. */
+void vfs_shim_install(void);
+/* All writes fail like this from now on. */
+void vfs_shim_set_writes(enum vfs_shim_fault fault);
+/* Syncs wait until they are let go. */
+void vfs_shim_stall_syncs(bool is_stalled);
+/* How many syncs were begun since the installation. */
+unsigned vfs_shim_syncs(void);
+
+/* For the whole binary: when WEIR_TEST_VFS_CONTROL names a file, installs the
+ * shim, which from then on reads that file at every write and sync: the words
+ * `full`, `io` (writes fail) and `stall` (syncs hang while it stands there). */
+void vfs_shim_install_from_environment(void);
+
+#endif
