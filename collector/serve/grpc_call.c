@@ -5,9 +5,7 @@
  *   stream:  armed ─arrived→ open → reading ⇄ held → answered ─tags→ over
  *   unknown: armed ─arrived→ UNIMPLEMENTED ─tag→ over
  *
- * Threads: all of it runs on the polling thread. The one exception is
- * send_reply() of a parked answer, on the writer's thread; it touches `reply`
- * and `call`, which nobody else touches from the park to the tag's return.
+ * Threads: the polling thread only; what another one may do is in grpc_answer.c.
  *
  * Invariants:
  * 1. `pending` counts the tags that the core still owes; an answer is counted
@@ -26,7 +24,6 @@
 #include "serve/grpc_call.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <grpc/byte_buffer.h>
@@ -36,31 +33,9 @@
 #include "base/err.h"
 #include "base/stat.h"
 
-#define RETRY_PARK_MS 1000u
-
-struct weir_grpc_call {
-	struct weir_grpc_calls *calls;
-	struct weir_grpc_served *served;
-	struct weir_grpc_call *next, *previous; /* in live; next alone in idle */
-	struct weir_grpc_call *held_next, *held_previous;
-	grpc_call *call;
-	grpc_byte_buffer *payload;
-	gpr_timespec deadline;
-	grpc_metadata_array metadata;
-	grpc_call_details details; /* of the catch-all */
-	struct weir_grpc_tag arrived, closed, message, answered;
-	struct weir_grpc_reply reply;
-	void *stream;
-	unsigned pending;
-	int is_cancelled;    /* written by the core */
-	atomic_bool is_sent; /* hands `reply` from the sending thread to the polling one */
-	bool is_stream_open, is_held, is_answered, is_parked, is_close_asked;
-};
-
 static void on_arrived(struct weir_grpc_call *call, bool is_ok);
 static void on_closed(struct weir_grpc_call *call, bool is_ok);
 static void on_message(struct weir_grpc_call *call, bool is_ok);
-static void on_answered(struct weir_grpc_call *call, bool is_ok);
 
 static struct weir_grpc_call *call_get(struct weir_grpc_calls *calls)
 {
@@ -77,7 +52,7 @@ static struct weir_grpc_call *call_get(struct weir_grpc_calls *calls)
 		call->arrived = (struct weir_grpc_tag){ call, on_arrived };
 		call->closed = (struct weir_grpc_tag){ call, on_closed };
 		call->message = (struct weir_grpc_tag){ call, on_message };
-		call->answered = (struct weir_grpc_tag){ call, on_answered };
+		call->answered = (struct weir_grpc_tag){ call, weir_grpc_answer_sent };
 		grpc_metadata_array_init(&call->metadata);
 		grpc_call_details_init(&call->details);
 	}
@@ -204,7 +179,7 @@ static void payload_drop(struct weir_grpc_call *call)
 }
 
 /* One tag came back; ends the call when it was the last. */
-static void pending_drop(struct weir_grpc_call *call)
+void weir_grpc_call_drop(struct weir_grpc_call *call)
 {
 	struct weir_grpc_served *served = call->served;
 
@@ -226,138 +201,11 @@ static void pending_drop(struct weir_grpc_call *call)
 	arm_up(call->calls, served); /* makes up for a context that memory was short for */
 }
 
-static void batch_start(struct weir_grpc_call *call, const grpc_op *ops, size_t count, struct weir_grpc_tag *tag)
+void weir_grpc_call_batch(struct weir_grpc_call *call, const grpc_op *ops, size_t count, struct weir_grpc_tag *tag)
 {
 	grpc_call_error error = grpc_call_start_batch(call->call, ops, count, tag, NULL);
 
 	weir_assert(error == GRPC_CALL_OK);
-}
-
-static grpc_op close_op(struct weir_grpc_call *call)
-{
-	grpc_op op = { .op = GRPC_OP_RECV_CLOSE_ON_SERVER };
-
-	call->is_close_asked = true;
-	op.data.recv_close_on_server.cancelled = &call->is_cancelled;
-	return op;
-}
-
-static void close_ask(struct weir_grpc_call *call)
-{
-	grpc_op op = close_op(call);
-
-	call->pending++;
-	batch_start(call, &op, 1, &call->closed);
-}
-
-/* Sends what is in call->reply. A unary call that was not parked asks for its
- * close in the same batch: one tag a call instead of two. */
-static void send_reply(struct weir_grpc_call *call)
-{
-	grpc_op ops[4] = { { 0 } };
-	grpc_call_error error;
-	size_t count = 0;
-	grpc_call *core;
-
-	if (call->served->method == NULL || call->served->method->unary != NULL || !call->is_stream_open) {
-		ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
-	}
-	if (call->reply.body != NULL) {
-		ops[count].op = GRPC_OP_SEND_MESSAGE;
-		ops[count++].data.send_message.send_message = call->reply.body;
-	}
-	ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
-	ops[count].data.send_status_from_server.status = call->reply.code;
-	ops[count].data.send_status_from_server.status_details = &call->reply.message;
-	ops[count].data.send_status_from_server.trailing_metadata = &call->reply.details;
-	ops[count++].data.send_status_from_server.trailing_metadata_count = call->reply.details_count;
-	if (!call->is_close_asked) {
-		ops[count++] = close_op(call);
-	}
-	core = call->call;
-	grpc_call_ref(core); /* on the writer's thread, the tag may be back before start_batch returns */
-	atomic_store_explicit(&call->is_sent, true, memory_order_release);
-	error = grpc_call_start_batch(core, ops, count, &call->answered, NULL);
-	weir_assert(error == GRPC_CALL_OK);
-	grpc_call_unref(core);
-}
-
-static void send_parked(void *ctx)
-{
-	send_reply(ctx);
-}
-
-static void count_answer(enum weir_grpc_code code)
-{
-	enum weir_stat stat = WEIR_STAT_GRPC_CALLS_OTHER;
-
-	switch (code) {
-	case WEIR_GRPC_OK:
-		stat = WEIR_STAT_GRPC_CALLS_OK;
-		break;
-	case WEIR_GRPC_INVALID_ARGUMENT:
-		stat = WEIR_STAT_GRPC_CALLS_INVALID;
-		break;
-	case WEIR_GRPC_RESOURCE_EXHAUSTED:
-		stat = WEIR_STAT_GRPC_CALLS_EXHAUSTED;
-		break;
-	case WEIR_GRPC_UNIMPLEMENTED:
-		stat = WEIR_STAT_GRPC_CALLS_UNIMPLEMENTED;
-		break;
-	case WEIR_GRPC_NOT_FOUND:
-	case WEIR_GRPC_INTERNAL:
-	case WEIR_GRPC_UNAVAILABLE:
-		break;
-	}
-	weir_stat_add(stat, 1);
-}
-
-static void answer_at_once(struct weir_grpc_call *call, struct weir_grpc_answer *answer)
-{
-	count_answer(answer->code);
-	weir_grpc_reply_init(&call->reply, answer);
-	send_reply(call);
-}
-
-/* Decides the call: sends the answer, or parks it. Takes the answer's body. */
-static void answer_call(struct weir_grpc_call *call, struct weir_grpc_answer *answer)
-{
-	struct weir_grpc_calls *calls = call->calls;
-
-	weir_assert(!call->is_answered);
-	call->is_answered = true;
-	call->pending++;
-	if (weir_buf_error(&answer->body) != 0) {
-		answer->code = WEIR_GRPC_INTERNAL;
-		answer->message = "out of memory";
-	}
-	if (answer->code != WEIR_GRPC_OK || answer->park_position == 0 || calls->ack == NULL) {
-		answer_at_once(call, answer);
-		return;
-	}
-	if (!call->is_close_asked) {
-		close_ask(call); /* a parked call may be cancelled meanwhile */
-	}
-	weir_grpc_reply_init(&call->reply, answer);
-	call->is_parked = true;
-	if (weir_ack_park(calls->ack, answer->park_position, send_parked, call) == WEIR_ACK_FULL) {
-		struct weir_grpc_answer refusal = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-			.message = "too many answers wait for storage",
-			.retry_delay_ms = RETRY_PARK_MS };
-
-		call->is_parked = false;
-		weir_grpc_reply_fini(&call->reply);
-		answer_at_once(call, &refusal);
-		return;
-	}
-	count_answer(WEIR_GRPC_OK);
-}
-
-static void answer_code(struct weir_grpc_call *call, enum weir_grpc_code code, const char *message)
-{
-	struct weir_grpc_answer answer = { .code = code, .message = message };
-
-	answer_call(call, &answer);
 }
 
 /* The message in one piece, or the answer that its absence asks for. */
@@ -369,11 +217,11 @@ static bool message_get(struct weir_grpc_call *call, struct weir_str *ret_messag
 		return true;
 	}
 	if (outcome == WEIR_GRPC_MESSAGE_TOO_LARGE) {
-		answer_code(call, WEIR_GRPC_RESOURCE_EXHAUSTED, "the message is larger than limits.message");
+		weir_grpc_answer_code(call, WEIR_GRPC_RESOURCE_EXHAUSTED, "the message is larger than limits.message");
 	} else if (outcome == WEIR_GRPC_MESSAGE_MALFORMED) {
-		answer_code(call, WEIR_GRPC_INVALID_ARGUMENT, "the message's compression cannot be read");
+		weir_grpc_answer_code(call, WEIR_GRPC_INVALID_ARGUMENT, "the message's compression cannot be read");
 	} else {
-		answer_code(call, WEIR_GRPC_INTERNAL, "out of memory");
+		weir_grpc_answer_code(call, WEIR_GRPC_INTERNAL, "out of memory");
 	}
 	return false;
 }
@@ -387,7 +235,7 @@ static void unary_run(struct weir_grpc_call *call)
 	char *address;
 
 	if (call->payload == NULL) {
-		answer_code(call, WEIR_GRPC_INTERNAL, "the call has no message");
+		weir_grpc_answer_code(call, WEIR_GRPC_INTERNAL, "the call has no message");
 		return;
 	}
 	if (!message_get(call, &message)) {
@@ -398,7 +246,7 @@ static void unary_run(struct weir_grpc_call *call)
 	peer.address = weir_str_of(address);
 	method->unary(method->ctx, &peer, message, &answer);
 	payload_drop(call); /* before the answer may be parked for long */
-	answer_call(call, &answer);
+	weir_grpc_answer_give(call, &answer);
 	gpr_free(address);
 }
 
@@ -413,7 +261,7 @@ static void message_ask(struct weir_grpc_call *call, bool is_first)
 	ops[count].op = GRPC_OP_RECV_MESSAGE;
 	ops[count++].data.recv_message.recv_message = &call->payload;
 	call->pending++;
-	batch_start(call, ops, count, &call->message);
+	weir_grpc_call_batch(call, ops, count, &call->message);
 }
 
 static void stream_begin(struct weir_grpc_call *call)
@@ -423,12 +271,12 @@ static void stream_begin(struct weir_grpc_call *call)
 	char *address = grpc_call_get_peer(call->call);
 	int fault;
 
-	close_ask(call);
+	weir_grpc_answer_ask_close(call);
 	peer.address = weir_str_of(address);
 	fault = method->stream->open(method->ctx, &peer, &call->stream);
 	gpr_free(address);
 	if (fault != 0) {
-		answer_code(call, WEIR_GRPC_INTERNAL, "the stream could not be opened");
+		weir_grpc_answer_code(call, WEIR_GRPC_INTERNAL, "the stream could not be opened");
 		return;
 	}
 	call->is_stream_open = true;
@@ -457,7 +305,7 @@ static bool stream_offer(struct weir_grpc_call *call)
 		answer.message = "the message could not be taken";
 	}
 	if (answer.code != WEIR_GRPC_OK) {
-		answer_call(call, &answer);
+		weir_grpc_answer_give(call, &answer);
 	} else {
 		message_ask(call, false);
 	}
@@ -470,7 +318,7 @@ static void stream_end(struct weir_grpc_call *call)
 	struct weir_grpc_answer answer = { 0 };
 
 	method->stream->end(method->ctx, call->stream, &answer);
-	answer_call(call, &answer);
+	weir_grpc_answer_give(call, &answer);
 }
 
 static void on_arrived(struct weir_grpc_call *call, bool is_ok)
@@ -486,13 +334,13 @@ static void on_arrived(struct weir_grpc_call *call, bool is_ok)
 	live_add(call);
 	arm_up(call->calls, served);
 	if (served->method == NULL) {
-		answer_code(call, WEIR_GRPC_UNIMPLEMENTED, "weir does not serve this method");
+		weir_grpc_answer_code(call, WEIR_GRPC_UNIMPLEMENTED, "weir does not serve this method");
 	} else if (served->method->unary != NULL) {
 		unary_run(call);
 	} else {
 		stream_begin(call);
 	}
-	pending_drop(call);
+	weir_grpc_call_drop(call);
 }
 
 static void on_closed(struct weir_grpc_call *call, bool is_ok)
@@ -502,12 +350,10 @@ static void on_closed(struct weir_grpc_call *call, bool is_ok)
 		held_remove(call);
 		payload_drop(call);
 	}
-	if (call->is_parked && call->is_cancelled && weir_ack_forget(call->calls->ack, call)) {
-		call->is_parked = false;
-		weir_grpc_reply_fini(&call->reply);
+	if (call->is_cancelled && weir_grpc_answer_take_back(call)) {
 		call->pending--; /* the answer that will never be sent */
 	}
-	pending_drop(call);
+	weir_grpc_call_drop(call);
 }
 
 static void on_message(struct weir_grpc_call *call, bool is_ok)
@@ -522,18 +368,7 @@ static void on_message(struct weir_grpc_call *call, bool is_ok)
 	} else if (!grpc_call_failed_before_recv_message(call->call)) {
 		stream_end(call);
 	} /* else it broke: the close is on its way */
-	pending_drop(call);
-}
-
-static void on_answered(struct weir_grpc_call *call, bool is_ok)
-{
-	bool is_sent = atomic_exchange_explicit(&call->is_sent, false, memory_order_acquire);
-
-	(void)is_ok; /* a client that went away misses its answer: its affair */
-	weir_assert(is_sent);
-	call->is_parked = false;
-	weir_grpc_reply_fini(&call->reply);
-	pending_drop(call);
+	weir_grpc_call_drop(call);
 }
 
 void weir_grpc_call_completed(struct weir_grpc_tag *tag, bool is_ok)
@@ -562,7 +397,8 @@ void weir_grpc_call_end_streams(struct weir_grpc_calls *calls)
 		if (call->is_held) {
 			held_remove(call);
 			payload_drop(call);
-			answer_code(call, WEIR_GRPC_UNAVAILABLE, "weir stops and has no room for the message");
+			weir_grpc_answer_code(
+				call, WEIR_GRPC_UNAVAILABLE, "weir stops and has no room for the message");
 		} else {
 			stream_end(call);
 		}
@@ -575,10 +411,8 @@ void weir_grpc_call_forget_parked(struct weir_grpc_calls *calls)
 
 	for (struct weir_grpc_call *call = calls->live; call != NULL; call = next) {
 		next = call->next;
-		if (call->is_parked && weir_ack_forget(calls->ack, call)) {
-			call->is_parked = false;
-			weir_grpc_reply_fini(&call->reply);
-			pending_drop(call);
+		if (weir_grpc_answer_take_back(call)) {
+			weir_grpc_call_drop(call);
 		}
 	}
 }

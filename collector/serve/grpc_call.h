@@ -3,6 +3,7 @@
 #ifndef WEIR_SERVE_GRPC_CALL_H
 #define WEIR_SERVE_GRPC_CALL_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -84,5 +85,40 @@ struct weir_grpc_reply {
 
 void weir_grpc_reply_init(struct weir_grpc_reply *ret_reply, struct weir_grpc_answer *answer);
 void weir_grpc_reply_fini(struct weir_grpc_reply *reply);
+
+struct weir_grpc_call {
+	struct weir_grpc_calls *calls;
+	struct weir_grpc_served *served;
+	struct weir_grpc_call *next, *previous; /* in live; next alone in idle */
+	struct weir_grpc_call *held_next, *held_previous;
+	grpc_call *call;
+	grpc_byte_buffer *payload;
+	gpr_timespec deadline;
+	grpc_metadata_array metadata;
+	grpc_call_details details; /* of the catch-all */
+	struct weir_grpc_tag arrived, closed, message, answered;
+	struct weir_grpc_reply reply;
+	void *stream;
+	unsigned pending;
+	int is_cancelled;    /* written by the core */
+	atomic_bool is_sent; /* hands `reply` from the sending thread to the polling one */
+	bool is_stream_open, is_held, is_answered, is_parked, is_close_asked;
+};
+
+/* One tag came back, or will never come; ends the call when it was the last. */
+void weir_grpc_call_drop(struct weir_grpc_call *call);
+
+/* Starts a batch that cannot be refused. */
+void weir_grpc_call_batch(struct weir_grpc_call *call, const grpc_op *ops, size_t count, struct weir_grpc_tag *tag);
+
+/* ---- grpc_answer.c ------------------------------------------------------- */
+
+/* Decides the call: sends the answer, or parks it. Takes the answer's body. */
+void weir_grpc_answer_give(struct weir_grpc_call *call, struct weir_grpc_answer *answer);
+void weir_grpc_answer_code(struct weir_grpc_call *call, enum weir_grpc_code code, const char *message);
+void weir_grpc_answer_ask_close(struct weir_grpc_call *call);
+void weir_grpc_answer_sent(struct weir_grpc_call *call, bool is_ok); /* the tag's function */
+/* true: it was parked, and will never be sent; its tag is the caller's to drop. */
+bool weir_grpc_answer_take_back(struct weir_grpc_call *call);
 
 #endif

@@ -132,7 +132,7 @@ void weir_http_stop(struct weir_http *http)
 	weir_http_accept_stop(http);
 	weir_http_pool_stop(&http->pool);
 	if (http->daemon != NULL) {
-		weir_http_request_end_parking(http);
+		weir_http_park_end(http);
 		answers_wait(http);
 		MHD_stop_daemon(http->daemon);
 		http->daemon = NULL;

@@ -24,14 +24,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/stat.h"
 
 #define DISCARD_BODIES 16u
-#define LOOK_AGAIN_NS 10000000
 #define IDLE_REQUESTS 32u
 #define IDLE_BODY_BYTES (1u << 20)
 
@@ -350,88 +348,6 @@ static enum MHD_Result queue_ready(struct weir_http_request *request)
 	return result;
 }
 
-/* Under the lock, so that whoever sees the list empty knows all are resumed. */
-static void parked_resume(struct weir_http_request *request)
-{
-	struct weir_http *http = request->http;
-
-	if (request->previous != NULL) {
-		request->previous->next = request->next;
-	} else {
-		http->parked = request->next;
-	}
-	if (request->next != NULL) {
-		request->next->previous = request->previous;
-	}
-	request->next = request->previous = NULL;
-	MHD_resume_connection(request->connection);
-	pthread_cond_signal(&http->is_answered);
-}
-
-/* The batch is stored: on the writer's thread, or at once on ours. */
-static void unpark(void *ctx)
-{
-	struct weir_http_request *request = ctx;
-	struct weir_http *http = request->http;
-
-	pthread_mutex_lock(&http->lock);
-	parked_resume(request);
-	pthread_mutex_unlock(&http->lock);
-}
-
-static void park(struct weir_http_request *request)
-{
-	struct weir_http *http = request->http;
-	bool is_over;
-
-	MHD_suspend_connection(request->connection);
-	pthread_mutex_lock(&http->lock);
-	is_over = http->is_parking_over;
-	request->previous = NULL;
-	request->next = http->parked;
-	if (request->next != NULL) {
-		request->next->previous = request;
-	}
-	http->parked = request;
-	pthread_mutex_unlock(&http->lock);
-	if (is_over || weir_ack_park(http->opts.ack, request->response.park_position, unpark, request) != 0) {
-		weir_http_answer_refuse(request, 503, "too many answers wait for storage\n", 1);
-		unpark(request);
-	}
-}
-
-/* Takes back what the writer has not taken out yet. */
-static void parked_take_back(struct weir_http *http)
-{
-	struct weir_http_request *request, *next;
-
-	for (request = http->parked; request != NULL; request = next) {
-		next = request->next;
-		if (http->opts.ack != NULL && weir_ack_forget(http->opts.ack, request)) {
-			weir_http_answer_refuse(request, 503, "weir stops before the batch is stored\n", 1);
-			parked_resume(request);
-		}
-	}
-}
-
-void weir_http_request_end_parking(struct weir_http *http)
-{
-	struct timespec until;
-
-	pthread_mutex_lock(&http->lock);
-	http->is_parking_over = true;
-	parked_take_back(http);
-	while (http->parked != NULL) { /* about to be resumed by the writer, or on its way into the ack: look again */
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += LOOK_AGAIN_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&http->is_answered, &http->lock, &until);
-		parked_take_back(http);
-	}
-	pthread_mutex_unlock(&http->lock);
-}
-
 /* The body is complete: decide who answers. */
 static enum MHD_Result body_complete(struct weir_http_request *request)
 {
@@ -462,7 +378,7 @@ static enum MHD_Result body_complete(struct weir_http_request *request)
 	request->route->fn(request->route->ctx, request, &request->response);
 	weir_http_answer_make(request);
 	if (request->response.park_position > 0 && request->ready_status < 300 && http->opts.ack != NULL) {
-		park(request);
+		weir_http_park(request);
 		return MHD_YES;
 	}
 	return queue_ready(request);

@@ -4,6 +4,7 @@
  *   http_accept.c   the accepting thread; cuts off connections that dawdle
  *   http_request.c  a request's way through libmicrohttpd's callbacks
  *   http_answer.c   a handler's response → libmicrohttpd's
+ *   http_park.c     answers that wait for storage
  *   http_pool.c     the query threads and their bounded queue */
 #ifndef WEIR_SERVE_HTTP_REQUEST_H
 #define WEIR_SERVE_HTTP_REQUEST_H
@@ -99,12 +100,15 @@ enum MHD_Result weir_http_request_access(void *ctx, struct MHD_Connection *conne
 void weir_http_request_completed(
 	void *ctx, struct MHD_Connection *connection, void **request_ctx, enum MHD_RequestTerminationCode why);
 void weir_http_request_free_idle(struct weir_http *http);
-void weir_http_request_end_parking(struct weir_http *http); /* answers 503 instead, from now on; none is left parked */
 
 /* http_answer.c: request->response → request->ready. Any thread that has the request in hand. */
 void weir_http_answer_make(struct weir_http_request *request);
 /* Puts a text in place of whatever was made. */
 void weir_http_answer_refuse(struct weir_http_request *request, unsigned status, const char *text, unsigned retry_s);
+
+/* http_park.c */
+void weir_http_park(struct weir_http_request *request); /* its answer is made */
+void weir_http_park_end(struct weir_http *http);        /* answers 503 instead, from now on; none is left parked */
 
 /* http_pool.c */
 enum { WEIR_HTTP_POOL_FULL = 1 }; /* outcome */
