@@ -7,7 +7,8 @@
  *
  * Rates come from slots by time of arrival: `fine` 60 × 10 s, `coarse` 48 ×
  * 30 min. A slot is found by period modulo length; moving on clears those that
- * are passed. A record older than the oldest slot counts in the totals only.
+ * are passed. A record older than all slots means that the clock was set back:
+ * the slots start anew, else there would be no rates until it has caught up.
  *
  * Invariants
  *  1. At most EDGES_MAX edges and one overflow edge for each protocol (ends
@@ -195,7 +196,9 @@ static void slot_add(uint64_t *slots, uint32_t length, uint64_t *last, uint64_t 
 		}
 		*last = period;
 	} else if (*last - period >= length) {
-		return;
+		/* Arrivals do not come that late: the clock was set back. */
+		memset(slots, 0, length * sizeof(*slots));
+		*last = period;
 	}
 	slots[period % length] += amount;
 }

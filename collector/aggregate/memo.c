@@ -179,6 +179,12 @@ struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, const struct weir
 	XXH128_hash_t key = call_key(memo, batch, call, response_code, grpc_status);
 	struct weir_memo_entry *entry;
 
+	if (memo->entries != NULL) {
+		entry = place(memo, key);
+		if (entry->is_used) {
+			return entry;
+		}
+	}
 	if (memo->count >= memo->capacity / 2) {
 		if (memo->capacity == CAPACITY_MAX) {
 			weir_memo_clear(memo);
@@ -187,11 +193,9 @@ struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, const struct weir
 		}
 	}
 	entry = place(memo, key);
-	if (!entry->is_used) {
-		*entry = (struct weir_memo_entry){
-			.key = key, .set = WEIR_NONE, .message_set = WEIR_NONE, .edge = WEIR_NONE, .is_used = true
-		};
-		memo->count++;
-	}
+	*entry = (struct weir_memo_entry){
+		.key = key, .set = WEIR_NONE, .message_set = WEIR_NONE, .edge = WEIR_NONE, .is_used = true
+	};
+	memo->count++;
 	return entry;
 }

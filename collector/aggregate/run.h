@@ -21,7 +21,8 @@ void weir_run_destroy(struct weir_run *run);
 
 /* Before the start: folds all that the ring holds (crash point `in_replay`),
  * sealing as it goes; the writer should run already, for windows to go to (if
- * they go nowhere for two seconds, the thread reads the rest). The fold and
+ * they go nowhere for two seconds, the thread reads the rest). Nobody may put
+ * before it returns. The fold and
  * the ring belong to the thread from now on. Fault: no thread could be made. */
 int weir_run_start(struct weir_run *run);
 /* After weir_ring_seal(): reads to the end, seals the last window, joins. Waits

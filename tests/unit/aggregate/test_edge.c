@@ -112,12 +112,27 @@ static void a_slot_is_cleared_when_its_turn_comes_again(void **state)
 	for (unsigned i = 0; i < WEIR_EDGE_FINE; i++) {
 		assert_int_equal(counts->fine[i], 1);
 	}
-	requests_at(&world, edge, T0, 1); /* far too old for a slot: in the totals only */
-	assert_int_equal(counts->requests, 151);
 	requests_at(&world, edge, T0 + 100 * 10 * S, 1); /* late, but its slot is still there */
 	assert_int_equal(counts->fine[(T0 / (10 * S) + 100) % WEIR_EDGE_FINE], 2);
 	requests_at(&world, edge, T0 + 9000 * 10 * S, 1); /* a long pause clears all */
 	assert_true(is_near(weir_edge_rate(counts, T0 + 9000 * 10 * S, 600 * S), 1.0 / 590));
+	world_fini(&world);
+}
+
+static void a_clock_set_back_starts_the_rates_anew(void **state)
+{
+	const struct weir_edge_counts *counts;
+	struct world world;
+	uint32_t edge;
+
+	(void)state;
+	world_init(&world);
+	edge = edge_to(&world, "back");
+	requests_at(&world, edge, T0 + 3600 * S, 50);
+	requests_at(&world, edge, T0, 20);
+	counts = world.edges.rows[edge].counts[WEIR_EDGE_CLIENT_LOG];
+	assert_int_equal(counts->requests, 70);
+	assert_true(is_near(weir_edge_rate(counts, T0 + 5 * S, 10 * S), 20.0 / 15));
 	world_fini(&world);
 }
 
@@ -169,6 +184,7 @@ int main(void)
 		cmocka_unit_test(kinds_of_evidence_are_never_added_up),
 		cmocka_unit_test(rates_are_of_the_horizon_and_of_nothing_older),
 		cmocka_unit_test(a_slot_is_cleared_when_its_turn_comes_again),
+		cmocka_unit_test(a_clock_set_back_starts_the_rates_anew),
 		cmocka_unit_test(edges_beyond_the_bound_count_in_one_that_says_so),
 		cmocka_unit_test(names_that_are_too_long_or_too_many_overflow),
 	};

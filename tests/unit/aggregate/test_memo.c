@@ -1,0 +1,134 @@
+/* test_memo: a call is known by all that its labels are made of, and by nothing else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "aggregate/memo.h"
+#include "support/batch_maker.h"
+
+enum {
+	NOTHING,
+	SOURCE,
+	DESTINATION,
+	HOST,
+	NAME,
+	NAMESPACE,
+	FROM,
+	TO,
+	REPORTER,
+	PROTOCOL,
+	SECURITY,
+	FLAGS,
+	LONG,
+	CHANGES
+};
+
+/* One call, with one thing changed. */
+static const struct weir_batch *call_make(struct batch_maker *maker, unsigned change)
+{
+	struct weir_request *request;
+	struct weir_call *call;
+	char text[200];
+
+	batch_maker_begin(maker, WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG, "s", 1);
+	batch_maker_workload(maker, change == SOURCE ? "x" : "a", "default", "v1");
+	batch_maker_workload(maker, "b", change == DESTINATION ? "x" : "default", "v1");
+	request = batch_maker_request(maker);
+	call = &request->call;
+	call->source = 0;
+	call->destination = 1;
+	call->service_host = batch_maker_text(maker, change == HOST ? "x" : "host");
+	call->service_name = batch_maker_text(maker, change == NAME ? "x" : "name");
+	call->service_namespace = batch_maker_text(maker, change == NAMESPACE ? "x" : "namespace");
+	call->source_principal = batch_maker_text(maker, change == FROM ? "x" : "");
+	call->destination_principal = batch_maker_text(maker, change == TO ? "x" : "");
+	call->reporter = change == REPORTER;
+	call->protocol = change == PROTOCOL;
+	call->security = change == SECURITY;
+	call->response_flags = change == FLAGS ? 4 : 0;
+	if (change == LONG) {
+		snprintf(text, sizeof(text), "%0150d", 7);
+		call->service_host = batch_maker_text(maker, text);
+	}
+	return batch_maker_finish(maker);
+}
+
+static struct weir_memo_entry *find(
+	struct weir_memo *memo, const struct weir_batch *batch, uint32_t code, int32_t status)
+{
+	weir_memo_batch(memo, batch);
+	return weir_memo_find(memo, batch, &weir_batch_requests(batch)[0].call, code, status);
+}
+
+static void everything_that_labels_are_made_of_tells_calls_apart(void **state)
+{
+	struct batch_maker maker = { 0 };
+	struct weir_memo memo;
+
+	(void)state;
+	weir_memo_init(&memo, 1);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned change = 0; change < CHANGES; change++) {
+			struct weir_memo_entry *entry = find(&memo, call_make(&maker, change), 200, -1);
+
+			assert_int_equal(entry->set, round == 0 ? WEIR_NONE : change);
+			entry->set = change;
+		}
+	}
+	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 404, -1)->set, WEIR_NONE);
+	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 200, 0)->set, WEIR_NONE);
+	weir_memo_clear(&memo);
+	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 200, -1)->set, WEIR_NONE);
+	weir_memo_fini(&memo);
+	batch_maker_fini(&maker);
+}
+
+static void a_pod_does_not_make_a_call_another_one(void **state)
+{
+	struct batch_maker maker = { 0 };
+	struct weir_memo memo;
+	struct weir_workload *workload;
+
+	(void)state;
+	weir_memo_init(&memo, 1);
+	find(&memo, call_make(&maker, NOTHING), 200, -1)->set = 5;
+	call_make(&maker, NOTHING);
+	workload = (struct weir_workload *)((char *)maker.made + maker.made->workloads.offset);
+	workload->pod = workload->node_id = workload->name;
+	assert_int_equal(find(&memo, maker.made, 200, -1)->set, 5);
+	weir_memo_fini(&memo);
+	batch_maker_fini(&maker);
+}
+
+static void it_stays_bounded_whatever_comes(void **state)
+{
+	struct batch_maker maker = { 0 };
+	struct weir_memo memo;
+	const struct weir_batch *batch = call_make(&maker, NOTHING);
+
+	(void)state;
+	weir_memo_init(&memo, 1);
+	for (uint32_t i = 0; i < 300000; i++) {
+		find(&memo, batch, i, -1)->set = i;
+		assert_int_equal(find(&memo, batch, i, -1)->set, i);
+	}
+	assert_true(memo.capacity <= 131072);
+	assert_true(memo.count <= memo.capacity / 2);
+	weir_memo_fini(&memo);
+	batch_maker_fini(&maker);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_that_labels_are_made_of_tells_calls_apart),
+		cmocka_unit_test(a_pod_does_not_make_a_call_another_one),
+		cmocka_unit_test(it_stays_bounded_whatever_comes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
