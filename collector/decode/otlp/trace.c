@@ -10,7 +10,8 @@
  * A reader of the batch wants one owner's attributes side by side, and
  * protobuf allows fields in any order. So a ResourceSpans is walked for its
  * resource first (a handful of fields), and a span for its own fields first;
- * only a span that has events or links is walked again. Fields that fill a row in place (scope, status) need no such care.
+ * only a span that has events or links is walked again. Fields that fill a row
+ * in place (scope, status) need no such care.
  *
  * Decisions
  *  - A span is read to its end before it is judged: a malformed byte refuses
