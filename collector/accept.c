@@ -127,8 +127,8 @@ static int accept_watched(int fd, struct sockaddr *address, socklen_t *length, i
 			connections[open_count++] = (struct connection){ taken, cookie_of(taken) };
 			return taken;
 		}
-		close(taken);
 		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1);
+		close(taken);
 		if (length != NULL) {
 			*length = room;
 		}
@@ -253,8 +253,8 @@ static bool shed_all(int fd)
 			return true;
 		}
 		if (taken >= 0) {
-			close(taken);
 			weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1);
+			close(taken);
 		}
 	}
 	return false;

@@ -128,8 +128,8 @@ static void places_settle(struct weir_http *http)
 static void hand_over(struct weir_http *http, int fd, const struct sockaddr_storage *address, socklen_t length)
 {
 	if (!place_take(http)) {
+		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1); /* counted before the other side can see it */
 		close(fd);
-		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1);
 	} else if (MHD_add_connection(http->daemon, fd, (const struct sockaddr *)address, length) != MHD_YES) {
 		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1); /* no memory; it has closed the socket */
 	}

@@ -238,8 +238,8 @@ int weir_listen_accept(struct weir_listen_spare *spare, int fd, struct sockaddr 
 		weir_listen_spare_fini(spare);
 		taken = accept_once(fd, NULL, NULL, SOCK_CLOEXEC);
 		if (taken >= 0) {
+			weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1); /* counted before the other side can see it */
 			close(taken);
-			weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1);
 		}
 		weir_listen_spare_init(spare);
 		if (taken < 0) {
