@@ -126,7 +126,11 @@ function route(e, shift, bottom) {
 
 const edgeKey = edge => edge.source + '>' + edge.target + '>' + edge.protocol;
 const cut = (text, n) => text.length > n ? text.slice(0, n - 1) + '…' : text;
-const rateOf = (edge, c) => edge.protocol === 'tcp' ? bytes(c.received_bytes_per_s) + '/s' : count(c.rate_per_s) + '/s';
+/* A rate; for what hardly happens the sum says more. */
+function rateOf(edge, c) {
+	if (edge.protocol === 'tcp') return c.received_bytes_per_s >= 1 ? bytes(c.received_bytes_per_s) + '/s' : bytes(c.received_bytes);
+	return c.rate_per_s >= .1 ? count(c.rate_per_s) + '/s' : count(c.requests) + (c.requests === 1 ? ' call' : ' calls');
+}
 
 function drawEdge(e, shift, bottom, names) {
 	const c = evidence(e.edge), tcp = e.edge.protocol === 'tcp', r = route(e, shift, bottom), key = edgeKey(e.edge);
@@ -146,7 +150,7 @@ function drawNode(v) {
 		transform: `translate(${v.x},${(v.y - H / 2).toFixed(1)})`, ...press(() => { pick(n.id); filterBy(n); }) },
 		s('title', null, [n.name, n.namespace].filter(Boolean).join(' in ')),
 		s('rect', { class: 'body', width: W, height: H, rx: 10 }), s('rect', { x: 9, y: 11, width: 4, height: H - 22, rx: 2, fill: colour(n.app || n.name) }),
-		s('text', { x: 22, y: sub ? 20 : 28 }, cut(n.name, 20)), sub ? s('text', { class: 'sub', x: 22, y: 35 }, cut(sub, 26)) : null);
+		s('text', { x: 22, y: sub ? 20 : 28 }, cut(n.name.replace('.svc.cluster.local', ''), 20)), sub ? s('text', { class: 'sub', x: 22, y: 35 }, cut(sub, 26)) : null);
 }
 
 function drawGraph() {

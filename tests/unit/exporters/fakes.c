@@ -1,6 +1,7 @@
 /* fakes: serve's and storage's side of the routes; see the header. */
 #include "fakes.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 struct fakes fakes;
@@ -64,14 +65,77 @@ int64_t weir_query_behind_ms(const struct weir_query *query)
 
 int weir_query_open(const struct weir_query_opts *opts, struct weir_query **ret_query)
 {
+	static char query;
+
 	(void)opts;
-	(void)ret_query;
-	return -1;
+	if (fakes.opens_left == 0) {
+		return -ENOMEM;
+	}
+	fakes.opens_left--;
+	fakes.opened++;
+	*ret_query = (struct weir_query *)&query;
+	return 0;
 }
 
 void weir_query_close(struct weir_query *query)
 {
 	(void)query;
+	fakes.closed++;
+}
+
+const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts)
+{
+	(void)run;
+	fakes.parts = parts;
+	return fakes.snapshot;
+}
+
+void weir_snapshot_let_go(const struct weir_snapshot *snapshot)
+{
+	(void)snapshot;
+	fakes.let_go++;
+}
+
+uint64_t weir_run_position(const struct weir_run *run)
+{
+	(void)run;
+	return 90;
+}
+
+uint64_t weir_ring_capacity(const struct weir_ring *ring)
+{
+	(void)ring;
+	return 4096;
+}
+
+uint64_t weir_ring_head(const struct weir_ring *ring)
+{
+	(void)ring;
+	return 100;
+}
+
+uint64_t weir_ring_tail(const struct weir_ring *ring)
+{
+	(void)ring;
+	return 40;
+}
+
+enum weir_store_state weir_store_state(const struct weir_store *store)
+{
+	(void)store;
+	return fakes.state;
+}
+
+void weir_store_figures(const struct weir_store *store, struct weir_store_figures *ret)
+{
+	(void)store;
+	*ret = (struct weir_store_figures){ .spans = 12, .stored_position = 80 };
+}
+
+static bool is_ready(void *ctx)
+{
+	(void)ctx;
+	return fakes.is_ready;
 }
 
 int weir_query_trace(
@@ -166,6 +230,8 @@ struct weir_exporters *fakes_exporters(void)
 	queries[0] = (struct weir_query *)&query;
 	exporters.opts.query_threads = 1;
 	exporters.opts.max_query_bytes = 1u << 20;
+	exporters.opts.version = "1.2.3";
+	exporters.opts.is_ready = is_ready;
 	exporters.free_queries = queries;
 	exporters.free_count = 1;
 	pthread_mutex_init(&exporters.lock, NULL);

@@ -21,6 +21,11 @@ struct fakes {
 	bool asked_short;
 	struct weir_str asked_service;
 	unsigned begun, ended;
+	unsigned opens_left, opened, closed;  /* queries; opens_left 0: the next open fails */
+	const struct weir_snapshot *snapshot; /* NULL: stopping */
+	unsigned parts, let_go;
+	bool is_ready;
+	enum weir_store_state state;
 };
 
 extern struct fakes fakes;

@@ -57,12 +57,12 @@ static void one_missing_item_opens_the_ledger(void **state)
 	struct weir_snapshot snapshot = { .ledger = rows, .ledger_count = 2 };
 
 	(void)state;
-	assert_false(weir_ledger_closes(&snapshot));
+	assert_false(weir_ledger_view_closes(&snapshot));
 	rows[1].dropped[WEIR_DROP_INVALID] = 1;
-	assert_true(weir_ledger_closes(&snapshot));
+	assert_true(weir_ledger_view_closes(&snapshot));
 	rows[0].received--;
 	rows[1].received++;
-	assert_false(weir_ledger_closes(&snapshot)); /* each row by itself, not the sum of all */
+	assert_false(weir_ledger_view_closes(&snapshot)); /* each row by itself, not the sum of all */
 }
 
 static void refused_items_are_a_row_without_a_source(void **state)
