@@ -159,7 +159,7 @@ static void compare_tcp(const struct weir_draft *draft, const Message *message)
 /* A stream id that begins with NUL is one for us and none for C. */
 static bool has_nul(struct weir_str message)
 {
-	return message.length > 0 && memmem(message.data, message.length, "\xd2\x01", 2) &&
+	return message.data && message.length > 0 && memmem(message.data, message.length, "\xd2\x01", 2) &&
 	       memchr(message.data, '\0', message.length);
 }
 
