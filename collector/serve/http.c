@@ -26,6 +26,8 @@
 
 #define CONNECTION_BYTES (64u << 10)
 #define SILENCE_S 60u
+#define READ_MS 90000u
+#define WRITE_MS 300000u
 #define SEND_MS 1000u
 
 static int listeners_open(struct weir_http *http)
@@ -51,6 +53,8 @@ int weir_http_open(const struct weir_http_opts *opts, struct weir_http **ret_htt
 	}
 	http->opts = *opts;
 	http->wake_fd = http->spare.fd = -1;
+	http->read_ms = READ_MS;
+	http->write_ms = WRITE_MS;
 	pthread_mutex_init(&http->lock, NULL);
 	pthread_cond_init(&http->is_answered, NULL);
 	http->routes = calloc(opts->route_count + 1, sizeof(http->routes[0]));

@@ -8,8 +8,8 @@
  * listen.c), and when not even that is there the thread waits SHORT_MS.
  *
  * The same thread looks once a second for connections that dawdle: a request
- * must have come in whole READ_MS after the connection or the last answer, and
- * an answer must have gone out after WRITE_MS, however slowly its bytes drip.
+ * must have come in whole read_ms after the connection or the last answer, and
+ * an answer must have gone out after write_ms, however slowly its bytes drip.
  * (libmicrohttpd's own timeout is for silence.) Such a connection is shut
  * down; libmicrohttpd then sees its end.
  *
@@ -27,8 +27,6 @@
 #include "base/clock.h"
 #include "base/stat.h"
 
-#define READ_MS UINT64_C(90000)
-#define WRITE_MS UINT64_C(300000)
 #define LOOK_MS 1000
 #define SHORT_MS 50
 #define LISTENERS_MOST 64u
@@ -94,7 +92,7 @@ static void cut_dawdlers(struct weir_http *http, uint64_t now_ns)
 {
 	pthread_mutex_lock(&http->lock);
 	for (struct weir_http_connection *socket = http->connections; socket != NULL; socket = socket->next) {
-		uint64_t limit_ms = socket->doing == WEIR_HTTP_READING ? READ_MS : WRITE_MS;
+		uint64_t limit_ms = socket->doing == WEIR_HTTP_READING ? http->read_ms : http->write_ms;
 
 		if (socket->doing != WEIR_HTTP_HANDLING && now_ns - socket->since_ns > limit_ms * 1000000) {
 			shutdown(socket->fd, SHUT_RDWR);

@@ -89,6 +89,7 @@ struct weir_http {
 	pthread_cond_t is_answered; /* or a parked one is resumed */
 	struct weir_http_request *parked;
 	struct weir_http_connection *connections;
+	uint64_t read_ms, write_ms; /* bounds for a whole request and a whole answer */
 	uint32_t open, handed_over; /* connections that libmicrohttpd has, and that it has not begun with yet */
 	bool is_parking_over;
 	uint32_t answering; /* requests whose body is complete and whose answer is not sent */

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/stat.h"
 #include "serve/coding.h"
+#include "serve/http_request.h"
 
 #define MAX_BODY 50000u
 #define MAX_HEADER 4000u
@@ -678,6 +679,23 @@ static void more_connections_than_the_cap_are_shed_and_service_goes_on(void **st
 	}
 }
 
+static void request_that_drips_is_cut_off(void **state)
+{
+	struct fixture *fixture = *state;
+	int fd = connect_to(weir_http_address(fixture->http, 0));
+	ssize_t got;
+	char text[200];
+
+	send_text(fd, "POST /spans HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
+	pthread_mutex_lock(&fixture->http->lock);
+	fixture->http->read_ms = 1;
+	pthread_mutex_unlock(&fixture->http->lock);
+	got = recv(fd, text, sizeof(text), 0);
+	assert_true(got == 0 || (got < 0 && errno == ECONNRESET)); /* the end, not the client's time-out */
+	assert_false(fixture->has_ingested);
+	close(fd);
+}
+
 static int open_only(const char *address, struct weir_http **ret_http)
 {
 	struct weir_http_opts opts = { .addresses = &address, .address_count = 1, .max_connections = 1 };
@@ -746,6 +764,7 @@ int main(void)
 		WITH_SERVER(stop_answers_what_is_parked),
 		WITH_SERVER(stop_finishes_the_query_that_runs),
 		WITH_SERVER(more_connections_than_the_cap_are_shed_and_service_goes_on),
+		WITH_SERVER(request_that_drips_is_cut_off),
 		WITH_SERVER(address_in_use_is_a_fault),
 		WITH_SERVER(socket_file_of_the_dead_is_replaced),
 	};
