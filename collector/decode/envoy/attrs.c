@@ -66,6 +66,9 @@ static struct weir_ref new_key(struct weir_draft *draft, enum weir_entry_group g
 		return (struct weir_ref){ 0, 0 };
 	}
 	memcpy(at, prefix.data, prefix.length);
+	if (raw.length == 0) {
+		return weir_draft_commit(draft, prefix.length); /* a map entry without a key has the empty one */
+	}
 	if (weir_draft_is_ascii(raw) || weir_utf8_is_valid(raw)) {
 		memcpy(at + prefix.length, raw.data, raw.length);
 	} else {
