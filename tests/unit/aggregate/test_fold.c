@@ -249,6 +249,96 @@ static void a_repeated_batch_moves_the_ledger_only(void **state)
 	weir_fold_destroy(fold);
 }
 
+static struct weir_span *span_add(struct batch_maker *maker, unsigned kind, const char *service, uint8_t id)
+{
+	uint32_t resource = batch_maker_resource(maker, service);
+	struct weir_span *span = batch_maker_span(maker);
+
+	span->kind = (uint8_t)kind;
+	span->resource = resource;
+	span->trace_id[0] = 1;
+	span->span_id[0] = id;
+	return span;
+}
+
+static uint64_t calls(const struct weir_snapshot *snapshot, const char *from, const char *to)
+{
+	for (uint32_t i = 0; i < snapshot->edge_count; i++) {
+		if (weir_str_is(snapshot->edges[i].source.service, from) &&
+			weir_str_is(snapshot->edges[i].destination.service, to)) {
+			return snapshot->edges[i].counts[WEIR_EDGE_SPANS]->requests;
+		}
+	}
+	return 0;
+}
+
+static void spans_find_each_other_by_parent_by_shared_id_and_by_link(void **state)
+{
+	struct weir_fold *fold = fold_make(1000);
+	struct batch_maker maker = { 0 };
+	const struct weir_snapshot *snapshot;
+	struct weir_link *link;
+	struct weir_span *span;
+
+	(void)state;
+	batch_maker_begin(&maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_SPAN, "sdk", T0);
+	span_add(&maker, WEIR_SPAN_CLIENT, "a", 1);
+	span_add(&maker, WEIR_SPAN_SERVER, "b", 2)->parent_id[0] = 1;
+	span_add(&maker, WEIR_SPAN_CLIENT, "b", 3);
+	span_add(&maker, WEIR_SPAN_SERVER, "c", 3)->flags = WEIR_SPAN_SHARED;
+	span_add(&maker, WEIR_SPAN_PRODUCER, "c", 4);
+	span = span_add(&maker, WEIR_SPAN_CONSUMER, "d", 5);
+	span->link_count = 2; /* the same link twice is one call */
+	for (unsigned i = 0; i < 2; i++) {
+		link = batch_maker_link(&maker);
+		link->trace_id[0] = 1;
+		link->span_id[0] = 4;
+	}
+	span_add(&maker, WEIR_SPAN_INTERNAL, "d", 6)->parent_id[0] = 5;
+	span_add(&maker, WEIR_SPAN_SERVER, "a", 7); /* a root */
+	weir_fold_batch(fold, batch_maker_finish(&maker));
+	snapshot = look(fold);
+	assert_int_equal(calls(snapshot, "a", "b"), 1);
+	assert_int_equal(calls(snapshot, "b", "c"), 1);
+	assert_int_equal(calls(snapshot, "c", "d"), 1);
+	assert_int_equal(snapshot->edge_count, 3);
+	assert_int_equal(snapshot->series_total, 0); /* spans feed no istio_* */
+	weir_snapshot_let_go(snapshot);
+	batch_maker_fini(&maker);
+	weir_fold_destroy(fold);
+}
+
+static void what_waits_expires_by_the_arrival_of_later_batches(void **state)
+{
+	struct weir_fold *fold = fold_make(1000);
+	struct batch_maker maker = { 0 };
+	const struct weir_snapshot *snapshot;
+	struct weir_span *span;
+
+	(void)state;
+	batch_maker_begin(&maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_SPAN, "sdk", T0);
+	maker.head.digest[0] = 9;
+	span = span_add(&maker, WEIR_SPAN_CLIENT, "a", 1);
+	span->peer = batch_maker_text(&maker, "mysql");
+	weir_fold_batch(fold, batch_maker_finish(&maker));
+	batch_maker_begin(&maker, WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG, "node", T0);
+	batch_maker_connection(&maker)->stream_id = batch_maker_text(&maker, "stream");
+	weir_fold_batch(fold, batch_maker_finish(&maker));
+	assert_int_equal(fold->pairs.slots.count, 1);
+	assert_int_equal(fold->flows.slots.count, 1);
+	assert_int_equal(fold->digests.slots.count, 1);
+	batch_maker_begin(&maker, WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG, "node", T0 + 4000000000000);
+	weir_fold_batch(fold, batch_maker_finish(&maker));
+	assert_int_equal(fold->pairs.slots.count, 0);
+	assert_int_equal(fold->flows.slots.count, 0);
+	assert_int_equal(fold->digests.slots.count, 0);
+	snapshot = look(fold);
+	assert_int_equal(calls(snapshot, "a", "mysql"), 1);
+	weir_snapshot_let_go(snapshot);
+	batch_maker_fini(&maker);
+	weir_fold_destroy(fold);
+}
+
 static void a_reset_starts_all_counters_at_0_with_a_new_created_time(void **state)
 {
 	struct weir_fold *fold = fold_make(1000);
@@ -309,6 +399,8 @@ int main(void)
 		cmocka_unit_test(grpc_messages_have_series_only_when_there_were_any),
 		cmocka_unit_test(beyond_the_budget_live_and_overflow_together_are_everything),
 		cmocka_unit_test(a_repeated_batch_moves_the_ledger_only),
+		cmocka_unit_test(spans_find_each_other_by_parent_by_shared_id_and_by_link),
+		cmocka_unit_test(what_waits_expires_by_the_arrival_of_later_batches),
 		cmocka_unit_test(a_reset_starts_all_counters_at_0_with_a_new_created_time),
 		cmocka_unit_test(the_same_batches_give_the_same_tables_and_the_ledger_closes),
 	};
