@@ -56,7 +56,7 @@ static void deltas_after_images_follow_the_live_fold(void **state)
 		struct batch_maker maker = { 0 };
 		struct weir_fold *live = fold_make(7), *follower = fold_make(seed);
 
-		for (unsigned cut = 0; cut < 60; cut++) {
+		for (unsigned cut = 0; cut < 30; cut++) {
 			for (uint64_t n = batch_random_number(&random, 40); n > 0; n--) {
 				weir_fold_batch(live, batch_random_next(&random, &maker));
 			}
@@ -79,7 +79,7 @@ static void a_restart_between_any_two_batches_changes_nothing(void **state)
 
 	(void)state;
 	weir_buf_init(&image, 0);
-	for (unsigned i = 0; i < 600; i++) {
+	for (unsigned i = 0; i < 250; i++) {
 		const struct weir_batch *batch = batch_random_next(&random, &maker);
 
 		assert_int_equal(weir_fold_batch(live, batch), weir_fold_batch(restarted, batch));
