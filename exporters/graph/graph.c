@@ -41,7 +41,8 @@ struct building {
 	struct weir_graph_opts opts;
 	uint32_t *node_slots, *edge_slots; /* hash → index + 1 */
 	uint32_t mask;
-	uint32_t *ends; /* two for each view: its nodes; NONE: not looked up yet */
+	uint32_t *ends;         /* two for each view: its nodes */
+	uint32_t *heads, *next; /* nodes by one of their names: hash → index + 1, and on from there */
 };
 
 static uint32_t hash_bytes(uint32_t hash, const void *data, size_t length)
@@ -121,48 +122,80 @@ static uint32_t node_of(struct building *building, const struct weir_edge_end *e
 	return node->into;
 }
 
-/* Rule 2. Quadratic only in the nodes that know no cluster. */
+static uint32_t *chain_of(struct building *building, struct weir_str name)
+{
+	return &building->heads[hash_bytes(2166136261u, name.data, name.length) & building->mask];
+}
+
+static void chain_add(struct building *building, uint32_t node, struct weir_str name)
+{
+	uint32_t *head = chain_of(building, name);
+
+	building->next[node] = *head;
+	*head = node + 1;
+}
+
+/* Rule 2 for one node: the one node that is the same in a known cluster, or NONE. */
+static uint32_t find_clustered(struct building *building, const struct weir_edge_end *end)
+{
+	uint32_t found = NONE;
+
+	for (uint32_t i = *chain_of(building, end->workload); i != 0; i = building->next[i - 1]) {
+		const struct weir_edge_end *other = &building->graph.nodes[i - 1].end;
+
+		if (other->cluster.length > 0 && weir_str_equal(other->workload, end->workload) &&
+			weir_str_equal(other->namespace_, end->namespace_)) {
+			if (found != NONE) {
+				return NONE;
+			}
+			found = i - 1;
+		}
+	}
+	return found;
+}
+
+/* Rule 2. */
 static void clusters_unify(struct building *building)
 {
 	struct weir_graph_node *nodes = building->graph.nodes;
 
 	for (uint32_t i = 0; i < building->graph.node_count; i++) {
+		chain_add(building, i, nodes[i].end.workload);
+	}
+	for (uint32_t i = 0; i < building->graph.node_count; i++) {
 		uint32_t found = NONE;
-		bool is_one = true;
 
-		if (nodes[i].end.workload.length == 0 || nodes[i].end.cluster.length > 0) {
-			continue;
+		if (nodes[i].end.workload.length > 0 && nodes[i].end.cluster.length == 0) {
+			found = find_clustered(building, &nodes[i].end);
 		}
-		for (uint32_t j = 0; j < building->graph.node_count; j++) {
-			if (nodes[j].end.cluster.length > 0 &&
-				weir_str_equal(nodes[i].end.workload, nodes[j].end.workload) &&
-				weir_str_equal(nodes[i].end.namespace_, nodes[j].end.namespace_)) {
-				is_one = found == NONE;
-				found = j;
-			}
-		}
-		if (found != NONE && is_one) {
+		if (found != NONE) {
 			nodes[i].into = found;
 			node_complete(&nodes[found].end, &nodes[i].end);
 		}
 	}
 }
 
+/* What rule 4 compares a span's service with: the app, or a service's first label. */
+static struct weir_str told_name(const struct weir_edge_end *end)
+{
+	struct weir_str service = end->service;
+
+	if (end->workload.length == 0) {
+		return weir_str_cut(&service, '.');
+	}
+	return end->app.length > 0 ? end->app : end->workload;
+}
+
 /* Rule 4: does the node answer to this app, namespace and version? Empty: any. */
 static bool answers_to(
 	const struct weir_edge_end *end, struct weir_str app, struct weir_str namespace_, struct weir_str version)
 {
-	bool is_workload = end->workload.length > 0;
-	struct weir_str name = end->app.length > 0 ? end->app : end->workload, service = end->service;
-
-	if (!is_workload) {
-		name = weir_str_cut(&service, '.');
-	}
-	return weir_str_equal(name, app) && (namespace_.length == 0 || weir_str_equal(namespace_, end->namespace_)) &&
-	       (version.length == 0 || !is_workload || weir_str_equal(version, end->version));
+	return weir_str_equal(told_name(end), app) &&
+	       (namespace_.length == 0 || weir_str_equal(namespace_, end->namespace_)) &&
+	       (version.length == 0 || end->workload.length == 0 || weir_str_equal(version, end->version));
 }
 
-static uint32_t find_told(const struct building *building, const struct weir_edge_end *end, bool is_workload)
+static uint32_t find_told(struct building *building, const struct weir_edge_end *end, bool is_workload)
 {
 	struct weir_str rest = end->service, app = weir_str_cut(&rest, '.'), namespace_ = end->namespace_;
 	uint32_t found = NONE;
@@ -170,30 +203,36 @@ static uint32_t find_told(const struct building *building, const struct weir_edg
 	if (rest.length > 0) {
 		namespace_ = weir_str_cut(&rest, '.');
 	}
-	for (uint32_t i = 0; i < building->graph.node_count; i++) {
-		const struct weir_graph_node *node = &building->graph.nodes[i];
+	for (uint32_t i = *chain_of(building, app); i != 0; i = building->next[i - 1]) {
+		const struct weir_graph_node *node = &building->graph.nodes[i - 1];
 
-		if (node->into != i || (node->end.workload.length > 0) != is_workload ||
+		if (node->into != i - 1 || (node->end.workload.length > 0) != is_workload ||
 			!answers_to(&node->end, app, namespace_, end->version)) {
 			continue;
 		}
 		if (found != NONE) {
 			return NONE;
 		}
-		found = i;
+		found = i - 1;
 	}
 	return found;
 }
 
 static uint32_t node_of_spans(struct building *building, const struct weir_edge_end *end)
 {
-	uint32_t found = NONE;
+	uint32_t found = NONE, count = building->graph.node_count;
 
 	if (end->workload.length == 0 && end->service.length > 0) {
 		found = find_told(building, end, true);
 		found = found != NONE ? found : find_told(building, end, false);
 	}
-	return found != NONE ? found : building->graph.nodes[node_of(building, end)].into;
+	if (found == NONE) {
+		found = building->graph.nodes[node_of(building, end)].into;
+		if (building->graph.node_count > count) {
+			chain_add(building, count, told_name(end));
+		}
+	}
+	return found;
 }
 
 static bool has_logs(const struct weir_edge_view *view)
@@ -211,6 +250,10 @@ static void nodes_build(struct building *building, const struct weir_snapshot *s
 		}
 	}
 	clusters_unify(building);
+	memset(building->heads, 0, (building->mask + 1) * sizeof(uint32_t));
+	for (uint32_t i = 0; i < building->graph.node_count; i++) {
+		chain_add(building, i, told_name(&building->graph.nodes[i].end));
+	}
 	for (uint32_t i = 0; i < 2 * snapshot->edge_count; i++) {
 		if (has_logs(&snapshot->edges[i / 2])) {
 			building->ends[i] = building->graph.nodes[building->ends[i]].into;
@@ -324,9 +367,12 @@ int weir_graph_build(struct weir_arena *arena, const struct weir_snapshot *snaps
 	building.graph.edges = weir_arena_alloc(arena, (snapshot->edge_count + 1) * sizeof(*building.graph.edges));
 	building.node_slots = weir_arena_zalloc(arena, room * sizeof(uint32_t));
 	building.edge_slots = weir_arena_zalloc(arena, room * sizeof(uint32_t));
+	building.heads = weir_arena_zalloc(arena, room * sizeof(uint32_t));
+	building.next = weir_arena_zalloc(arena, (2 * snapshot->edge_count + 1) * sizeof(uint32_t));
 	building.ends = weir_arena_zalloc(arena, (2 * snapshot->edge_count + 1) * sizeof(uint32_t));
 	if (building.graph.nodes == NULL || building.graph.edges == NULL || building.node_slots == NULL ||
-		building.edge_slots == NULL || building.ends == NULL) {
+		building.edge_slots == NULL || building.heads == NULL || building.next == NULL ||
+		building.ends == NULL) {
 		return -ENOMEM;
 	}
 	nodes_build(&building, snapshot);
