@@ -133,8 +133,7 @@ static void all_take(struct extraction *extraction, const uint32_t *rows, uint32
 }
 
 const struct weir_batch *weir_extract_spans(
-	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count,
-	bool is_core)
+	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count, bool is_core)
 {
 	struct extraction extraction = { .from = batch, .is_core = is_core };
 	uint64_t at = sizeof(*batch), size;

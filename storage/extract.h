@@ -9,7 +9,6 @@
  * to (without attributes, events and links when only the core is wanted), as a
  * sound batch in `arena`. NULL: the arena is full. */
 const struct weir_batch *weir_extract_spans(
-	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count,
-	bool is_core);
+	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count, bool is_core);
 
 #endif

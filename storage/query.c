@@ -44,7 +44,8 @@ int weir_query_open(const struct weir_query_opts *opts, struct weir_query **ret_
 	}
 	if (result == 0) {
 		result = weir_connection_prepare(query->db,
-			"SELECT name FROM names WHERE what = ?1 AND (service = ?2 OR ?1 = 0)", &query->names);
+			"SELECT CASE ?1 WHEN 0 THEN service ELSE name END FROM names WHERE what = ?1 AND (service = ?2 OR ?1 = 0)",
+			&query->names);
 	}
 	if (result < 0) {
 		weir_query_close(query);

@@ -140,8 +140,8 @@ static int rows_take(struct gathering *gathering, const struct weir_batch *batch
 	if (count == 0) {
 		return 0;
 	}
-	part = weir_extract_spans(&gathering->query->arena, batch, (const uint32_t *)gathering->rows.data, count,
-		gathering->is_core);
+	part = weir_extract_spans(
+		&gathering->query->arena, batch, (const uint32_t *)gathering->rows.data, count, gathering->is_core);
 	weir_buf_clear(&gathering->rows);
 	if (part == NULL) {
 		return WEIR_QUERY_TOO_LARGE;

@@ -118,8 +118,9 @@ static void refs_shift(char *rows, uint32_t count, size_t row_bytes, size_t offs
 	}
 }
 
-#define SHIFT(table, row, field) \
-	refs_shift((char *)batch + batch->table.offset, batch->table.count, sizeof(struct row), offsetof(struct row, field), pool)
+#define SHIFT(table, row, field)                                                                                       \
+	refs_shift((char *)batch + batch->table.offset, batch->table.count, sizeof(struct row),                        \
+		offsetof(struct row, field), pool)
 
 static void attrs_shift(struct weir_batch *batch, uint32_t pool)
 {
@@ -128,7 +129,7 @@ static void attrs_shift(struct weir_batch *batch, uint32_t pool)
 	SHIFT(attrs, weir_attr, key);
 	for (uint32_t i = 0; i < batch->attrs.count; i++) {
 		bool is_text = attrs[i].type == WEIR_ATTR_STRING || attrs[i].type == WEIR_ATTR_BYTES ||
-			attrs[i].type == WEIR_ATTR_JSON;
+			       attrs[i].type == WEIR_ATTR_JSON;
 
 		if (is_text && attrs[i].value.text.length > 0) {
 			attrs[i].value.text.offset += pool;
@@ -261,7 +262,8 @@ static void mesh_trace(struct maker *maker, uint64_t now_ns)
 	struct mesh_trace trace = { maker_random(maker), maker_random(maker), now_ns + maker_random(maker) % 900000000,
 		agents[maker_random(maker) % 4] };
 	unsigned kind = (unsigned)(maker_random(maker) % 4);
-	uint64_t page = mesh_hop(maker, &trace, 0, 1, 0, paths[maker_random(maker) % 3 != 0 ? 0 : 4], 40), reviews, ratings;
+	uint64_t page = mesh_hop(maker, &trace, 0, 1, 0, paths[maker_random(maker) % 3 != 0 ? 0 : 4], 40), reviews,
+		 ratings;
 
 	mesh_hop(maker, &trace, 1, 2, page, paths[1], 6);
 	if (kind == 3) {
@@ -370,8 +372,8 @@ static void wild_address(struct maker *maker, struct weir_address *address)
 static void wild_span(struct maker *maker, uint64_t now_ns)
 {
 	uint64_t random = maker_random(maker) >> 8;
-	struct weir_span *span = maker_span(maker, random % 30 + 1, maker_random(maker), 0, (uint32_t)(random >> 8) % 3, "",
-		now_ns + maker_random(maker) % 1000000000, maker_random(maker) >> (random & 63));
+	struct weir_span *span = maker_span(maker, random % 30 + 1, maker_random(maker), 0, (uint32_t)(random >> 8) % 3,
+		"", now_ns + maker_random(maker) % 1000000000, maker_random(maker) >> (random & 63));
 	uint32_t range[2];
 
 	span->name = wild_text(maker);
@@ -381,8 +383,11 @@ static void wild_span(struct maker *maker, uint64_t now_ns)
 	span->w3c_flags = (uint32_t)(random >> 27) & 0x3ff;
 	span->start_ns = (span->flags & WEIR_SPAN_NO_START) != 0 ? 0 : span->start_ns;
 	if (random & 1) {
-		memcpy(span->parent_id, maker->spans.data + (maker_random(maker) % (maker->spans.length / sizeof(*span))) *
-			sizeof(*span) + offsetof(struct weir_span, span_id), 8);
+		memcpy(span->parent_id,
+			maker->spans.data +
+				(maker_random(maker) % (maker->spans.length / sizeof(*span))) * sizeof(*span) +
+				offsetof(struct weir_span, span_id),
+			8);
 	} else if (random & 2) {
 		id_set(span->parent_id, maker_random(maker));
 	}
@@ -499,7 +504,8 @@ static bool attrs_equal(const struct weir_batch *a, uint32_t a_first, uint32_t a
 		return false;
 	}
 	for (uint32_t i = 0; i < a_count; i++) {
-		bool is_text = x[i].type == WEIR_ATTR_STRING || x[i].type == WEIR_ATTR_BYTES || x[i].type == WEIR_ATTR_JSON;
+		bool is_text =
+			x[i].type == WEIR_ATTR_STRING || x[i].type == WEIR_ATTR_BYTES || x[i].type == WEIR_ATTR_JSON;
 
 		if (x[i].type != y[i].type || !texts_equal(a, x[i].key, b, y[i].key) ||
 			(is_text ? !texts_equal(a, x[i].value.text, b, y[i].value.text)
@@ -515,13 +521,13 @@ static bool resources_equal(const struct weir_batch *a, uint32_t x, const struct
 	const struct weir_resource *r = weir_batch_resources(a) + x, *s = weir_batch_resources(b) + y;
 
 	return texts_equal(a, r->service, b, s->service) && texts_equal(a, r->scope_name, b, s->scope_name) &&
-		texts_equal(a, r->scope_version, b, s->scope_version) &&
-		memcmp(r->address.ip, s->address.ip, 16) == 0 && r->address.port == s->address.port &&
-		attrs_equal(a, r->attr_first, r->attr_count, b, s->attr_first, s->attr_count);
+	       texts_equal(a, r->scope_version, b, s->scope_version) && memcmp(r->address.ip, s->address.ip, 16) == 0 &&
+	       r->address.port == s->address.port &&
+	       attrs_equal(a, r->attr_first, r->attr_count, b, s->attr_first, s->attr_count);
 }
 
-static bool children_equal(const struct weir_batch *a, const struct weir_span *x, const struct weir_batch *b,
-	const struct weir_span *y)
+static bool children_equal(
+	const struct weir_batch *a, const struct weir_span *x, const struct weir_batch *b, const struct weir_span *y)
 {
 	if (x->event_count != y->event_count || x->link_count != y->link_count) {
 		return false;
@@ -550,8 +556,8 @@ static bool children_equal(const struct weir_batch *a, const struct weir_span *x
 	return true;
 }
 
-int maker_is_same_span(const struct weir_batch *a, const struct weir_span *x, const struct weir_batch *b,
-	const struct weir_span *y)
+int maker_is_same_span(
+	const struct weir_batch *a, const struct weir_span *x, const struct weir_batch *b, const struct weir_span *y)
 {
 	struct weir_span p = *x, q = *y;
 
@@ -560,15 +566,15 @@ int maker_is_same_span(const struct weir_batch *a, const struct weir_span *x, co
 	p.name = p.trace_state = p.status_message = p.peer = q.name = q.trace_state = q.status_message = q.peer =
 		(struct weir_ref){ 0, 0 };
 	return memcmp(&p, &q, sizeof(p)) == 0 && texts_equal(a, x->name, b, y->name) &&
-		texts_equal(a, x->trace_state, b, y->trace_state) &&
-		texts_equal(a, x->status_message, b, y->status_message) && texts_equal(a, x->peer, b, y->peer) &&
-		resources_equal(a, x->resource, b, y->resource) &&
-		attrs_equal(a, x->attr_first, x->attr_count, b, y->attr_first, y->attr_count) &&
-		children_equal(a, x, b, y);
+	       texts_equal(a, x->trace_state, b, y->trace_state) &&
+	       texts_equal(a, x->status_message, b, y->status_message) && texts_equal(a, x->peer, b, y->peer) &&
+	       resources_equal(a, x->resource, b, y->resource) &&
+	       attrs_equal(a, x->attr_first, x->attr_count, b, y->attr_first, y->attr_count) &&
+	       children_equal(a, x, b, y);
 }
 
-static bool calls_equal(const struct weir_batch *a, const struct weir_call *x, const struct weir_batch *b,
-	const struct weir_call *y)
+static bool calls_equal(
+	const struct weir_batch *a, const struct weir_call *x, const struct weir_batch *b, const struct weir_call *y)
 {
 	for (unsigned end = 0; end < 2; end++) {
 		const struct weir_workload *v = weir_batch_workloads(a) + (end == 0 ? x->source : x->destination);
@@ -580,20 +586,20 @@ static bool calls_equal(const struct weir_batch *a, const struct weir_call *x, c
 		}
 	}
 	return x->reporter == y->reporter && x->protocol == y->protocol && x->security == y->security &&
-		x->response_flags == y->response_flags && texts_equal(a, x->service_host, b, y->service_host);
+	       x->response_flags == y->response_flags && texts_equal(a, x->service_host, b, y->service_host);
 }
 
 static bool requests_equal(const struct weir_batch *a, uint32_t i, const struct weir_batch *b, uint32_t j)
 {
 	const struct weir_request *x = weir_batch_requests(a) + i, *y = weir_batch_requests(b) + j;
 
-	return calls_equal(a, &x->call, b, &y->call) && x->start_ns == y->start_ns && x->duration_ns == y->duration_ns &&
-		x->request_bytes == y->request_bytes && x->response_bytes == y->response_bytes &&
-		x->grpc_status == y->grpc_status && x->response_code == y->response_code && x->method == y->method &&
-		x->attempts == y->attempts && texts_equal(a, x->path, b, y->path) &&
-		texts_equal(a, x->request_id, b, y->request_id) &&
-		memcmp(&x->peer_address, &y->peer_address, sizeof(x->peer_address)) == 0 &&
-		attrs_equal(a, x->attr_first, x->attr_count, b, y->attr_first, y->attr_count);
+	return calls_equal(a, &x->call, b, &y->call) && x->start_ns == y->start_ns &&
+	       x->duration_ns == y->duration_ns && x->request_bytes == y->request_bytes &&
+	       x->response_bytes == y->response_bytes && x->grpc_status == y->grpc_status &&
+	       x->response_code == y->response_code && x->method == y->method && x->attempts == y->attempts &&
+	       texts_equal(a, x->path, b, y->path) && texts_equal(a, x->request_id, b, y->request_id) &&
+	       memcmp(&x->peer_address, &y->peer_address, sizeof(x->peer_address)) == 0 &&
+	       attrs_equal(a, x->attr_first, x->attr_count, b, y->attr_first, y->attr_count);
 }
 
 static bool connections_equal(const struct weir_batch *a, uint32_t i, const struct weir_batch *b, uint32_t j)
@@ -601,9 +607,9 @@ static bool connections_equal(const struct weir_batch *a, uint32_t i, const stru
 	const struct weir_connection *x = weir_batch_connections(a) + i, *y = weir_batch_connections(b) + j;
 
 	return calls_equal(a, &x->call, b, &y->call) && x->start_ns == y->start_ns &&
-		x->received_bytes == y->received_bytes && x->sent_bytes == y->sent_bytes && x->state == y->state &&
-		texts_equal(a, x->stream_id, b, y->stream_id) &&
-		attrs_equal(a, x->attr_first, x->attr_count, b, y->attr_first, y->attr_count);
+	       x->received_bytes == y->received_bytes && x->sent_bytes == y->sent_bytes && x->state == y->state &&
+	       texts_equal(a, x->stream_id, b, y->stream_id) &&
+	       attrs_equal(a, x->attr_first, x->attr_count, b, y->attr_first, y->attr_count);
 }
 
 int maker_is_same(const struct weir_batch *a, uint32_t a_first, const struct weir_batch *b)

@@ -32,8 +32,8 @@ struct weir_batch *maker_mesh(struct maker *maker, uint32_t spans, uint64_t now_
 struct weir_batch *maker_wild(struct maker *maker, uint32_t rows, uint64_t now_ns);
 
 /* Are the rows of `a` from `a_first` on and all of `b` equal in all that is kept? */
-int maker_is_same_span(const struct weir_batch *a, const struct weir_span *x, const struct weir_batch *b,
-	const struct weir_span *y);
+int maker_is_same_span(
+	const struct weir_batch *a, const struct weir_span *x, const struct weir_batch *b, const struct weir_span *y);
 int maker_is_same(const struct weir_batch *a, uint32_t a_first, const struct weir_batch *b);
 
 #endif

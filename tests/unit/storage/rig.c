@@ -33,8 +33,9 @@ static void ring_read(struct rig *rig)
 
 void rig_open(struct rig *rig)
 {
-	struct weir_store_opts opts = { .path = rig->path, .max_size_bytes = rig->max_size, .max_age_s = rig->max_age_s,
-		.sync = rig->sync };
+	struct weir_store_opts opts = {
+		.path = rig->path, .max_size_bytes = rig->max_size, .max_age_s = rig->max_age_s, .sync = rig->sync
+	};
 	struct weir_ring_opts ring_opts = { .directory = rig->folder, .size_bytes = 48u << 20 };
 	struct weir_ring_recovery recovery;
 	struct weir_ring_found ring_found;
@@ -56,8 +57,9 @@ static void stored(void *ctx, uint64_t position)
 
 void rig_start(struct rig *rig)
 {
-	struct weir_writer_opts opts = { .store = rig->store, .windows = rig->windows, .ring = rig->ring,
-		.stored = stored, .ctx = rig };
+	struct weir_writer_opts opts = {
+		.store = rig->store, .windows = rig->windows, .ring = rig->ring, .stored = stored, .ctx = rig
+	};
 
 	weir_assert(weir_writer_start(&opts, &rig->writer) == 0);
 }

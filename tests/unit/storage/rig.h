@@ -20,11 +20,11 @@ struct rig {
 	enum weir_sync sync;
 };
 
-void rig_init(struct rig *rig);             /* makes the folder; defaults */
-void rig_open(struct rig *rig);             /* store, ring, windows; folds what the ring holds into one window */
-void rig_start(struct rig *rig);            /* the writer */
-void rig_stop(struct rig *rig);             /* stores what is sealed, joins, closes */
-void rig_fini(struct rig *rig);             /* removes the folder */
+void rig_init(struct rig *rig);  /* makes the folder; defaults */
+void rig_open(struct rig *rig);  /* store, ring, windows; folds what the ring holds into one window */
+void rig_start(struct rig *rig); /* the writer */
+void rig_stop(struct rig *rig);  /* stores what is sealed, joins, closes */
+void rig_fini(struct rig *rig);  /* removes the folder */
 
 /* Puts a batch into the ring and adds it to the open window; frees it. */
 void rig_add(struct rig *rig, struct weir_batch *batch);

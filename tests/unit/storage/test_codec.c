@@ -73,8 +73,8 @@ static void a_rising_column_takes_a_byte_each(void **state)
 	weir_buf_fini(&out);
 }
 
-static struct weir_str segment_of(struct weir_segment_writer *writer, enum weir_rows kind, const struct weir_batch *batch,
-	struct weir_segment_info *ret_info)
+static struct weir_str segment_of(struct weir_segment_writer *writer, enum weir_rows kind,
+	const struct weir_batch *batch, struct weir_segment_info *ret_info)
 {
 	struct weir_str data;
 
@@ -197,7 +197,8 @@ static void section_checks_repair(char *bytes, size_t length)
 	head_repair(bytes);
 }
 
-static void decode_any(struct weir_segment_reader *reader, struct weir_arena *arena, struct weir_str data, bool must_fail)
+static void decode_any(
+	struct weir_segment_reader *reader, struct weir_arena *arena, struct weir_str data, bool must_fail)
 {
 	/* A copy of exactly that length, so that a sanitizer sees a read beyond it. */
 	char *bytes = malloc(data.length + 1);

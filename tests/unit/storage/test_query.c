@@ -13,7 +13,7 @@
 #include "rig.h"
 
 #define NOW 1700000000000000000u
-#define SECOND 1000000000u
+#define SECOND 1000000000ull
 
 static void id_of(uint8_t *id, uint64_t trace)
 {
@@ -42,7 +42,8 @@ static void two_spans(struct rig *rig, uint64_t trace, uint64_t start_ns)
 	struct weir_span *span = maker_span(&rig->maker, trace, trace * 10 + 1, 0, front, "get /", start_ns, 5000000);
 
 	span->kind = WEIR_SPAN_SERVER;
-	span = maker_span(&rig->maker, trace, trace * 10 + 2, trace * 10 + 1, back, "query", start_ns + 1000000, 2000000);
+	span = maker_span(
+		&rig->maker, trace, trace * 10 + 2, trace * 10 + 1, back, "query", start_ns + 1000000, 2000000);
 	span->peer = maker_text(&rig->maker, "db");
 	span->attr_first = maker_attr(&rig->maker, "sql", "select");
 	span->attr_count = 1;
@@ -147,9 +148,13 @@ static const struct weir_query_tag sql_is[] = { { { "sql", 3 }, { "select", 6 },
 static const struct weir_query_tag sql_not[] = { { { "sql", 3 }, { "insert", 6 }, true } };
 static const struct weir_query_tag sql_key[] = { { { "sql", 3 }, { "", 0 }, false } };
 static const struct weir_query_tag note[] = { { { "retried", 7 }, { "", 0 }, false } };
-static const struct weir_query_tag both[] = { { { "sql", 3 }, { "", 0 }, false }, { { "retried", 7 }, { "", 0 }, false } };
+static const struct weir_query_tag both[] = { { { "sql", 3 }, { "", 0 }, false },
+	{ { "retried", 7 }, { "", 0 }, false } };
 
-#define TEXT(text) { text, sizeof(text) - 1 }
+#define TEXT(text)                                                                                                     \
+	{                                                                                                              \
+		text, sizeof(text) - 1                                                                                 \
+	}
 
 static const struct expectation expectations[] = {
 	{ "all", { .limit = 10 }, "5 4 3 2 1" },
@@ -161,7 +166,8 @@ static const struct expectation expectations[] = {
 	{ "a name of another service", { .service = TEXT("front"), .span_name = TEXT("query"), .limit = 10 }, "" },
 	{ "a remote service", { .service = TEXT("back"), .remote_service = TEXT("db"), .limit = 10 }, "5 4 3 2 1" },
 	{ "of the wrong service", { .service = TEXT("front"), .remote_service = TEXT("db"), .limit = 10 }, "" },
-	{ "a duration of the service", { .service = TEXT("front"), .min_duration_us = 4000, .limit = 10 }, "5 4 3 2 1" },
+	{ "a duration of the service", { .service = TEXT("front"), .min_duration_us = 4000, .limit = 10 },
+		"5 4 3 2 1" },
 	{ "of the other service", { .service = TEXT("back"), .min_duration_us = 4000, .limit = 10 }, "" },
 	{ "between two", { .min_duration_us = 1000, .max_duration_us = 3000, .limit = 2 }, "5 4" },
 	{ "a tag", { .tags = sql_is, .tag_count = 1, .limit = 10 }, "5 4 3 2 1" },
@@ -170,7 +176,7 @@ static const struct expectation expectations[] = {
 	{ "a key of another service", { .service = TEXT("front"), .tags = sql_key, .tag_count = 1, .limit = 3 }, "" },
 	{ "an annotation", { .tags = note, .tag_count = 1, .limit = 10 }, "3" },
 	{ "both", { .tags = both, .tag_count = 2, .limit = 10 }, "3" },
-	{ "until", { .end_ns = NOW + 3 * SECOND, .limit = 10 }, "2 1" },
+	{ "until", { .end_ns = NOW + 3 * SECOND, .limit = 10 }, "3 2 1" },
 	{ "since", { .lookback_ns = 3 * SECOND, .limit = 10 }, "5 4" },
 	{ "the root's time counts", { .end_ns = NOW + 3 * SECOND - 1, .lookback_ns = SECOND, .limit = 10 }, "2" },
 };
@@ -187,7 +193,8 @@ static void searched(struct weir_query *query, const struct expectation *expecta
 	assert_int_equal(weir_query_begin(query, rig_deadline()), 0);
 	assert_int_equal(weir_query_traces(query, &search, &traces, &count), 0);
 	for (uint32_t i = 0; i < count; i++) {
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u", i > 0 ? " " : "", traces[i].trace_id[15]);
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%u", i > 0 ? " " : "",
+			traces[i].trace_id[15]);
 		assert_true(traces[i].span_count >= 2);
 	}
 	weir_query_end(query);
@@ -210,7 +217,8 @@ static void searches_find_what_zipkin_finds(void **state)
 		two_spans(&rig, trace, NOW + trace * SECOND);
 		if (trace == 3) { /* and a third span that stands alone */
 			uint32_t resource = maker_resource(&rig.maker, "back");
-			struct weir_span *span = maker_span(&rig.maker, 3, 33, 31, resource, "again", NOW + 6 * SECOND, 1);
+			struct weir_span *span =
+				maker_span(&rig.maker, 3, 33, 31, resource, "again", NOW + 6 * SECOND, 1);
 			struct weir_event event = { .time_ns = NOW, .name = maker_text(&rig.maker, "retried") };
 
 			weir_buf_add(&rig.maker.events, &event, sizeof(event));
