@@ -32,19 +32,14 @@
 #include "decode/envoy/als.h"
 
 #include "decode/envoy/entry.h"
-#include "decode/envoy/node.h"
 #include "decode/envoy/peers.h"
+#include "decode/envoy/sender.h"
 #include "decode/envoy/cursor.h"
-
-#define SENDER_CHUNK 2048u
-#define SENDER_LIMIT 32768u
-#define NAME_MAX_BYTES 1024u /* of one text of an identity */
 
 enum {
 	IDENTIFIER = 1 << 3 | WEIR_WIRE_BYTES,
 	HTTP_LOGS = 2 << 3 | WEIR_WIRE_BYTES,
 	TCP_LOGS = 3 << 3 | WEIR_WIRE_BYTES,
-	NODE = 1 << 3 | WEIR_WIRE_BYTES,
 	LOG_ENTRY = 1 << 3 | WEIR_WIRE_BYTES,
 };
 
@@ -67,85 +62,6 @@ enum {
 	PORT_HBONE = 15008,
 	HTTP_2 = 3,
 };
-
-void weir_als_sender_init(struct weir_als_sender *sender)
-{
-	*sender = (struct weir_als_sender){ 0 };
-	weir_arena_init(&sender->arena, SENDER_CHUNK, SENDER_LIMIT);
-}
-
-void weir_als_sender_fini(struct weir_als_sender *sender)
-{
-	weir_arena_fini(&sender->arena);
-}
-
-/* ---- the identifier ----------------------------------------------------- */
-
-/* A copy for the stream; what is too long to be a name is unset. */
-static struct weir_str keep(struct weir_als_sender *sender, struct weir_str text)
-{
-	struct weir_str copy = { NULL, 0 };
-
-	if (text.length > 0 && text.length <= NAME_MAX_BYTES) {
-		copy = weir_arena_copy(&sender->arena, text);
-	}
-	return copy.data ? copy : weir_str_make(NULL, 0);
-}
-
-/* `details` in `default.svc.cluster.local`: what callers know this workload by. */
-static struct weir_str own_service_host(struct weir_als_sender *sender)
-{
-	struct weir_str name = sender->identity.canonical_service, domain = sender->identity.domain;
-	char *text;
-
-	if (name.length == 0 || domain.length == 0) {
-		return name;
-	}
-	text = weir_arena_alloc(&sender->arena, name.length + 1 + domain.length);
-	if (!text) {
-		return name;
-	}
-	memcpy(text, name.data, name.length);
-	text[name.length] = '.';
-	memcpy(text + name.length + 1, domain.data, domain.length);
-	return weir_str_make(text, name.length + 1 + domain.length);
-}
-
-static void learn(struct weir_als_sender *sender, struct weir_node *node)
-{
-	struct weir_identity *identity = &sender->identity;
-	struct weir_str *texts[] = { &identity->workload, &identity->namespace_, &identity->app, &identity->version,
-		&identity->canonical_service, &identity->canonical_revision, &identity->cluster, &identity->pod,
-		&identity->node_id, &identity->principal, &identity->domain, &identity->address,
-		&identity->service_account };
-
-	weir_node_settle(node);
-	*identity = node->identity;
-	weir_arena_reset(&sender->arena);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		*texts[i] = keep(sender, *texts[i]);
-	}
-	sender->service_host = own_service_host(sender);
-	sender->is_known = identity->node_id.length > 0 || identity->workload.length > 0;
-}
-
-static bool read_identifier(struct weir_str message, struct weir_als_sender *sender)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-	struct weir_node node;
-
-	while (weir_cursor_next(&wire, &field)) {
-		if (field.tag != NODE) {
-			continue;
-		}
-		if (!weir_node_read(field.bytes, &node)) {
-			return false;
-		}
-		learn(sender, &node);
-	}
-	return !wire.is_malformed;
-}
 
 /* ---- who called whom ---------------------------------------------------- */
 
@@ -544,7 +460,7 @@ static int survey(
 	const char *first = NULL, *end = NULL;
 
 	while (weir_cursor_next(&wire, &field)) {
-		if (field.tag == IDENTIFIER && !read_identifier(field.bytes, sender)) {
+		if (field.tag == IDENTIFIER && !weir_sender_read_identifier(field.bytes, sender)) {
 			return malformed(draft, message, field.bytes.data, "the identifier cannot be read");
 		}
 		if (field.tag == HTTP_LOGS || field.tag == TCP_LOGS) {
