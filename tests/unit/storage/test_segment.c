@@ -1,0 +1,184 @@
+/* test_segment: the format on disk: golden files, filters, hashes.
+ *
+ * The files in golden were written once by this test (WEIR_GOLDEN_WRITE=1); a
+ * segment written by any version 1 must be readable for ever. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "maker.h"
+#include "storage/segment_reader.h"
+#include "storage/segment_writer.h"
+
+#define NOW 1700000000000000000u
+
+#define WEIR_TEST_FILTER_BITS 0x1defcu
+#define WEIR_TEST_TRACE_HASH 0x2a67162au
+
+static const char *golden;
+static const char *const kinds[] = { "spans", "requests", "connections" };
+
+static struct weir_batch *golden_batch(void)
+{
+	struct maker maker;
+	struct weir_batch *batch;
+
+	maker_init(&maker, 2026);
+	batch = maker_wild(&maker, 25, NOW);
+	maker_fini(&maker);
+	return batch;
+}
+
+static struct weir_str file_read(unsigned kind, char *bytes, size_t size)
+{
+	char path[512];
+	FILE *file;
+	size_t length;
+
+	snprintf(path, sizeof(path), "%s/%s.segment", golden, kinds[kind]);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	length = fread(bytes, 1, size, file);
+	fclose(file);
+	assert_true(length < size);
+	return weir_str_make(bytes, length);
+}
+
+static void file_write(unsigned kind, struct weir_str data)
+{
+	char path[512];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s.segment", golden, kinds[kind]);
+	file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(data.data, 1, data.length, file), data.length);
+	fclose(file);
+}
+
+static void a_segment_of_version_1_is_read(void **state)
+{
+	static char bytes[1 << 16];
+	struct weir_batch *batch = golden_batch();
+	struct weir_segment_writer *writer;
+	struct weir_segment_reader *reader;
+	struct weir_arena arena;
+
+	(void)state;
+	assert_int_equal(weir_segment_writer_create(7, &writer), 0);
+	assert_int_equal(weir_segment_reader_create(&reader), 0);
+	weir_arena_init(&arena, 1 << 16, 16 << 20);
+	for (unsigned kind = 0; kind < 3; kind++) {
+		const struct weir_batch *back;
+		struct weir_segment_info info;
+		struct weir_str data;
+
+		if (getenv("WEIR_GOLDEN_WRITE") != NULL) {
+			weir_segment_writer_begin(writer, kind);
+			weir_segment_writer_add(writer, batch, 0);
+			assert_int_equal(weir_segment_writer_finish(writer, &data, &info), 0);
+			file_write(kind, data);
+		}
+		data = file_read(kind, bytes, sizeof(bytes));
+		assert_int_equal(weir_segment_reader_decode(reader, data, WEIR_SEGMENT_PART_ALL, &arena, &back), 0);
+		assert_int_equal(weir_columns_table_of(back, kind)->count, 25);
+		assert_true(maker_is_same(batch, 0, back));
+	}
+	weir_arena_fini(&arena);
+	weir_segment_reader_destroy(reader);
+	weir_segment_writer_destroy(writer);
+	free(batch);
+}
+
+static void another_version_is_refused(void **state)
+{
+	static char bytes[1 << 16];
+	struct weir_segment_head head;
+	struct weir_str data = file_read(0, bytes, sizeof(bytes));
+
+	(void)state;
+	memcpy(&head, data.data, sizeof(head));
+	head.version++;
+	head.check = weir_codec_check(&head, offsetof(struct weir_segment_head, check));
+	memcpy(bytes, &head, sizeof(head));
+	assert_int_equal(weir_segment_head_read(data, &head), -EBADMSG);
+}
+
+static void the_filter_and_the_trace_hash_are_part_of_the_format(void **state)
+{
+	uint8_t filter[WEIR_SEGMENT_FILTER_BYTES] = { 0 },
+		id[16] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 };
+	struct weir_str service = weir_str_of("Reviews"), name = weir_str_of("GET /x");
+	uint32_t bits = 0, hash = weir_segment_trace_hash(id, 42);
+
+	(void)state;
+	weir_segment_filter_add(filter, WEIR_SEGMENT_SPAN_NAME, service, name);
+	for (unsigned i = 0; i < sizeof(filter); i++) {
+		bits = filter[i] != 0 ? bits * 31 + i * 256 + filter[i] : bits;
+	}
+	assert_int_equal(bits, WEIR_TEST_FILTER_BITS);
+	assert_int_equal(hash, WEIR_TEST_TRACE_HASH);
+	assert_true(weir_segment_filter_may_have(
+		filter, WEIR_SEGMENT_SPAN_NAME, weir_str_of("reviews"), weir_str_of("get /X")));
+	assert_false(weir_segment_filter_may_have(filter, WEIR_SEGMENT_REMOTE_NAME, service, name));
+	id[0] = 99; /* a short id finds the long ones */
+	assert_int_equal(hash, weir_segment_trace_hash(id, 42));
+	id[15] = 99;
+	assert_int_not_equal(hash, weir_segment_trace_hash(id, 42));
+}
+
+static void what_is_known_of_a_segment_is_true(void **state)
+{
+	struct weir_segment_writer *writer;
+	struct weir_batch *batch;
+	struct weir_segment_info info;
+	struct weir_str data;
+	struct maker maker;
+
+	(void)state;
+	maker_init(&maker, 5);
+	batch = maker_mesh(&maker, 900, NOW);
+	assert_int_equal(weir_segment_writer_create(7, &writer), 0);
+	weir_segment_writer_begin(writer, WEIR_ROWS_SPANS);
+	weir_segment_writer_add(writer, batch, 0);
+	assert_int_equal(weir_segment_writer_finish(writer, &data, &info), 0);
+	for (uint32_t i = 0; i < 900; i++) {
+		const struct weir_span *span = weir_batch_spans(batch) + i;
+		uint32_t hash = weir_segment_trace_hash(span->trace_id, 7), found = 0;
+		struct weir_str service = weir_batch_str(batch, weir_batch_resources(batch)[span->resource].service);
+
+		for (uint32_t j = 0; j < info.trace_count; j++) {
+			found += info.traces[j] == hash;
+			assert_true(j == 0 || info.traces[j - 1] < info.traces[j]);
+		}
+		assert_int_equal(found, 1);
+		assert_true(weir_segment_filter_may_have(
+			info.filter, WEIR_SEGMENT_SPAN_NAME, service, weir_batch_str(batch, span->name)));
+		assert_true(span->start_ns >= info.min_time && span->start_ns <= info.max_time);
+	}
+	assert_false(weir_segment_filter_may_have(
+		info.filter, WEIR_SEGMENT_SPAN_NAME, weir_str_of("nobody"), weir_str_of("nothing")));
+	assert_int_equal(info.min_arrival, NOW);
+	weir_segment_writer_destroy(writer);
+	free(batch);
+	maker_fini(&maker);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_segment_of_version_1_is_read),
+		cmocka_unit_test(another_version_is_refused),
+		cmocka_unit_test(the_filter_and_the_trace_hash_are_part_of_the_format),
+		cmocka_unit_test(what_is_known_of_a_segment_is_true),
+	};
+
+	golden = argc > 1 ? argv[1] : "golden";
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
