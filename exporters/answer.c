@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 
+#define SCRATCH_CHUNK (64u << 10)
 #define WEEK_S (7.0 * 24 * 3600)
 
 static struct weir_query *borrow(struct weir_exporters *exporters)
@@ -38,29 +39,33 @@ static void busy(struct weir_http_response *response, const char *text)
 	response->retry_after_s = 1;
 }
 
-struct weir_query *weir_answer_begin(
-	struct weir_exporters *exporters, const struct weir_http_request *request, struct weir_http_response *response)
+bool weir_answer_begin(struct weir_answer *answer, struct weir_exporters *exporters,
+	const struct weir_http_request *request, struct weir_http_response *response)
 {
 	struct weir_query *query = borrow(exporters);
 	int result;
 
 	if (query == NULL) {
 		busy(response, "all queries are in use\n");
-		return NULL;
+		return false;
 	}
 	result = weir_query_begin(query, weir_http_request_deadline_ns(request));
 	if (weir_answer_refused(response, result)) {
 		give_back(exporters, query);
-		return NULL;
+		return false;
 	}
 	response->behind_ms = weir_query_behind_ms(query);
-	return query;
+	answer->exporters = exporters;
+	answer->query = query;
+	weir_arena_init(&answer->arena, SCRATCH_CHUNK, exporters->opts.max_query_bytes);
+	return true;
 }
 
-void weir_answer_end(struct weir_exporters *exporters, struct weir_query *query)
+void weir_answer_end(struct weir_answer *answer)
 {
-	weir_query_end(query);
-	give_back(exporters, query);
+	weir_query_end(answer->query);
+	give_back(answer->exporters, answer->query);
+	weir_arena_fini(&answer->arena);
 }
 
 bool weir_answer_refused(struct weir_http_response *response, int result)

@@ -20,11 +20,17 @@ struct weir_exporters {
 	size_t route_count;
 };
 
-/* Borrows a query and begins it. NULL: the response says why (503) and there
+struct weir_answer { /* a query and scratch memory, for the time of one answer */
+	struct weir_exporters *exporters;
+	struct weir_query *query;
+	struct weir_arena arena;
+};
+
+/* Borrows a query and begins it. False: the response says why (503) and there
  * is nothing to end. On success the response carries Weir-Behind-Ms. */
-struct weir_query *weir_answer_begin(
-	struct weir_exporters *exporters, const struct weir_http_request *request, struct weir_http_response *response);
-void weir_answer_end(struct weir_exporters *exporters, struct weir_query *query);
+bool weir_answer_begin(struct weir_answer *answer, struct weir_exporters *exporters,
+	const struct weir_http_request *request, struct weir_http_response *response);
+void weir_answer_end(struct weir_answer *answer);
 
 /* Turns what a weir_query_… call returned into a refusal; true when it was not 0. */
 bool weir_answer_refused(struct weir_http_response *response, int result);

@@ -15,6 +15,8 @@
 #include "exporters/graph/servicegraph.h"
 #include "exporters/page.h"
 #include "exporters/status.h"
+#include "exporters/traces/dependencies.h"
+#include "exporters/traces/names.h"
 #include "exporters/traces/zipkin.h"
 
 static void route(struct weir_exporters *exporters, enum weir_route_kind kind, const char *path, weir_http_fn *fn)
@@ -48,14 +50,14 @@ static void routes_add_zipkin(struct weir_exporters *exporters)
 		const char *path, *ui_path;
 		weir_http_fn *fn;
 	} rows[] = {
-		{ "/api/v2/services", "/zipkin/api/v2/services", weir_zipkin_services },
-		{ "/api/v2/spans", "/zipkin/api/v2/spans", weir_zipkin_spans },
-		{ "/api/v2/remoteServices", "/zipkin/api/v2/remoteServices", weir_zipkin_remote_services },
+		{ "/api/v2/services", "/zipkin/api/v2/services", weir_names_services },
+		{ "/api/v2/spans", "/zipkin/api/v2/spans", weir_names_spans },
+		{ "/api/v2/remoteServices", "/zipkin/api/v2/remoteServices", weir_names_remote_services },
 		{ "/api/v2/traces", "/zipkin/api/v2/traces", weir_zipkin_traces },
 		{ "/api/v2/trace/*", "/zipkin/api/v2/trace/*", weir_zipkin_trace },
 		{ "/api/v2/traceMany", "/zipkin/api/v2/traceMany", weir_zipkin_trace_many },
-		{ "/api/v2/dependencies", "/zipkin/api/v2/dependencies", weir_zipkin_dependencies },
-		{ "/api/v2/autocompleteKeys", "/zipkin/api/v2/autocompleteKeys", weir_zipkin_autocomplete_keys },
+		{ "/api/v2/dependencies", "/zipkin/api/v2/dependencies", weir_dependencies_get },
+		{ "/api/v2/autocompleteKeys", "/zipkin/api/v2/autocompleteKeys", weir_names_autocomplete_keys },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -4,7 +4,7 @@
  * → JSON. Reading a trace applies the reference's merge (merge.c), so a span
  * that was sent in parts is one, and both sides of a shared id are two.
  *
- * Threads: the query pool's; the scratch arena lives for one answer. */
+ * Names are in names.c, dependencies in dependencies.c. Threads: the query pool's. */
 #include "exporters/traces/zipkin.h"
 
 #include <errno.h>
@@ -13,40 +13,12 @@
 
 #include "base/clock.h"
 #include "exporters/answer.h"
-#include "exporters/traces/links.h"
 #include "exporters/traces/merge.h"
 #include "exporters/traces/search.h"
 #include "exporters/traces/span_json.h"
 
-#define SCRATCH_CHUNK (64u << 10)
 #define LOOKBACK_MS 86400000
 #define LIMIT 10
-#define CACHED_FROM 4u /* services: below, a beginner would wonder where the new one is */
-#define CACHE "max-age=300, must-revalidate"
-
-struct asked { /* one answer on its way */
-	struct weir_exporters *exporters;
-	struct weir_query *query;
-	struct weir_arena arena;
-};
-
-static bool asked_begin(
-	struct asked *asked, void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	asked->exporters = ctx;
-	asked->query = weir_answer_begin(asked->exporters, request, response);
-	if (asked->query == NULL) {
-		return false;
-	}
-	weir_arena_init(&asked->arena, SCRATCH_CHUNK, asked->exporters->opts.max_query_bytes);
-	return true;
-}
-
-static void asked_end(struct asked *asked)
-{
-	weir_answer_end(asked->exporters, asked->query);
-	weir_arena_fini(&asked->arena);
-}
 
 static void bad_request(struct weir_http_response *response, const char *why)
 {
@@ -105,82 +77,7 @@ static void traces_end(struct weir_http_response *response, int result)
 	weir_answer_json_end(response);
 }
 
-/* ---- names -------------------------------------------------------------- */
-
-static void cache_when_known(struct asked *asked, struct weir_http_response *response)
-{
-	struct weir_str *names;
-	uint32_t count;
-
-	if (weir_query_services(asked->query, &names, &count) == 0 && count >= CACHED_FROM) {
-		response->cache_control = CACHE;
-	}
-}
-
-void weir_zipkin_services(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	struct weir_str *names;
-	struct asked asked;
-	uint32_t count;
-
-	if (!asked_begin(&asked, ctx, request, response)) {
-		return;
-	}
-	if (!weir_answer_refused(response, weir_query_services(asked.query, &names, &count))) {
-		weir_answer_names(response, names, count);
-		response->cache_control = count >= CACHED_FROM ? CACHE : NULL;
-	}
-	asked_end(&asked);
-}
-
-typedef int names_fn(
-	struct weir_query *query, struct weir_str service, struct weir_str **ret_names, uint32_t *ret_count);
-
-static void names_of_service(
-	void *ctx, const struct weir_http_request *request, struct weir_http_response *response, names_fn *fn)
-{
-	struct weir_str service = weir_str_trim(weir_http_request_argument(request, "serviceName")), *names;
-	struct asked asked;
-	uint32_t count;
-
-	if (service.data == NULL) {
-		bad_request(response, "serviceName is required");
-		return;
-	}
-	if (!asked_begin(&asked, ctx, request, response)) {
-		return;
-	}
-	service = weir_search_lower(&asked.arena, service);
-	if (!weir_answer_refused(response, fn(asked.query, service, &names, &count))) {
-		weir_answer_names(response, names, count);
-		cache_when_known(&asked, response);
-	}
-	asked_end(&asked);
-}
-
-void weir_zipkin_spans(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	names_of_service(ctx, request, response, weir_query_span_names);
-}
-
-void weir_zipkin_remote_services(
-	void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	names_of_service(ctx, request, response, weir_query_remote_services);
-}
-
-void weir_zipkin_autocomplete_keys(
-	void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	(void)ctx;
-	(void)request;
-	weir_answer_names(response, NULL, 0);
-}
-
-/* ---- traces ------------------------------------------------------------- */
-
-/* The numbers of a search; false: refused. */
-static bool read_numbers(const struct weir_http_request *request, struct weir_http_response *response,
+bool weir_zipkin_read_numbers(const struct weir_http_request *request, struct weir_http_response *response,
 	struct weir_query_search *ret_search)
 {
 	struct weir_search_numbers numbers = {
@@ -219,8 +116,8 @@ static const char *read_names(
 	return weir_search_annotations(arena, weir_http_request_argument(request, "annotationQuery"), search);
 }
 
-static void write_traces(
-	struct asked *asked, struct weir_http_response *response, struct weir_query_trace *traces, uint32_t count)
+static void write_traces(struct weir_answer *answer, struct weir_http_response *response,
+	struct weir_query_trace *traces, uint32_t count)
 {
 	struct weir_json_write json;
 	int result = 0;
@@ -228,7 +125,7 @@ static void write_traces(
 	weir_answer_json(response, &json);
 	weir_json_write_open(&json, '[');
 	for (uint32_t i = 0; i < count && result == 0; i++) {
-		result = weir_zipkin_write_trace(&json, &asked->arena, &traces[i], true);
+		result = weir_zipkin_write_trace(&json, &answer->arena, &traces[i], true);
 	}
 	weir_json_write_close(&json, ']');
 	traces_end(response, result);
@@ -238,20 +135,21 @@ void weir_zipkin_traces(void *ctx, const struct weir_http_request *request, stru
 {
 	struct weir_query_search search = { 0 };
 	struct weir_query_trace *traces;
-	struct asked asked;
+	struct weir_answer answer;
 	const char *why;
 	uint32_t count;
 
-	if (!read_numbers(request, response, &search) || !asked_begin(&asked, ctx, request, response)) {
+	if (!weir_zipkin_read_numbers(request, response, &search) ||
+		!weir_answer_begin(&answer, ctx, request, response)) {
 		return;
 	}
-	why = read_names(&asked.arena, request, &search);
+	why = read_names(&answer.arena, request, &search);
 	if (why != NULL) {
 		bad_request(response, why);
-	} else if (!weir_answer_refused(response, weir_query_traces(asked.query, &search, &traces, &count))) {
-		write_traces(&asked, response, traces, count);
+	} else if (!weir_answer_refused(response, weir_query_traces(answer.query, &search, &traces, &count))) {
+		write_traces(&answer, response, traces, count);
 	}
-	asked_end(&asked);
+	weir_answer_end(&answer);
 }
 
 static void not_found(struct weir_http_response *response, struct weir_str id)
@@ -267,7 +165,7 @@ void weir_zipkin_trace(void *ctx, const struct weir_http_request *request, struc
 	struct weir_str text = weir_http_request_rest(request);
 	struct weir_query_trace trace;
 	struct weir_json_write json;
-	struct asked asked;
+	struct weir_answer answer;
 	uint8_t id[16];
 	const char *why;
 	bool is_short;
@@ -278,17 +176,17 @@ void weir_zipkin_trace(void *ctx, const struct weir_http_request *request, struc
 		bad_request(response, why);
 		return;
 	}
-	if (!asked_begin(&asked, ctx, request, response)) {
+	if (!weir_answer_begin(&answer, ctx, request, response)) {
 		return;
 	}
-	result = weir_query_trace(asked.query, id, is_short, &trace);
+	result = weir_query_trace(answer.query, id, is_short, &trace);
 	if (result == WEIR_QUERY_NOT_FOUND) {
 		not_found(response, text);
 	} else if (!weir_answer_refused(response, result)) {
 		weir_answer_json(response, &json);
-		traces_end(response, weir_zipkin_write_trace(&json, &asked.arena, &trace, false));
+		traces_end(response, weir_zipkin_write_trace(&json, &answer.arena, &trace, false));
 	}
-	asked_end(&asked);
+	weir_answer_end(&answer);
 }
 
 struct wanted { /* the ids of traceMany */
@@ -332,7 +230,7 @@ void weir_zipkin_trace_many(void *ctx, const struct weir_http_request *request, 
 	struct weir_query_trace trace;
 	struct weir_json_write json;
 	struct wanted wanted;
-	struct asked asked;
+	struct weir_answer answer;
 	const char *why;
 	int result = 0;
 
@@ -341,15 +239,15 @@ void weir_zipkin_trace_many(void *ctx, const struct weir_http_request *request, 
 		bad_request(response, why);
 		return;
 	}
-	if (!asked_begin(&asked, ctx, request, response)) {
+	if (!weir_answer_begin(&answer, ctx, request, response)) {
 		return;
 	}
 	weir_answer_json(response, &json);
 	weir_json_write_open(&json, '[');
 	for (uint32_t i = 0; i < wanted.count && result == 0; i++) {
-		result = weir_query_trace(asked.query, wanted.ids[i], wanted.is_short[i], &trace);
+		result = weir_query_trace(answer.query, wanted.ids[i], wanted.is_short[i], &trace);
 		if (result == 0) {
-			result = weir_zipkin_write_trace(&json, &asked.arena, &trace, true);
+			result = weir_zipkin_write_trace(&json, &answer.arena, &trace, true);
 			result = result != 0 ? WEIR_QUERY_TOO_LARGE : 0;
 		}
 		result = result == WEIR_QUERY_NOT_FOUND ? 0 : result;
@@ -359,58 +257,5 @@ void weir_zipkin_trace_many(void *ctx, const struct weir_http_request *request, 
 		weir_buf_fini(&response->body);
 		weir_answer_refused(response, result);
 	}
-	asked_end(&asked);
-}
-
-/* ---- dependencies ------------------------------------------------------- */
-
-struct counting { /* what the walk over all traces carries */
-	struct weir_links links;
-	struct weir_arena arena;
-};
-
-static int count_trace(void *ctx, const struct weir_query_trace *trace)
-{
-	struct counting *counting = ctx;
-	int result = weir_links_add_trace(&counting->links, &counting->arena, trace);
-
-	weir_arena_reset(&counting->arena);
-	return result;
-}
-
-static void write_dependencies(
-	struct asked *asked, struct weir_http_response *response, const struct weir_query_search *range)
-{
-	size_t limit = asked->exporters->opts.max_query_bytes;
-	struct weir_json_write json;
-	struct counting counting;
-	int result;
-
-	weir_links_init(&counting.links, limit);
-	weir_arena_init(&counting.arena, SCRATCH_CHUNK, limit);
-	result = weir_query_each_trace(asked->query, range->end_ns, range->lookback_ns, count_trace, &counting);
-	result = result == -ENOMEM ? WEIR_QUERY_TOO_LARGE : result;
-	if (!weir_answer_refused(response, result)) {
-		weir_answer_json(response, &json);
-		weir_links_write(&counting.links, &json);
-		weir_answer_json_end(response);
-	}
-	weir_arena_fini(&counting.arena);
-	weir_links_fini(&counting.links);
-}
-
-void weir_zipkin_dependencies(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	struct weir_query_search range = { 0 };
-	struct asked asked;
-
-	if (weir_http_request_argument(request, "endTs").length == 0) {
-		bad_request(response, "endTs is required");
-		return;
-	}
-	if (!read_numbers(request, response, &range) || !asked_begin(&asked, ctx, request, response)) {
-		return;
-	}
-	write_dependencies(&asked, response, &range);
-	asked_end(&asked);
+	weir_answer_end(&answer);
 }

@@ -1,4 +1,4 @@
-/* zipkin: Zipkin's v2 query API, under /api/v2 and /zipkin/api/v2. */
+/* zipkin: traces by Zipkin's v2 query API, under /api/v2 and /zipkin/api/v2. */
 #ifndef WEIR_EXPORTERS_TRACES_ZIPKIN_H
 #define WEIR_EXPORTERS_TRACES_ZIPKIN_H
 
@@ -7,8 +7,12 @@
 #include "storage/query.h"
 
 /* Each with ctx = struct weir_exporters. */
-weir_http_fn weir_zipkin_services, weir_zipkin_spans, weir_zipkin_remote_services, weir_zipkin_traces,
-	weir_zipkin_trace, weir_zipkin_trace_many, weir_zipkin_dependencies, weir_zipkin_autocomplete_keys;
+weir_http_fn weir_zipkin_traces, weir_zipkin_trace, weir_zipkin_trace_many;
+
+/* endTs, lookback, limit, minDuration and maxDuration, checked, with their
+ * defaults. False: the response says what is wrong (400). */
+bool weir_zipkin_read_numbers(const struct weir_http_request *request, struct weir_http_response *response,
+	struct weir_query_search *ret_search);
 
 /* One trace as an array of spans, merged, by start. Scratch comes from `arena`.
  * `needs_root`: when every span has a parent that is not here, the earliest is

@@ -6,6 +6,8 @@
 
 #include <stdio.h>
 
+#include "exporters/traces/dependencies.h"
+#include "exporters/traces/names.h"
 #include "exporters/traces/zipkin.h"
 #include "fakes.h"
 #include "maker.h"
@@ -233,9 +235,9 @@ static void parameters_are_refused_in_the_references_words(void **state)
 		assert_call(weir_zipkin_traces, 400, rows[i].body);
 	}
 	fakes = (struct fakes){ 0 };
-	assert_call(weir_zipkin_dependencies, 400, "endTs is required");
-	assert_call(weir_zipkin_spans, 400, "serviceName is required");
-	assert_call(weir_zipkin_remote_services, 400, "serviceName is required");
+	assert_call(weir_dependencies_get, 400, "endTs is required");
+	assert_call(weir_names_spans, 400, "serviceName is required");
+	assert_call(weir_names_remote_services, 400, "serviceName is required");
 }
 
 static void search_is_handed_on_lower_cased_with_defaults(void **state)
@@ -267,19 +269,19 @@ static void names_are_cached_when_more_than_three_services_are_known(void **stat
 
 	(void)state;
 	fakes.names = three;
-	response = fakes_call(weir_zipkin_services);
+	response = fakes_call(weir_names_services);
 	assert_string_equal(response.body.data, "[\"a\",\"b\",\"c\"]");
 	assert_null(response.cache_control);
 	fakes_free(&response);
 	fakes.names = four;
 	fakes.arguments[0].name = "serviceName";
 	fakes.arguments[0].value = "X";
-	response = fakes_call(weir_zipkin_spans);
+	response = fakes_call(weir_names_spans);
 	assert_string_equal(response.body.data, "[\"a\",\"b\",\"c\",\"d\"]");
 	assert_string_equal(response.cache_control, "max-age=300, must-revalidate");
 	assert_string_equal(fakes.search_text, "x");
 	fakes_free(&response);
-	assert_call(weir_zipkin_autocomplete_keys, 200, "[]");
+	assert_call(weir_names_autocomplete_keys, 200, "[]");
 }
 
 static void trace_many_wants_several_different_ids(void **state)
@@ -322,7 +324,7 @@ static void dependencies_are_counted_from_the_traces_of_the_range(void **state)
 	fakes.arguments[1].name = "lookback";
 	fakes.arguments[1].value = "500";
 	assert_call(
-		weir_zipkin_dependencies, 200, "[{\"parent\":\"a\",\"child\":\"b\",\"callCount\":2,\"errorCount\":2}]");
+		weir_dependencies_get, 200, "[{\"parent\":\"a\",\"child\":\"b\",\"callCount\":2,\"errorCount\":2}]");
 	assert_int_equal(fakes.search.end_ns, 1000000000);
 	assert_int_equal(fakes.search.lookback_ns, 500000000);
 	maker_free(&trace);
@@ -334,7 +336,7 @@ static void a_query_that_cannot_be_answered_is_503_and_given_back(void **state)
 
 	(void)state;
 	fakes.begin_result = WEIR_QUERY_TIMEOUT;
-	response = fakes_call(weir_zipkin_services);
+	response = fakes_call(weir_names_services);
 	assert_int_equal(response.status, 503);
 	assert_int_equal(response.retry_after_s, 1);
 	assert_int_equal(fakes.ended, 0);
@@ -346,7 +348,7 @@ static void a_query_that_cannot_be_answered_is_503_and_given_back(void **state)
 	assert_int_equal(fakes.begun, fakes.ended);
 	fakes_free(&response);
 	fakes.result = -5;
-	response = fakes_call(weir_zipkin_services);
+	response = fakes_call(weir_names_services);
 	assert_int_equal(response.status, 500);
 	fakes_free(&response);
 }
