@@ -236,7 +236,7 @@ function drawTraces(traces) {
 	$('traces').replaceChildren(...rows.map(r => {
 		const bar = h('i', { class: r.error ? 'bad' : '' }), id = r.root.traceId;
 		bar.style.width = Math.max(1, 100 * r.length / most) + '%';
-		return h('li', { class: 'trace' }, h('a', { href: '#trace=' + id, class: id === state.trace ? 'picked' : '', title: r.services.join(', ') },
+		return h('li', null, h('a', { href: '#trace=' + id, class: id === state.trace ? 'trace picked' : 'trace', title: r.services.join(', ') },
 			h('span', { class: 'what' }, dot(serviceOf(r.root)), h('b', null, serviceOf(r.root)), ' ', r.root.name || '', r.error ? h('span', { class: 'bad' }, ' ● error') : null),
 			h('span', { class: 'meter' }, bar), h('span', { class: 'num' }, micros(r.length)), h('span', { class: 'num spans' }, r.spans.length + (r.spans.length === 1 ? ' span' : ' spans')), h('span', { class: 'num' }, ago(r.start / 1000))));
 	}));
@@ -329,7 +329,7 @@ async function loadTrace(scroll) {
 		$('trace-note').textContent = error.message;
 		$('waterfall').replaceChildren();
 	}
-	if (scroll) $('trace').scrollIntoView({ block: 'start', behavior: 'smooth' });
+	if (scroll) $('trace').scrollIntoView();
 }
 
 /* ---- the ledger ---- */
