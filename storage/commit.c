@@ -183,12 +183,31 @@ void weir_commit_destroy(struct weir_commit *commit)
 
 /* ---- a transaction ------------------------------------------------------ */
 
-int weir_commit_begin(struct weir_commit *commit)
+static int sync_set(struct weir_commit *commit, bool is_synced)
 {
+	int result = 0;
+
+	if (is_synced != commit->is_full_sync) {
+		result = weir_connection_exec(
+			commit->store->db, is_synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+		commit->is_full_sync = result == 0 ? is_synced : commit->is_full_sync;
+	}
+	return result;
+}
+
+static int begin(struct weir_commit *commit, bool is_synced)
+{
+	int result = sync_set(commit, is_synced);
+
 	weir_buf_clear(&commit->touched);
 	weir_buf_clear(&commit->traces);
 	commit->first_segment = commit->store->next_segment;
-	return weir_connection_run(commit->begin);
+	return result < 0 ? result : weir_connection_run(commit->begin);
+}
+
+int weir_commit_begin(struct weir_commit *commit)
+{
+	return begin(commit, false);
 }
 
 static void touch(struct weir_commit *commit, uint32_t id, const uint32_t *traces, uint32_t count, bool is_deleted)
@@ -390,26 +409,11 @@ static int progress_store(struct weir_commit *commit, uint64_t position, uint64_
 	return weir_connection_run(commit->progress);
 }
 
-static int sync_set(struct weir_commit *commit, bool is_synced)
-{
-	int result = 0;
-
-	if (is_synced != commit->is_full_sync) {
-		result = weir_connection_exec(
-			commit->store->db, is_synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
-		commit->is_full_sync = result == 0 ? is_synced : commit->is_full_sync;
-	}
-	return result;
-}
-
 int weir_commit_windows(struct weir_commit *commit, struct weir_window *const *windows, uint32_t count, bool is_synced)
 {
 	const struct weir_window *last = windows[count - 1];
-	int result = sync_set(commit, is_synced);
+	int result = begin(commit, is_synced);
 
-	if (result == 0) {
-		result = weir_commit_begin(commit);
-	}
 	if (result < 0) {
 		return result;
 	}

@@ -17,6 +17,8 @@ int weir_connection_fault(int code)
 	case SQLITE_ROW:
 	case SQLITE_DONE:
 		return 0;
+	case SQLITE_ERROR: /* the SQL does not fit the schema */
+		return -EINVAL;
 	case SQLITE_FULL:
 		return -ENOSPC;
 	case SQLITE_NOMEM:

@@ -14,7 +14,8 @@
 int weir_connection_open(const char *path, bool writes, sqlite3 **ret_db);
 void weir_connection_close(sqlite3 *db); /* NULL is fine */
 
-/* A result code as a fault: FULL -ENOSPC, CORRUPT and NOTADB -EBADMSG, … */
+/* A result code as a fault: FULL -ENOSPC, CORRUPT and NOTADB -EBADMSG, ERROR
+ * (a statement that the schema does not fit) -EINVAL, … */
 int weir_connection_fault(int code);
 /* Runs statements without rows. */
 int weir_connection_exec(sqlite3 *db, const char *sql);

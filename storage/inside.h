@@ -21,4 +21,7 @@ struct weir_store {
 		last_error, expired_segments, merged_segments, unreadable_segments;
 };
 
+/* A commit met damage: the next start sets the file aside. */
+void weir_store_note_damage(const struct weir_store *store);
+
 #endif

@@ -1,7 +1,7 @@
 /* query_each: every trace of a time range, whole, a bounded number in memory.
  *
  * The traces are cut into partitions by their hash, as many as it takes for one
- * to fit into half of the query's memory; each partition is one walk over the
+ * to fit into the query's memory (one that does not is cut in two); each partition is one walk over the
  * segments of the range (and WEIR_VIEW_SLACK_NS around it, where the rest of
  * its traces lies) and over the held windows. A partition's spans are copied
  * out (core columns only), sorted by trace and given to the caller trace by
@@ -14,7 +14,8 @@
 #include "storage/extract.h"
 #include "storage/view.h"
 
-#define BYTES_A_SPAN 400u /* a copied span with its texts, its place, and room to spare */
+#define BYTES_A_SPAN 280u /* a copied span with its texts and its place, usually */
+#define MOST_PARTITIONS 65536u
 
 struct walking {
 	struct weir_query *query;
@@ -103,7 +104,7 @@ static int traces_give(struct walking *walking)
 	return 0;
 }
 
-static int partition_walk(struct walking *walking)
+static int partition_take(struct walking *walking)
 {
 	int result = 0;
 
@@ -127,7 +128,31 @@ static int partition_walk(struct walking *walking)
 			result = batch_take(walking, walking->query->batches[i]);
 		}
 	}
-	return result == 0 ? traces_give(walking) : result;
+	return result;
+}
+
+/* One partition; when it does not fit, its two halves, and so on. */
+static int partition_walk(struct walking *walking, uint32_t partition, uint32_t partitions)
+{
+	int result;
+
+	for (;;) {
+		walking->partition = partition;
+		walking->partitions = partitions;
+		result = partition_take(walking);
+		if (result == 0) {
+			return traces_give(walking);
+		}
+		if (result != WEIR_QUERY_TOO_LARGE || partitions > MOST_PARTITIONS / 2) {
+			return result;
+		}
+		/* hash % n == p is hash % 2n == p or p + n: the upper half here, the lower in the next round. */
+		partitions *= 2;
+		result = partition_walk(walking, partition + partitions / 2, partitions);
+		if (result != 0) {
+			return result;
+		}
+	}
 }
 
 /* The segments of the range; returns how many spans there are in all, or a fault. */
@@ -160,6 +185,7 @@ int weir_query_each_trace(
 	struct weir_query *query, uint64_t end_ns, uint64_t lookback_ns, weir_query_trace_fn *fn, void *ctx)
 {
 	struct walking walking = { .query = query, .end_ns = end_ns, .fn = fn, .ctx = ctx };
+	uint32_t partitions = 1;
 	uint64_t spans;
 	int result;
 
@@ -169,10 +195,10 @@ int weir_query_each_trace(
 	weir_buf_init(&walking.spans, query->opts.max_bytes);
 	result = entries_choose(&walking, &spans);
 	if (result == 0) {
-		walking.partitions = (uint32_t)(spans * BYTES_A_SPAN / (query->opts.max_bytes / 2 + 1)) + 1;
+		partitions = (uint32_t)(spans * BYTES_A_SPAN / (query->opts.max_bytes / 4 * 3 + 1)) + 1;
 	}
-	for (; walking.partition < walking.partitions && result == 0; walking.partition++) {
-		result = partition_walk(&walking);
+	for (uint32_t i = 0; i < partitions && result == 0; i++) {
+		result = partition_walk(&walking, i, partitions);
 	}
 	weir_arena_fini(&walking.arena);
 	weir_buf_fini(&walking.rows);

@@ -5,12 +5,13 @@
  *   path.bad-<t>  set aside (-wal and -shm with it)
  *
  * Opening: lock → open → migrate → read progress and what is known of every
- * segment into the catalog. Only small rows are read: no data, so a large file
- * opens as fast as a small one but for its trace hashes. That reading is the
- * quick check: if it meets damage, another program's database or a newer
+ * segment into the catalog. Only small rows are read and checked: no data, so a
+ * large file opens as fast as a small one but for its trace hashes. If that meets damage, another program's database or a newer
  * schema, the file is set aside with its -wal and -shm, a new one is made, and
  * replaced_why says so: starting never fails on data, and nothing is deleted.
- * Damage deeper in shows when a segment is read (unreadable_segments).
+ * Damage deeper in shows when a segment is read (unreadable_segments), or when a
+ * commit meets it: the writer then notes it (path-damaged) and the next start
+ * sets the file aside.
  *
  * Invariants: 1. the lock is held as long as the store is open, so exactly one
  * process writes. 2. progress, segments and state move in one transaction
@@ -31,7 +32,7 @@
 #include "storage/migrate.h"
 
 #define PATH_BYTES 4096u
-#define HEAP_LIMIT (48ll << 20) /* of all of SQLite, all connections: beyond it a statement fails, not the process */
+#define HEAP_LIMIT (64ll << 20) /* of all of SQLite, all connections: beyond it a statement fails, not the process */
 
 /* ---- the lock ----------------------------------------------------------- */
 
@@ -104,8 +105,7 @@ static int progress_read(struct weir_store *store)
 		&statement);
 
 	if (result < 0) {
-		/* A table of ours is missing or has other columns. */
-		return result == -EIO ? -EBADMSG : result;
+		return result;
 	}
 	if (sqlite3_step(statement) != SQLITE_ROW) {
 		sqlite3_finalize(statement);
@@ -172,13 +172,60 @@ static int catalog_read(struct weir_store *store)
 			  &statement);
 
 	if (result < 0) {
-		return result == -EIO ? -EBADMSG : result;
+		return result;
 	}
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW && result == 0) {
 		result = segment_row_read(store, statement);
 	}
 	sqlite3_finalize(statement);
 	return result < 0 ? result : weir_connection_fault(code == SQLITE_ROW ? SQLITE_OK : code);
+}
+
+/* The small tables only: their size is bounded, that of the data is not. */
+static int quick_check(struct weir_store *store)
+{
+	static const char *const checks[] = { "PRAGMA quick_check(progress)", "PRAGMA quick_check(names)",
+		"PRAGMA quick_check(state)", "PRAGMA quick_check(segments)" };
+	int result = 0;
+
+	for (unsigned i = 0; i < sizeof(checks) / sizeof(checks[0]) && result == 0; i++) {
+		sqlite3_stmt *statement;
+		int code;
+
+		result = weir_connection_prepare(store->db, checks[i], &statement);
+		if (result < 0) {
+			break;
+		}
+		code = sqlite3_step(statement);
+		if (code != SQLITE_ROW) {
+			result = weir_connection_fault(code);
+		} else if (!weir_str_is(weir_connection_blob(statement, 0), "ok")) {
+			result = -EBADMSG;
+		}
+		sqlite3_finalize(statement);
+	}
+	return result;
+}
+
+void weir_store_note_damage(const struct weir_store *store)
+{
+	char name[PATH_BYTES];
+	int file;
+
+	snprintf(name, sizeof(name), "%s-damaged", store->opts.path);
+	file = open(name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (file >= 0) {
+		close(file);
+	}
+}
+
+/* Was damage noted by the last run? The note is taken away with the file that it is about. */
+static bool was_damaged(const char *path)
+{
+	char name[PATH_BYTES];
+
+	snprintf(name, sizeof(name), "%s-damaged", path);
+	return unlink(name) == 0;
 }
 
 static void database_close(struct weir_store *store)
@@ -206,14 +253,19 @@ static int database_open(struct weir_store *store, const char **ret_why)
 							: "another program's database";
 		return -EBADMSG;
 	}
+	if (result == 0 && !store->found.is_new) {
+		result = quick_check(store);
+	}
 	if (result == 0) {
 		result = progress_read(store);
 	}
 	if (result == 0) {
 		result = catalog_read(store);
 	}
-	if (result == -EBADMSG) {
+	/* -EINVAL: a table of ours is missing or has other columns. */
+	if (result == -EBADMSG || result == -EINVAL) {
 		*ret_why = "damaged";
+		return -EBADMSG;
 	}
 	return result;
 }
@@ -265,6 +317,9 @@ int weir_store_open(
 	}
 	sqlite3_hard_heap_limit64(HEAP_LIMIT);
 	result = database_open(store, &why);
+	if (was_damaged(opts->path) && why == NULL) {
+		why = "damaged: writing to it failed";
+	}
 	if (why != NULL) {
 		database_close(store);
 		result = set_aside(opts->path);

@@ -89,6 +89,9 @@ static void failed(struct weir_writer *writer, int fault, const char *what)
 
 	store->failed_commits++;
 	store->last_error = (uint64_t)-fault;
+	if (fault == -EBADMSG) {
+		weir_store_note_damage(store);
+	}
 	store->state = fault == -ENOSPC || fault == -EDQUOT ? WEIR_STORE_FULL : WEIR_STORE_FAILING;
 	weir_log(WEIR_LOG_ERROR, "storage", "%s failed, the ring keeps what is not stored error=\"%s\"", what,
 		strerror(-fault));

@@ -211,6 +211,29 @@ static void a_missing_table_is_damage(void **state)
 	set_aside_check(&rig, "damaged");
 }
 
+static void damage_that_a_commit_met_is_set_aside_at_the_next_start(void **state)
+{
+	char note[128];
+	struct rig rig;
+	FILE *file;
+
+	(void)state;
+	make_one(&rig);
+	snprintf(note, sizeof(note), "%s-damaged", rig.path);
+	file = fopen(note, "w");
+	fclose(file);
+	assert_int_equal(reopen(&rig), 0);
+	assert_true(rig.found.is_new);
+	weir_store_close(rig.store);
+	assert_int_not_equal(access(note, F_OK), 0);
+	assert_int_equal(reopen(&rig), 0);
+	assert_null(rig.found.replaced_why);
+	assert_false(rig.found.is_new);
+	weir_store_close(rig.store);
+	assert_int_equal(set_aside_count(&rig), 1);
+	rig_fini(&rig);
+}
+
 static void a_path_that_cannot_be_written_is_a_fault(void **state)
 {
 	struct weir_store_opts opts = { .path = "/proc/nowhere/weir.db" };
@@ -259,6 +282,7 @@ int main(void)
 		cmocka_unit_test(another_programs_database_is_set_aside),
 		cmocka_unit_test(a_newer_schema_is_set_aside),
 		cmocka_unit_test(a_missing_table_is_damage),
+		cmocka_unit_test(damage_that_a_commit_met_is_set_aside_at_the_next_start),
 		cmocka_unit_test(a_path_that_cannot_be_written_is_a_fault),
 		cmocka_unit_test(a_segment_that_cannot_be_read_is_passed_over_and_counted),
 	};
