@@ -191,6 +191,30 @@ void weir_json_write_double(struct weir_json_write *json, double value)
 	}
 }
 
+void weir_json_write_rounded(struct weir_json_write *json, double value)
+{
+	char digits[7] = { '.' };
+	uint64_t millionths, rest;
+	size_t length = 7;
+
+	if (!(value >= 0 && value < 1e12)) {
+		weir_json_write_double(json, value);
+		return;
+	}
+	comma(json);
+	millionths = (uint64_t)(value * 1e6 + 0.5);
+	weir_buf_add_u64(json->buf, millionths / 1000000);
+	rest = millionths % 1000000;
+	for (size_t i = 6; i > 0; i--) {
+		digits[i] = (char)('0' + rest % 10);
+		rest /= 10;
+	}
+	while (length > 1 && digits[length - 1] == '0') {
+		length--;
+	}
+	weir_buf_add(json->buf, digits, length > 1 ? length : 0);
+}
+
 void weir_json_write_bool(struct weir_json_write *json, bool value)
 {
 	comma(json);

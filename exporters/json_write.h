@@ -33,7 +33,8 @@ void weir_json_write_text(struct weir_json_write *json, const char *text);
 void weir_json_write_lower(struct weir_json_write *json, struct weir_str text); /* ASCII letters lowered */
 void weir_json_write_hex(struct weir_json_write *json, const uint8_t *bytes, size_t length);
 void weir_json_write_u64(struct weir_json_write *json, uint64_t value);
-void weir_json_write_double(struct weir_json_write *json, double value); /* not finite: null */
+void weir_json_write_double(struct weir_json_write *json, double value);  /* not finite: null */
+void weir_json_write_rounded(struct weir_json_write *json, double value); /* to 6 decimals: for what was measured */
 void weir_json_write_bool(struct weir_json_write *json, bool value);
 void weir_json_write_raw(struct weir_json_write *json, struct weir_str value); /* JSON already */
 

@@ -35,8 +35,9 @@ function ago(ms) {
 /* A service (`reviews` as `reviews.default`) keeps its colour as long as the page lives; the hues lie well apart. */
 function colour(name) {
 	name = name.split('.')[0];
-	if (!state.hues.has(name)) state.hues.set(name, (195 + state.hues.size * 137.5) % 360);
-	return `hsl(${state.hues.get(name).toFixed(0)},52%,52%)`;
+	if (!state.hues.has(name)) state.hues.set(name, state.hues.size);
+	const n = state.hues.get(name);
+	return `hsl(${(195 + n * 137.5) % 360 | 0},52%,${[52, 40, 63][n % 3]}%)`;
 }
 async function get(path, raw) {
 	const answer = await fetch(path);

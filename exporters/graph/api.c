@@ -84,7 +84,7 @@ static void write_quantile(
 	if (value < 0) {
 		weir_json_write_raw(json, weir_str_of("null"));
 	} else {
-		weir_json_write_double(json, value);
+		weir_json_write_rounded(json, value);
 	}
 }
 
@@ -97,7 +97,7 @@ static void write_u64(struct weir_json_write *json, const char *key, uint64_t va
 static void write_double(struct weir_json_write *json, const char *key, double value)
 {
 	weir_json_write_key(json, key);
-	weir_json_write_double(json, value);
+	weir_json_write_rounded(json, value);
 }
 
 static void write_counts(

@@ -106,6 +106,22 @@ static void numbers_read_back_as_themselves(void **state)
 	}
 }
 
+static void rounded_numbers_have_six_decimals_at_most(void **state)
+{
+	static const double values[] = { 0, 1, 1.5, 0.0000014, 0.9999999, 1234.000001, 1e15, 17.25 };
+	struct weir_buf buf = { 0 };
+	struct weir_json_write json;
+
+	(void)state;
+	weir_json_write_init(&json, &buf);
+	weir_json_write_open(&json, '[');
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		weir_json_write_rounded(&json, values[i]);
+	}
+	weir_json_write_close(&json, ']');
+	assert_text(&buf, "[0,1,1.5,0.000001,1,1234.000001,1000000000000000,17.25]");
+}
+
 static void what_is_not_finite_is_null_in_json(void **state)
 {
 	struct weir_buf buf = { 0 };
@@ -125,6 +141,7 @@ int main(void)
 		cmocka_unit_test(invalid_utf8_is_replaced),
 		cmocka_unit_test(lowering_leaves_other_letters_alone),
 		cmocka_unit_test(numbers_read_back_as_themselves),
+		cmocka_unit_test(rounded_numbers_have_six_decimals_at_most),
 		cmocka_unit_test(what_is_not_finite_is_null_in_json),
 	};
 
