@@ -412,8 +412,14 @@ static int progress_store(struct weir_commit *commit, uint64_t position, uint64_
 int weir_commit_windows(struct weir_commit *commit, struct weir_window *const *windows, uint32_t count, bool is_synced)
 {
 	const struct weir_window *last = windows[count - 1];
-	int result = begin(commit, is_synced);
+	int result = 0;
 
+	if (weir_writer_position_outside) {
+		result = progress_store(commit, last->end, last->number);
+	}
+	if (result == 0) {
+		result = begin(commit, is_synced);
+	}
 	if (result < 0) {
 		return result;
 	}
@@ -424,9 +430,6 @@ int weir_commit_windows(struct weir_commit *commit, struct weir_window *const *w
 		result = progress_store(commit, last->end, last->number);
 	}
 	result = weir_commit_end(commit, result);
-	if (result == 0 && weir_writer_position_outside) {
-		result = progress_store(commit, last->end, last->number);
-	}
 	if (result < 0) {
 		(void)weir_names_rollback(commit->names);
 	}

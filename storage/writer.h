@@ -18,7 +18,8 @@ struct weir_writer_opts {
 };
 
 /* For the crash tests only, never set by the product: writes the position in a
- * transaction of its own, which must make them fail. Set before the start. */
+ * transaction of its own, before the other, which must make them fail. Set
+ * before the start. */
 extern bool weir_writer_position_outside;
 
 int weir_writer_start(const struct weir_writer_opts *opts, struct weir_writer **ret_writer);
