@@ -6,7 +6,7 @@
  * shows its new page at once. Runs on the listener's thread: it only copies. */
 #include "exporters/page.h"
 
-#include "dashboards/page/assets.h"
+#include "exporters/page_assets.h"
 
 static const char policy[] = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
 			     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -15,7 +15,7 @@ TYPES = {
 
 
 def main(output, paths):
-    lines = ['#include "dashboards/page/assets.h"', ""]
+    lines = ['#include "exporters/page_assets.h"', ""]
     rows = []
     for i, path in enumerate(paths):
         with open(path, "rb") as file:

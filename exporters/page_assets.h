@@ -1,6 +1,6 @@
-/* assets: the page's files, as embed.py puts them into the binary. */
-#ifndef WEIR_DASHBOARDS_PAGE_ASSETS_H
-#define WEIR_DASHBOARDS_PAGE_ASSETS_H
+/* page_assets: the files of dashboards/page, as embed.py there puts them into the binary. */
+#ifndef WEIR_EXPORTERS_PAGE_ASSETS_H
+#define WEIR_EXPORTERS_PAGE_ASSETS_H
 
 #include <stddef.h>
 
