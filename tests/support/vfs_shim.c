@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <sqlite3.h>
@@ -24,18 +25,35 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
 static bool is_stalled; /* guarded by mutex */
 static const char *control;
+static struct stat control_read; /* guarded by mutex: of the file as it was read last */
 
-static bool control_says(const char *word)
+/* Reads the control file again if it is another one than before: one stat for each write. */
+static void control_look(void)
 {
-	char text[128] = "";
-	FILE *file = control != NULL ? fopen(control, "re") : NULL;
+	char text[64] = "";
+	struct stat now;
+	FILE *file;
 
-	if (file == NULL) {
-		return false;
+	if (control == NULL || stat(control, &now) < 0) {
+		return;
 	}
-	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
-	fclose(file);
-	return strstr(text, word) != NULL;
+	pthread_mutex_lock(&mutex);
+	if (now.st_ino != control_read.st_ino || now.st_mtim.tv_sec != control_read.st_mtim.tv_sec ||
+		now.st_mtim.tv_nsec != control_read.st_mtim.tv_nsec) {
+		file = fopen(control, "re");
+		if (file != NULL) {
+			text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+			fclose(file);
+			control_read = now;
+			if (strstr(text, "write enospc") != NULL) {
+				fault = VFS_SHIM_FULL;
+			} else {
+				fault = strstr(text, "write eio") != NULL ? VFS_SHIM_IO : VFS_SHIM_NONE;
+			}
+			is_stalled = strstr(text, "fsync stall") != NULL;
+		}
+	}
+	pthread_mutex_unlock(&mutex);
 }
 
 static sqlite3_file *real_of(sqlite3_file *file)
@@ -45,10 +63,11 @@ static sqlite3_file *real_of(sqlite3_file *file)
 
 static int write_fault(void)
 {
-	if (fault == VFS_SHIM_FULL || control_says("full")) {
+	control_look();
+	if (fault == VFS_SHIM_FULL) {
 		return SQLITE_FULL;
 	}
-	return fault == VFS_SHIM_IO || control_says("io") ? SQLITE_IOERR_WRITE : SQLITE_OK;
+	return fault == VFS_SHIM_IO ? SQLITE_IOERR_WRITE : SQLITE_OK;
 }
 
 static int shim_close(sqlite3_file *file)
@@ -78,13 +97,17 @@ static int shim_sync(sqlite3_file *file, int flags)
 	struct timespec soon;
 
 	syncs++;
+	control_look();
 	pthread_mutex_lock(&mutex);
-	while (is_stalled || control_says("stall")) {
+	while (is_stalled) {
 		clock_gettime(CLOCK_REALTIME, &soon);
 		soon.tv_nsec += 20000000;
 		soon.tv_sec += soon.tv_nsec / 1000000000;
 		soon.tv_nsec %= 1000000000;
 		pthread_cond_timedwait(&let_go, &mutex, &soon);
+		pthread_mutex_unlock(&mutex);
+		control_look();
+		pthread_mutex_lock(&mutex);
 	}
 	pthread_mutex_unlock(&mutex);
 	return fault == VFS_SHIM_IO ? SQLITE_IOERR_FSYNC : real_of(file)->pMethods->xSync(real_of(file), flags);
@@ -209,10 +232,8 @@ unsigned vfs_shim_syncs(void)
 	return syncs;
 }
 
-void vfs_shim_install_from_environment(void)
+void vfs_shim_follow(const char *path)
 {
-	control = getenv("WEIR_TEST_VFS_CONTROL");
-	if (control != NULL) {
-		vfs_shim_install();
-	}
+	vfs_shim_install();
+	control = path;
 }

@@ -16,9 +16,10 @@ void vfs_shim_stall_syncs(bool is_stalled);
 /* How many syncs were begun since the installation. */
 unsigned vfs_shim_syncs(void);
 
-/* For the whole binary: when WEIR_TEST_VFS_CONTROL names a file, installs the
- * shim, which from then on reads that file at every write and sync: the words
- * `full`, `io` (writes fail) and `stall` (syncs hang while it stands there). */
-void vfs_shim_install_from_environment(void);
+/* Installs the shim, which from then on does what the file at `path` says: the
+ * words `write enospc`, `write eio` (writes fail) and `fsync stall` (syncs hang
+ * while it stands there). A test replaces the file by renaming another one over
+ * it; no file, or an empty one, means no fault. */
+void vfs_shim_follow(const char *path);
 
 #endif

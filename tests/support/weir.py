@@ -18,6 +18,7 @@ import urllib.parse
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("WEIR_TEST_BUILD", TOP / "build"))
+PROGRAMS = {"weir": BUILD / "weir", "weir-faulty": BUILD / "tests/crash/weir-faulty"}
 PATIENCE = float(os.environ.get("WEIR_TEST_PATIENCE", "30"))
 
 
@@ -70,7 +71,7 @@ class Weir:
     def command(self):
         grpc = "127.0.0.1:0" + (f",unix:{self.folder}/grpc.sock" if self.unix else "")
         return [
-            str(BUILD / self.binary), "run", f"--storage.path={self.database}", f"--ring.path={self.folder}/ring",
+            str(PROGRAMS[self.binary]), "run", f"--storage.path={self.database}", f"--ring.path={self.folder}/ring",
             f"--listen.grpc={grpc}", "--listen.http=127.0.0.1:0", *self.flags,
         ]
 
