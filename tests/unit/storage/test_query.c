@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "rig.h"
+#include "storage/view.h"
 
 #define NOW 1700000000000000000u
 #define SECOND 1000000000ull
@@ -319,6 +320,32 @@ static void each_trace_comes_once_and_whole(void **state)
 	rig_fini(&rig);
 }
 
+static void a_slow_query_lets_the_ring_go_and_sees_the_same(void **state)
+{
+	struct weir_query *query;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	rig_start(&rig);
+	rig_query(&rig, &query);
+	two_spans(&rig, 1, NOW);
+	assert_int_equal(weir_query_begin(query, rig_deadline()), 0);
+	assert_int_equal(query->view_count, 1);
+	query->held_ns = 0; /* as if it had begun long ago */
+	assert_int_equal(weir_view_tick(query), 0);
+	assert_int_equal(query->view_count, 0);
+	assert_true(query->is_detached);
+	rig_seal(&rig);
+	rig_wait_stored(&rig, 1);
+	assert_int_equal(weir_windows_releasable(rig.windows), weir_ring_head(rig.ring));
+	assert_int_equal(spans_of(query, 1), 2);
+	weir_query_close(query);
+	rig_stop(&rig);
+	rig_fini(&rig);
+}
+
 static void a_passed_deadline_is_a_timeout(void **state)
 {
 	struct weir_query *query;
@@ -402,6 +429,7 @@ int main(void)
 		cmocka_unit_test(searches_find_what_zipkin_finds),
 		cmocka_unit_test(names_come_from_both),
 		cmocka_unit_test(each_trace_comes_once_and_whole),
+		cmocka_unit_test(a_slow_query_lets_the_ring_go_and_sees_the_same),
 		cmocka_unit_test(a_passed_deadline_is_a_timeout),
 		cmocka_unit_test(no_gap_and_no_double_while_the_writer_commits),
 	};
