@@ -229,7 +229,14 @@ void weir_als_destroy(struct weir_als *als)
 	}
 }
 
+static void refused(void *ctx, enum weir_route_refusal why)
+{
+	(void)ctx;
+	weir_stat_refused(WEIR_SIGNAL_ACCESS_LOG,
+		why == WEIR_ROUTE_TOO_LARGE ? WEIR_REFUSAL_TOO_LARGE : WEIR_REFUSAL_MALFORMED, 1);
+}
+
 void weir_als_grpc(struct weir_als *als, struct weir_grpc_method *ret_method)
 {
-	*ret_method = (struct weir_grpc_method){ .path = METHOD, .stream = &als->fns, .ctx = als };
+	*ret_method = (struct weir_grpc_method){ .path = METHOD, .stream = &als->fns, .ctx = als, .refused = refused };
 }

@@ -172,9 +172,17 @@ static void grpc_export(
 	response_write(verdict.rejected, &answer->body);
 }
 
+static void refused(void *ctx, enum weir_route_refusal why)
+{
+	(void)ctx;
+	weir_stat_refused(
+		WEIR_SIGNAL_SPAN, why == WEIR_ROUTE_TOO_LARGE ? WEIR_REFUSAL_TOO_LARGE : WEIR_REFUSAL_MALFORMED, 1);
+}
+
 void weir_otlp_grpc(struct weir_otlp *otlp, struct weir_grpc_method *ret_method)
 {
-	*ret_method = (struct weir_grpc_method){ .path = METHOD_GRPC, .unary = grpc_export, .ctx = otlp };
+	*ret_method =
+		(struct weir_grpc_method){ .path = METHOD_GRPC, .unary = grpc_export, .ctx = otlp, .refused = refused };
 }
 
 /* ---- HTTP ----------------------------------------------------------------- */
@@ -239,7 +247,10 @@ static void http_export(void *ctx, const struct weir_http_request *request, stru
 
 void weir_otlp_http(struct weir_otlp *otlp, struct weir_http_route *ret_route)
 {
-	*ret_route = (struct weir_http_route){
-		.method = "POST", .path = METHOD_HTTP, .kind = WEIR_ROUTE_INGEST, .fn = http_export, .ctx = otlp
-	};
+	*ret_route = (struct weir_http_route){ .method = "POST",
+		.path = METHOD_HTTP,
+		.kind = WEIR_ROUTE_INGEST,
+		.fn = http_export,
+		.ctx = otlp,
+		.refused = refused };
 }

@@ -136,11 +136,21 @@ static void post_spans(void *ctx, const struct weir_http_request *request, struc
 	take(ctx, weir_http_request_body(request), &offer, response);
 }
 
+static void refused(void *ctx, enum weir_route_refusal why)
+{
+	(void)ctx;
+	weir_stat_refused(
+		WEIR_SIGNAL_SPAN, why == WEIR_ROUTE_TOO_LARGE ? WEIR_REFUSAL_TOO_LARGE : WEIR_REFUSAL_MALFORMED, 1);
+}
+
 void weir_zipkin_http(struct weir_zipkin *zipkin, struct weir_http_route ret_routes[WEIR_ZIPKIN_ROUTES])
 {
-	ret_routes[0] = (struct weir_http_route){
-		.method = "POST", .path = PATH, .kind = WEIR_ROUTE_INGEST, .fn = post_spans, .ctx = zipkin
-	};
+	ret_routes[0] = (struct weir_http_route){ .method = "POST",
+		.path = PATH,
+		.kind = WEIR_ROUTE_INGEST,
+		.fn = post_spans,
+		.ctx = zipkin,
+		.refused = refused };
 	ret_routes[1] = ret_routes[0];
 	ret_routes[1].path = "/zipkin" PATH;
 }

@@ -211,10 +211,15 @@ void weir_grpc_call_batch(struct weir_grpc_call *call, const grpc_op *ops, size_
 /* The message in one piece, or the answer that its absence asks for. */
 static bool message_get(struct weir_grpc_call *call, struct weir_str *ret_message)
 {
+	const struct weir_grpc_method *method = call->served->method;
 	int outcome = weir_grpc_message_read(call->calls, call->payload, ret_message);
 
 	if (outcome == 0) {
 		return true;
+	}
+	if (method->refused != NULL && outcome > 0) {
+		method->refused(method->ctx,
+			outcome == WEIR_GRPC_MESSAGE_TOO_LARGE ? WEIR_ROUTE_TOO_LARGE : WEIR_ROUTE_MALFORMED);
 	}
 	if (outcome == WEIR_GRPC_MESSAGE_TOO_LARGE) {
 		weir_grpc_answer_code(call, WEIR_GRPC_RESOURCE_EXHAUSTED, "the message is larger than limits.message");

@@ -1,6 +1,6 @@
 /* http_request: one request through libmicrohttpd's callbacks.
  *
- *   headers ─→ refused at once (413 by length, 431)
+ *   headers ─→ refused at once (431, 413 far above the limit)
  *        └──→ body (gathered, inflated; or thrown away when it is refused)
  *               └─→ ingest: handled here ─→ answered, or parked
  *               └─→ query: suspended, queued ─pool→ answer made, resumed
@@ -167,6 +167,21 @@ static void refuse(struct weir_http_request *request, unsigned status, const cha
 	}
 }
 
+/* The bank whose body this was counts it. */
+static void tell_refused(const struct weir_http_request *request)
+{
+	const struct weir_http_route *route = request->route;
+
+	if (route == NULL || route->refused == NULL) {
+		return;
+	}
+	if (request->refusal == 413) {
+		route->refused(route->ctx, WEIR_ROUTE_TOO_LARGE);
+	} else if (request->refusal == 400 || request->refusal == 415) {
+		route->refused(route->ctx, WEIR_ROUTE_MALFORMED);
+	}
+}
+
 static bool is_path_of(const struct weir_http_route *route, struct weir_str path, struct weir_str *ret_rest)
 {
 	size_t length = strlen(route->path);
@@ -239,7 +254,21 @@ static void coding_find(struct weir_http_request *request)
 	}
 }
 
-/* The two things that are not worth reading a body for. */
+/* A header block that is too large is not worth reading on for, nor a body far
+ * above the limit, nor one that the client asks about first (Expect). */
+static bool is_hopeless(const struct weir_http_request *request)
+{
+	unsigned long long length;
+
+	if (request->refusal == 431) {
+		return true;
+	}
+	return request->refusal == 413 &&
+	       (weir_str_to_u64(weir_http_request_header(request, "Content-Length"), &length) != 0 ||
+		       length / DISCARD_BODIES > request->http->opts.max_body_bytes ||
+		       weir_http_request_header(request, "Expect").length > 0);
+}
+
 static void sizes_check(struct weir_http_request *request)
 {
 	const union MHD_ConnectionInfo *info =
@@ -278,12 +307,13 @@ static enum MHD_Result begin(struct weir_http *http, struct MHD_Connection *conn
 	request->path = weir_str_of(url);
 	request->deadline_ns = weir_clock_monotonic_ns() + http->opts.query_s * UINT64_C(1000000000);
 	peer_write(request);
+	route_find(request);
 	sizes_check(request);
-	if (request->refusal != 0) {
+	if (is_hopeless(request)) {
+		tell_refused(request);
 		weir_http_answer_refuse(request, request->refusal, request->refusal_text, 0);
 		return queue_ready(request);
 	}
-	route_find(request);
 	coding_find(request);
 	return MHD_YES;
 }
@@ -362,6 +392,7 @@ static enum MHD_Result body_complete(struct weir_http_request *request)
 		refuse(request, 400, "the compressed body breaks off\n");
 	}
 	if (request->refusal != 0) {
+		tell_refused(request);
 		weir_http_answer_refuse(request, request->refusal, request->refusal_text, 0);
 		return queue_ready(request);
 	}

@@ -14,6 +14,12 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+/* serve itself refused a body that was meant for a handler; the handler's bank
+ * counts it with its signal. Runs on the listener's thread. */
+enum weir_route_refusal { WEIR_ROUTE_TOO_LARGE, WEIR_ROUTE_MALFORMED };
+
+typedef void weir_route_refused_fn(void *ctx, enum weir_route_refusal why);
+
 /* ---- HTTP --------------------------------------------------------------- */
 
 struct weir_http_request;
@@ -50,6 +56,7 @@ struct weir_http_route {
 	enum weir_route_kind kind;
 	weir_http_fn *fn;
 	void *ctx;
+	weir_route_refused_fn *refused; /* may be NULL */
 };
 
 /* Sets status, a text body and (for a JSON or protobuf caller) nothing else. */
@@ -101,6 +108,7 @@ struct weir_grpc_method {
 	weir_grpc_unary_fn *unary;                 /* one of the two */
 	const struct weir_grpc_stream_fns *stream; /* client streaming */
 	void *ctx;
+	weir_route_refused_fn *refused; /* may be NULL */
 };
 
 #endif

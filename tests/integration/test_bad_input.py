@@ -66,9 +66,7 @@ def test_malformed_message_ends_a_stream_with_invalid_argument(weir):
 def test_malformed_json_is_400_with_the_offset(weir, body, offset):
     answer = weir.ask("/api/v2/spans", "POST", body, {"Content-Type": "application/json"})
     assert answer.status == 400
-    assert "offset" in answer.text
-    if offset is not None:
-        assert str(offset) in answer.text, answer.text
+    assert (f"at byte {offset}" if offset is not None else "at byte ") in answer.text
     assert weir.total("weir_refused_items_total", signal="span", reason="malformed") == 1
     assert_no_trace(weir)
 
@@ -97,6 +95,7 @@ def test_too_large_is_refused_without_a_retry(weir):
     assert not [m for m in error.trailing_metadata() if m.key == "grpc-status-details-bin"]
     assert weir.ask("/v1/traces", "POST", large, {"Content-Type": "application/x-protobuf"}).status == 413
     assert weir.ask("/api/v2/spans", "POST", b"[" + b" " * (5 << 20) + b"]").status == 413
+    assert weir.total("weir_refused_items_total", signal="span", reason="too_large") == 3
     assert_no_trace(weir)
 
 

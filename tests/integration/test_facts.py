@@ -35,43 +35,37 @@ def test_tcp_connections_and_bytes_equal_the_facts(weir, name):
     want = facts.want_tcp(mtcap.facts(name))
     have = {k: v for k, v in facts.have_tcp(weir.samples(), "source").items()}
     assert have == want
-    # The callee's proxy saw the same bytes.
-    server = facts.have_tcp(weir.samples(), "destination")
-    assert sorted(server.values()) == sorted(want.values())
+    # The callee's proxy saw the same bytes. Until the caller's proxy streams too, the caller of a TCP connection is known
+    # by its certificate only (its service account), so that side is summed over the callers.
+    server = {}
+    for (_, service), row in facts.have_tcp(weir.samples(), "destination").items():
+        server[service] = tuple(a + b for a, b in zip(server.get(service, (0, 0, 0)), row))
+    assert server == {service: row for (_, service), row in want.items()}
 
 
 @pytest.mark.parametrize("name", ALS)
 def test_taking_one_entry_away_goes_red(weir, name):
-    capture = mtcap.load(name)
-    last = max(i for i, r in enumerate(capture) if r["kind"] == "msg" and r["seq"] > 0)
-    del capture[last]
-    mtcap.replay(weir, capture)
+    mtcap.replay(weir, mtcap.take_one_away(mtcap.load(name)))
     with pytest.raises(AssertionError):
         assert_requests(weir, name)
-        assert facts.have_tcp(weir.samples(), "source") == facts.want_tcp(mtcap.facts(name))
 
 
 @pytest.mark.parametrize("name", ALS)
 def test_both_sides_of_a_call_have_equal_labels(weir, name):
+    """Every label set that a callee's proxy reports, its caller's proxy reports too, but for what only one side knows.
+    How a call ended may differ (a retry or a timeout ends twice), so those labels are compared where neither was."""
     mtcap.replay(weir, name)
+    ending = {"response_code", "response_flags", "grpc_response_status"}
     sides = {"source": {}, "destination": {}}
     for (metric, labels), value in weir.samples().items():
         l = dict(labels)
-        if metric != "istio_requests_total" or l["source_workload"] == "unknown":
-            continue
-        # Calls that only one side can have seen: no destination was chosen or reached, or it answered otherwise.
-        key = frozenset((k, v) for k, v in l.items() if k not in SERVER_ONLY)
-        sides[l["reporter"]][key] = value
-    missing = []
-    for key, value in sides["destination"].items():
-        l = dict(key)
-        if l["response_flags"] == "-" and sides["source"].get(key) != value:
-            missing.append((l, value, sides["source"].get(key)))
-    # A call that timed out at the caller and ended well at the callee has different codes: compare the others.
-    timed_out = {(dict(k)["source_workload"], dict(k)["destination_workload"]) for k in sides["source"]
-                 if dict(k)["response_flags"] != "-"}
-    assert not [m for m in missing if (m[0]["source_workload"], m[0]["destination_workload"]) not in timed_out]
-    assert len(sides["destination"]) > 8
+        if metric == "istio_requests_total" and l["source_workload"] != "unknown":
+            sides[l["reporter"]][frozenset((k, v) for k, v in l.items() if k not in SERVER_ONLY)] = value
+    who = lambda key: frozenset((k, v) for k, v in key if k not in ending)
+    told_by_callers = {who(key) for key in sides["source"]}
+    assert not [dict(key) for key in sides["destination"] if who(key) not in told_by_callers]
+    equal = [key for key, value in sides["destination"].items() if sides["source"].get(key) == value]
+    assert len(equal) >= 10
 
 
 @pytest.mark.parametrize("name", SDKS)
@@ -110,12 +104,8 @@ def test_mesh_spans_equal_the_facts(weir, name):
 
 
 @pytest.mark.parametrize("name", SDKS + ZIPKIN + MESH_SPANS)
-def test_taking_one_span_request_away_goes_red(weir, name):
-    capture = mtcap.load(name)
-    kinds = [i for i, r in enumerate(capture) if r["kind"] in ("msg", "http") and
-             ("race" in r["method"] or "spans" in r["method"])]
-    del capture[kinds[-1]]
-    mtcap.replay(weir, capture)
+def test_taking_one_span_away_goes_red(weir, name):
+    mtcap.replay(weir, mtcap.take_one_away(mtcap.load(name)))
     fact = mtcap.facts(name)
     want = facts.want_mesh_spans(fact) if "spans" not in fact else facts.want_sdk_spans(fact)
     assert facts.differences(want, facts.have_spans(weir))
@@ -135,20 +125,24 @@ def test_span_edges_of_the_graph_equal_the_facts(weir, name):
 
 
 def test_log_edges_of_the_graph_equal_the_facts(weir):
+    """By caller and the service called: a caller whose call was cut off knows the service, not the workload."""
     mtcap.replay(weir, "envoy-als")
+    fact = mtcap.facts("envoy-als")
+    app = {w["Name"]: w["Service"].split(".")[0] for w in fact["workloads"]}
     want = {"client": {}, "server": {}}
-    for e in mtcap.facts("envoy-als")["edges"]:
-        if e.get("destination_workload"):
+    for e in fact["edges"]:
+        if e.get("destination_service"):
             side = "client" if e["reporter"] == "source" else "server"
-            key = (e["source"], e["destination_workload"])
+            key = (e["source"], app.get(e.get("destination_workload"), e["destination_service"].split(".")[0]))
             want[side][key] = want[side].get(key, 0) + e["n"]
     graph = weir.get_json("/api/graph", horizon="24h")
-    names = {n["id"]: n["workload"] for n in graph["nodes"]}
+    nodes = {n["id"]: n for n in graph["nodes"]}
     have = {"client": {}, "server": {}}
     for edge in graph["edges"]:
+        source, target = nodes[edge["source"]], nodes[edge["target"]]
         for side in have:
             if edge.get(side) and edge["protocol"] != "tcp":
-                key = (names[edge["source"]], names[edge["target"]])
+                key = (source["workload"] or "unknown", target["app"] or target["service"].split(".")[0])
                 have[side][key] = have[side].get(key, 0) + edge[side]["requests"]
     for side in have:
         assert {k: v for k, v in have[side].items() if k in want[side]} == want[side], side

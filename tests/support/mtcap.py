@@ -4,9 +4,11 @@ A capture is a file of records: a line of JSON, `len` raw bytes, a newline.
 Kinds: capture, conn, open, msg, close (gRPC) and http. Replay keeps the
 recorded connections, streams and order, and collects what was answered."""
 
+import gzip
 import http.client
 import json
 import pathlib
+import queue
 
 import grpc
 
@@ -59,9 +61,9 @@ class Replay:
         for record in capture:
             kind = record["kind"]
             if kind == "open":
-                self.streams[record["stream"]] = (record, [])
+                self.open(record)
             elif kind == "msg":
-                self.streams[record["stream"]][1].append(record["data"])
+                self.streams[record["stream"]][1].put(record["data"])
             elif kind == "close":
                 self.finish(record["stream"])
             elif kind == "http":
@@ -70,13 +72,19 @@ class Replay:
             self.finish(stream)
         return self
 
+    def open(self, record):
+        """Streams run side by side, as they were recorded; each message is sent as it comes."""
+        messages = queue.SimpleQueue()
+        compression = grpc.Compression.Gzip if record.get("enc") == "gzip" else grpc.Compression.NoCompression
+        call = self.channel(record["conn"]).stream_stream(record["method"])(
+            iter(messages.get, None), timeout=PATIENCE, wait_for_ready=True, compression=compression)
+        self.streams[record["stream"]] = (record, messages, call)
+
     def finish(self, stream):
         if stream not in self.streams:
             return
-        record, messages = self.streams.pop(stream)
-        compression = grpc.Compression.Gzip if record.get("enc") == "gzip" else grpc.Compression.NoCompression
-        call = self.channel(record["conn"]).stream_stream(record["method"])(
-            iter(messages), timeout=PATIENCE, wait_for_ready=True, compression=compression)
+        record, messages, call = self.streams.pop(stream)
+        messages.put(None)
         try:
             for _ in call:
                 pass
@@ -98,6 +106,97 @@ class Replay:
     def close(self):
         for channel in self.channels.values():
             channel.close()
+
+
+# --- taking one entry out of a capture: the proof that a comparison can fail ---
+
+
+def fields(message):
+    """The fields of a protobuf message: (number, wire type, bytes of the whole field, value)."""
+    at = 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        begin = at
+        key = varint()
+        if key & 7 == 0:
+            value = varint()
+        elif key & 7 == 2:
+            length = varint()
+            value = message[at:at + length]
+            at += length
+        else:
+            length = 8 if key & 7 == 1 else 4
+            value = message[at:at + length]
+            at += length
+        yield key >> 3, key & 7, message[begin:at], value
+
+
+def field(number, value):
+    length, n = bytearray(), len(value)
+    while n > 127:
+        length.append(n & 127 | 128)
+        n >>= 7
+    return bytes([number << 3 | 2, *length, n]) + value
+
+
+def without_one(message, path, is_wanted=lambda _: True):
+    """The message without the first element found at `path` (field numbers) for which is_wanted says yes; None when
+    there is none."""
+    out, is_done = b"", False
+    for number, kind, whole, value in fields(message):
+        if not is_done and number == path[0] and kind == 2:
+            if len(path) == 1:
+                if is_wanted(value):
+                    is_done = True
+                    continue
+            else:
+                inner = without_one(value, path[1:], is_wanted)
+                if inner is not None:
+                    is_done = True
+                    out += field(number, inner)
+                    continue
+        out += whole
+    return out if is_done else None
+
+
+def is_final(entry):
+    """A finished HTTP access log entry: its common properties lack intermediate_log_entry (27)."""
+    common = next(value for number, _, _, value in fields(entry) if number == 1)
+    return not any(number == 27 and value for number, _, _, value in fields(common))
+
+
+def take_one_away(capture):
+    """Removes one finished access log entry, or one span, from the capture; returns it."""
+    for record in capture:
+        method, data = record.get("method", ""), record["data"]
+        if record["kind"] == "msg" and method.endswith("/StreamAccessLogs"):
+            less = without_one(data, (2, 1), is_final)
+        elif record["kind"] == "msg" and "TraceService" in method:
+            less = without_one(data, (1, 2, 2))
+        elif record["kind"] == "http" and method.endswith("/v1/traces"):
+            is_packed = record["meta"].get("content-encoding") == "gzip"
+            less = without_one(gzip.decompress(data) if is_packed else data, (1, 2, 2))
+            less = gzip.compress(less) if less is not None and is_packed else less
+        elif record["kind"] == "http" and method.endswith("/api/v2/spans"):
+            spans = json.loads(data)
+            less = json.dumps(spans[1:]).encode() if spans else None
+        else:
+            continue
+        if less is not None:
+            record["data"] = less
+            return capture
+    raise AssertionError("nothing to take away")
 
 
 def replay(weir, capture):

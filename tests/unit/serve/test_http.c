@@ -131,15 +131,15 @@ static int setup(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	const char *addresses[3] = { "127.0.0.1:0", "127.0.0.1:0", fixture->unix_address };
 	struct weir_http_route routes[] = {
-		{ "GET", "/small", WEIR_ROUTE_QUERY, query_small, fixture },
-		{ "GET", "/large", WEIR_ROUTE_QUERY, query_large, fixture },
-		{ "GET", "/trace/*", WEIR_ROUTE_QUERY, query_rest, fixture },
-		{ "GET", "/page", WEIR_ROUTE_QUERY, query_tagged, fixture },
-		{ "GET", "/moved", WEIR_ROUTE_QUERY, query_moved, fixture },
-		{ "GET", "/slow", WEIR_ROUTE_QUERY, query_slow, fixture },
-		{ "POST", "/spans", WEIR_ROUTE_INGEST, ingest, fixture },
-		{ "GET", "/spans", WEIR_ROUTE_QUERY, query_small, fixture },
-		{ "POST", "/only-post", WEIR_ROUTE_INGEST, ingest, fixture },
+		{ "GET", "/small", WEIR_ROUTE_QUERY, query_small, fixture, NULL },
+		{ "GET", "/large", WEIR_ROUTE_QUERY, query_large, fixture, NULL },
+		{ "GET", "/trace/*", WEIR_ROUTE_QUERY, query_rest, fixture, NULL },
+		{ "GET", "/page", WEIR_ROUTE_QUERY, query_tagged, fixture, NULL },
+		{ "GET", "/moved", WEIR_ROUTE_QUERY, query_moved, fixture, NULL },
+		{ "GET", "/slow", WEIR_ROUTE_QUERY, query_slow, fixture, NULL },
+		{ "POST", "/spans", WEIR_ROUTE_INGEST, ingest, fixture, NULL },
+		{ "GET", "/spans", WEIR_ROUTE_QUERY, query_small, fixture, NULL },
+		{ "POST", "/only-post", WEIR_ROUTE_INGEST, ingest, fixture, NULL },
 	};
 	struct weir_http_opts opts = { .addresses = addresses,
 		.address_count = 3,
@@ -475,11 +475,21 @@ static void refusal_says_when_to_come_again(void **state)
 static void announced_too_large_a_body_is_refused_unread(void **state)
 {
 	struct fixture *fixture = *state;
-	const char *head = "POST /spans HTTP/1.1\r\nHost: x\r\nContent-Length: 50001\r\n\r\n";
+	const char *head = "POST /spans HTTP/1.1\r\nHost: x\r\nContent-Length: 50001\r\nExpect: 100-continue\r\n\r\n";
 
+	expect(ask_at(weir_http_address(fixture->http, 0), head, "", 0), 413);
+	head = "POST /spans HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n";
 	expect(ask_at(weir_http_address(fixture->http, 0), head, "", 0), 413);
 	head = "POST /spans HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n";
 	expect(ask_at(weir_http_address(fixture->http, 0), head, "", 0), 413);
+}
+
+static void too_large_a_body_that_comes_anyway_is_read_before_the_refusal(void **state)
+{
+	char *body = calloc(1, 50001);
+
+	expect(post(*state, "", body, 50001), 413);
+	free(body);
 }
 
 static void unannounced_too_large_a_body_is_refused(void **state)
@@ -753,6 +763,7 @@ int main(void)
 		WITH_SERVER(all_addresses_ingest_on_one_thread),
 		WITH_SERVER(refusal_says_when_to_come_again),
 		WITH_SERVER(announced_too_large_a_body_is_refused_unread),
+		WITH_SERVER(too_large_a_body_that_comes_anyway_is_read_before_the_refusal),
 		WITH_SERVER(unannounced_too_large_a_body_is_refused),
 		WITH_SERVER(compressed_body_is_inflated),
 		WITH_SERVER(bomb_is_refused_inflated),
