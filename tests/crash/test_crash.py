@@ -8,11 +8,11 @@ import subprocess
 
 import pytest
 from producers import SPANS, SpanProducer, StreamProducer
-from weir import BUILD, PATIENCE, Weir, until
+from weir import BUILD, PATIENCE, Weir, control, until
 
 FLAGS = ["--ring.size=16MiB"]
-POINTS = {  # how many visits there usually are in a second of this load
-    "after_reserve": 300, "after_commit_word": 300, "before_answer": 300, "at_seal": 2, "in_sql_commit": 2, "before_release": 2}
+POINTS = {  # at which visit it happens, at the latest: some under load are at the start, some in the middle of it
+    "after_reserve": 300, "after_commit_word": 300, "before_answer": 300, "at_seal": 4, "in_sql_commit": 4, "before_release": 4}
 KILLS_A_POINT = 10
 RANDOM_KILLS = 50
 
@@ -20,101 +20,125 @@ RANDOM_KILLS = 50
 class Scene:
     """A store that lives through many kills, its producers and what they know."""
 
-    def __init__(self, folder, env=None):
-        self.weir = Weir(folder, "weir-faulty", flags=FLAGS, env=env)
-        self.spans = [SpanProducer(None, is_patient=i % 2 == 0) for i in range(3)]
+    def __init__(self, folder, env=None, patient=(True, True, False)):
+        self.weir = Weir(folder, "weir-faulty", flags=FLAGS, env={"WEIR_FAULT_FILE": str(folder / "fault"), **(env or {})})
+        self.spans = [SpanProducer(None, is_patient) for is_patient in patient]
+        self.streams = []
         self.kills = 0
 
-    def start(self, crash=None):
-        self.weir.env.pop("WEIR_CRASH", None)
-        if crash:
-            self.weir.env["WEIR_CRASH"] = crash
-        self.weir.start()
-
     def load(self):
-        """Producers against the running weir, with what they knew before."""
+        """Producers against the running weir, with what they knew before. A new stream: nobody repeats one."""
         self.spans = [p.resumed(self.weir.grpc) for p in self.spans]
-        self.streams = [StreamProducer(self.weir.grpc)]
-        for producer in self.spans + self.streams:
+        self.streams.append(StreamProducer(self.weir.grpc))
+        for producer in self.spans + self.streams[-1:]:
             producer.start()
 
     def wait_for_the_end_of_load(self):
-        for producer in self.spans + self.streams:
+        producers = self.spans + self.streams[-1:]
+        for producer in producers:
             producer.halt.set()
-        for producer in self.spans + self.streams:
+        for producer in producers:
             producer.join(PATIENCE)
             assert not producer.is_alive()
 
-    def killed_at(self, point, visit):
-        """Loads until the process kills itself at the point."""
-        self.start(f"{point}:{visit}")
-        self.load()
-        assert self.weir.process.wait(PATIENCE) == -9
-        self.wait_for_the_end_of_load()
-        self.kills += 1
+    def answers(self):
+        return sum(len(p.answered) for p in self.spans)
 
-    def killed_in_replay(self, visit):
-        """Leaves records in the ring, then dies while they are replayed."""
-        self.killed_at("before_answer", random.randint(20, 200))
-        self.weir.env["WEIR_CRASH"] = f"in_replay:{visit}"
+    def killed_at(self, point, visit):
+        """Loads until the process kills itself at the point. False: it did so in the replay, before the load."""
+        self.weir.env["WEIR_CRASH"] = f"{point}:{visit}"
         self.weir.spawn()
+        is_loaded = self.weir.wait_ready()
+        if is_loaded:
+            self.load()
         assert self.weir.process.wait(PATIENCE) == -9
-        self.kills += 1
+        self.weir.env.pop("WEIR_CRASH")
+        if is_loaded:
+            self.wait_for_the_end_of_load()
+            self.kills += 1
+        return is_loaded
 
     def killed_after(self, answers):
-        self.start()
+        self.weir.start()
         self.load()
-        before = sum(len(p.answered) for p in self.spans)
-        until(lambda: sum(len(p.answered) for p in self.spans) >= before + answers, "answers")
+        before = self.answers()
+        until(lambda: self.answers() >= before + answers, "answers")
         self.weir.kill()
         self.wait_for_the_end_of_load()
         self.kills += 1
 
-    def check(self):
-        """Answered = stored, none doubled, ring = stored, the ledger closes."""
-        self.start()
-        self.load()  # the patient ones repeat what they have no answer for
-        until(lambda: all(p.pending is None or not p.is_patient or p.refused for p in self.spans) or
-              sum(len(p.answered) for p in self.spans) > 50, "repeats")
+    def settle(self):
+        """One more start and load, this time without a kill: who has no answer repeats. Then all is stored."""
+        self.weir.start()
+        self.load()
+        before = self.answers()
+        until(lambda: self.answers() > before + 20, "answers")
         self.wait_for_the_end_of_load()
-        ledger = lambda: self.weir.ledger_sum("span")
-        until(lambda: self.weir.total("weir_storage_position_bytes") == self.weir.total("weir_ring_position_bytes"),
-              "everything to be stored")
+        until(self.weir.is_all_stored, "everything to be stored")
+        assert all(p.pending is None for p in self.spans)
+
+    def stored(self, trace_id):
+        answer = self.weir.ask(f"/api/v2/trace/{trace_id}")
+        return [s["id"] for s in answer.json] if answer.status == 200 else []
+
+    def answered_but_not_stored_once(self):
         answered = [t for p in self.spans for t in p.answered]
         assert len(answered) == len(set(answered)) > 0
-        for trace_id in answered:
-            trace = self.weir.get_json(f"/api/v2/trace/{trace_id}")
-            assert len({s["id"] for s in trace}) == len(trace) == SPANS, trace_id
-        unanswered = [t for p in self.spans for t in p.unanswered + ([p.pending[0]] if p.pending else [])]
-        came_through = sum(self.weir.ask(f"/api/v2/trace/{t}").status == 200 for t in set(unanswered) - set(answered))
-        present = (len(answered) + came_through) * SPANS
-        assert self.weir.total("weir_storage_spans") == present, "rows stored once each"
-        assert ledger()["kept"] == present
-        logs = self.weir.ledger_sum("access_log")
-        assert self.weir.total("weir_storage_requests") + self.weir.total("weir_storage_connections") == logs["kept"]
-        counted = self.weir.total("istio_requests_total")
-        assert counted == self.weir.total("weir_storage_requests")
+        found = {t: self.stored(t) for t in answered}
+        return [t for t, ids in found.items() if not len(ids) == len(set(ids)) == SPANS]
+
+    def check(self):
+        """Answered = stored, none doubled, ring = stored for streams, the ledger closes."""
+        assert self.answered_but_not_stored_once() == []
+        # A batch without an answer is there as a whole or not at all.
+        forgotten = [len(self.stored(t)) for p in self.spans for t in p.unanswered]
+        assert set(forgotten) <= {0, SPANS}
+        present = self.answers() * SPANS + sum(forgotten)
+        figures = self.weir.get_json("/status")["storage"]
+        assert figures["spans"] == present, "rows, stored once each"
+        spans, logs = self.weir.ledger_sum("span"), self.weir.ledger_sum("access_log")
+        assert spans["kept"] == present
+        # Streams: what was kept of each is a beginning of what was sent, and all of it is stored and counted.
+        samples = self.weir.samples()
+        counted = {dict(labels)["destination_service"]: value
+                   for (name, labels), value in samples.items() if name == "istio_requests_total"}
+        entries = sum(stream.check(counted) for stream in self.streams)
+        assert 0 < entries == logs["kept"] == logs["received"] == figures["requests"] == sum(counted.values())
+        return spans["duplicates"]
+
+    def end(self):
+        self.settle()
+        duplicates = self.check()
         assert self.weir.stop() == 0
-        return present
+        return duplicates
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_named_point(tmp_path, point, kills):
     random.seed(point)
-    scene = Scene(tmp_path / "weir")
-    for _ in range(KILLS_A_POINT):
-        scene.killed_at(point, random.randint(1, POINTS[point]))
-    assert scene.check() > 0
+    # Killed before an answer, the batch is in the ring: if all senders repeat, some must be recognised.
+    scene = Scene(tmp_path / "weir", patient=(True,) * 3 if point == "before_answer" else (True, True, False))
+    while scene.kills < KILLS_A_POINT:
+        if not scene.killed_at(point, random.randint(1, POINTS[point])):
+            kills[f"{point} (in the replay)"] = kills.get(f"{point} (in the replay)", 0) + 1
     kills[point] = scene.kills
+    duplicates = scene.end()
+    assert duplicates % SPANS == 0
+    if point == "before_answer":
+        assert duplicates > 0
 
 
 def test_killed_in_replay(tmp_path, kills):
+    """The kills before come while no sync returns, so that the ring holds all that is left to replay."""
     random.seed("in_replay")
     scene = Scene(tmp_path / "weir")
-    for _ in range(KILLS_A_POINT):
-        scene.killed_in_replay(random.randint(1, 10))
-    assert scene.check() > 0
-    kills["in_replay"] = scene.kills // 2
+    for i in range(KILLS_A_POINT):
+        control(scene.weir, "fsync stall")
+        assert scene.killed_at("before_answer", random.randint(50, 200))
+        control(scene.weir, "")
+        assert not scene.killed_at("in_replay", random.randint(1, 40))
+        kills["in_replay"] = i + 1
+    scene.end()
 
 
 def test_killed_at_random_moments(tmp_path, kills):
@@ -122,22 +146,25 @@ def test_killed_at_random_moments(tmp_path, kills):
     scene = Scene(tmp_path / "weir")
     for _ in range(RANDOM_KILLS):
         scene.killed_after(random.randint(1, 120))
-    assert scene.check() > RANDOM_KILLS * SPANS
-    kills["random moments"] = scene.kills
+        kills["random moments"] = scene.kills
+    scene.end()
 
 
 def test_a_position_outside_the_transaction_goes_red(tmp_path):
     """The proof that the proof can fail."""
     random.seed("outside")
     scene = Scene(tmp_path / "weir", env={"WEIR_TEST_POSITION_OUTSIDE": "1"})
-    for _ in range(KILLS_A_POINT):
+    while scene.kills < KILLS_A_POINT:
         scene.killed_at("in_sql_commit", random.randint(1, POINTS["in_sql_commit"]))
+    scene.settle()
+    assert scene.answered_but_not_stored_once() != []
     with pytest.raises(AssertionError):
         scene.check()
     scene.weir.stop()
 
 
 def digest(database):
+    """Of the tables of the fold as they are stored, with the position that they stand for."""
     done = subprocess.run([str(BUILD / "tests/crash/state"), str(database)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -145,14 +172,15 @@ def digest(database):
 
 def test_the_same_ring_folded_with_and_without_kills_gives_equal_tables(tmp_path):
     random.seed("fold")
-    scene = Scene(tmp_path / "made", env={"WEIR_FAULT": "write:enospc"})  # nothing reaches the database: the ring keeps it all
-    scene.killed_after(150)
+    scene = Scene(tmp_path / "made")
+    control(scene.weir, "fsync stall")  # nothing is released: the ring keeps it all
+    scene.killed_after(400)
     for copy in ("whole", "killed"):
         shutil.copytree(tmp_path / "made", tmp_path / copy)
-    all_stored = lambda w: w.total("weir_storage_position_bytes") == w.total("weir_ring_position_bytes")
-    with Weir(tmp_path / "whole", "weir-faulty", flags=FLAGS) as weir:
-        until(lambda: all_stored(weir), "the replay")
-        weir.ledger()
+    with Weir(tmp_path / "whole", "weir-faulty", flags=FLAGS) as whole:
+        until(whole.is_all_stored, "the replay")
+        rows = whole.get_json("/status")["storage"]
+        assert whole.ledger_sum("span")["kept"] >= 400 * SPANS
     killed = Weir(tmp_path / "killed", "weir-faulty", flags=FLAGS)
     for crash in ("in_replay:7", "in_replay:60", "at_seal:1", "in_sql_commit:1", "in_replay:100", "before_release:1"):
         killed.env["WEIR_CRASH"] = crash
@@ -160,5 +188,7 @@ def test_the_same_ring_folded_with_and_without_kills_gives_equal_tables(tmp_path
         assert killed.process.wait(PATIENCE) == -9, crash
     killed.env.pop("WEIR_CRASH")
     with killed:
-        until(lambda: all_stored(killed), "the replay")
+        until(killed.is_all_stored, "the replay")
+        again = killed.get_json("/status")["storage"]
+        assert all(rows[k] == again[k] for k in ("spans", "requests", "connections"))
     assert digest(tmp_path / "whole" / "weir.db") == digest(tmp_path / "killed" / "weir.db") != ""

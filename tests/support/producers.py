@@ -33,7 +33,7 @@ def make_batch(spans=SPANS):
 
 class SpanProducer(threading.Thread):
     """Sends batches until told to stop or until the server is gone. A `patient` one keeps the batch whose answer was
-    lost and sends the same bytes first when it is resumed."""
+    lost and sends the same bytes first when it is resumed; another one forgets it."""
 
     def __init__(self, target, is_patient, spans=SPANS):
         super().__init__(daemon=True)
@@ -52,7 +52,7 @@ class SpanProducer(threading.Thread):
     def run(self):
         with grpc.insecure_channel(self.target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
             export = channel.unary_unary(EXPORT)
-            while not self.halt.is_set():
+            while self.pending or not self.halt.is_set():
                 trace_id, body = self.pending or make_batch(self.spans)
                 self.pending = (trace_id, body)
                 try:
@@ -60,7 +60,8 @@ class SpanProducer(threading.Thread):
                 except grpc.RpcError as error:
                     if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
                         self.refused += 1
-                        self.halt.wait(0.01)
+                        if self.halt.wait(0.01):
+                            return
                         continue
                     if not self.is_patient:
                         self.unanswered.append(trace_id)
@@ -70,19 +71,59 @@ class SpanProducer(threading.Thread):
                 self.pending = None
 
 
+def field(number, value):
+    """One field of a protobuf message: a number, or bytes."""
+    def varint(n):
+        out = bytearray()
+        while n > 0x7F:
+            out.append(n & 0x7F | 0x80)
+            n >>= 7
+        return bytes(out + bytes([n]))
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def captured_identifier():
+    """The first message of a real Envoy's stream, without its entries."""
+    capture = mtcap.load("envoy-als")
+    data = next(r["data"] for r in capture if r["kind"] == "msg")
+    assert data[0] == 0x0A  # field 1, the identifier
+    length = shift = 0
+    at = 1
+    while True:
+        length |= (data[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if data[at - 1] < 0x80:
+            return data[:at + length]
+
+
 class StreamProducer(threading.Thread):
-    """Streams captured access log messages, again and again, until told to stop or until the server is gone."""
+    """Streams access log messages until told to stop or until the server is gone. Its entries go round a few
+    destinations, in a namespace of its own: what arrived can be told from the sums alone. If it is a beginning of what
+    was sent, no destination is more than one ahead of a later one, and none is behind one."""
+
+    ROUND, ENTRIES = 5, 12  # no multiple of each other, so a message that is missing or twice shows
 
     def __init__(self, target):
         super().__init__(daemon=True)
         self.target, self.halt, self.messages = target, threading.Event(), 0
-        capture = mtcap.load("envoy-als")
-        first = next(r["stream"] for r in capture if r["kind"] == "msg")
-        self.bodies = [r["data"] for r in capture if r["kind"] == "msg" and r["stream"] == first]
+        self.namespace = f"run-{next(_numbers)}"
+        self.identifier = captured_identifier()
+        entries = [self._entry(i) for i in range(self.ROUND)]
+        ring = list(itertools.islice(itertools.cycle(entries), self.ROUND * self.ENTRIES))
+        self.bodies = [field(2, b"".join(ring[i:i + self.ENTRIES])) for i in range(0, len(ring), self.ENTRIES)]
+
+    def _entry(self, i):
+        host = f"d{i}.{self.namespace}.svc.cluster.local".encode()
+        start = field(5, field(1, int(time.time())))
+        common = start + field(12, field(2, 5000000)) + field(15, b"outbound|80||" + host) + field(23, field(2, 5000000))
+        request = field(1, 1) + field(3, host) + field(5, b"/") + field(9, b"7d1c0f9e-5b5c-9c55-8d25-33b5a1b1a0c5")
+        return field(1, field(1, common) + field(2, 2) + field(3, request) + field(4, field(1, field(1, 200))))
 
     def _feed(self):
-        yield self.bodies[0]
-        for body in itertools.cycle(self.bodies[1:] or self.bodies):
+        yield self.identifier
+        for body in itertools.cycle(self.bodies):
             if self.halt.is_set():
                 return
             self.messages += 1
@@ -94,3 +135,11 @@ class StreamProducer(threading.Thread):
                 channel.stream_unary(STREAM)(self._feed())
             except grpc.RpcError:
                 pass
+
+    def check(self, counted):
+        """`counted`: entries by destination, from the server. They are a beginning of what was sent, in whole messages."""
+        rows = [counted.get(f"d{i}.{self.namespace}.svc.cluster.local", 0) for i in range(self.ROUND)]
+        entries = sum(rows)
+        assert rows == [entries // self.ROUND + (i < entries % self.ROUND) for i in range(self.ROUND)], rows
+        assert entries % self.ENTRIES == 0 and entries <= self.messages * self.ENTRIES, (entries, self.messages)
+        return entries

@@ -34,6 +34,14 @@ def until(question, what, seconds=PATIENCE):
         select.select([], [], [], 0.02)
 
 
+def control(weir, text):
+    """Tells the disk of a weir-faulty (WEIR_FAULT_FILE: `fault` in its folder) what to do from now on."""
+    path = weir.folder / "fault"
+    weir.folder.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").rename(path)
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -83,13 +91,19 @@ class Weir:
             preexec_fn=self.limits, cwd=self.folder)
         log.close()
 
-    def start(self):
-        self.spawn()
+    def wait_ready(self):
+        """Reads the start line and the addresses in it. False: the process ended before."""
         line = self._read_line()
-        assert line, f"weir did not start: {self.log()}"
+        if not line:
+            return False
         self.start_line = line
         fields = dict(f.split("=", 1) for f in line.split() if "=" in f)
         self.grpc, self.http = fields["grpc"].split(",")[0], fields["http"].split(",")[0]
+        return True
+
+    def start(self):
+        self.spawn()
+        assert self.wait_ready(), f"weir did not start: {self.log()}"
         return self
 
     def _read_line(self):
@@ -177,6 +191,10 @@ class Weir:
         for k in ("thinned", "dropped"):
             result[k] = sum(sum(r[k].values()) for r in rows)
         return result
+
+    def is_all_stored(self):
+        ring = self.get_json("/status")["ring"]
+        return ring["head"] == ring["folded"] == ring["stored"]
 
     # --- where the process is ---
 
