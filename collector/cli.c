@@ -11,7 +11,7 @@
 
 static int command_of(const char *text, enum weir_command *ret)
 {
-	static const char *const names[] = { "run", "check", "version", "help" };
+	static const char *const names[] = { "run", "check", "version", "sample", "help" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(text, names[i]) == 0) {
@@ -81,6 +81,7 @@ void weir_cli_help(void)
 		"\n"
 		"  weir [run] [--config=FILE] [--section.key=value …]   runs in the foreground (the default)\n"
 		"  weir check FILE [--section.key=value …]              is this configuration right?\n"
+		"  weir sample                                           a configuration file with every key and its default\n"
 		"  weir version\n"
 		"  weir --help\n"
 		"\n"

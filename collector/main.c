@@ -528,6 +528,15 @@ int main(int argc, char **argv)
 		weir_cli_help();
 		return EXIT_SUCCESS;
 	}
+	if (cli.command == WEIR_COMMAND_SAMPLE) {
+		struct weir_buf text;
+
+		weir_buf_init(&text, 0);
+		weir_conf_sample(&text);
+		fwrite(text.data, 1, text.length, stdout);
+		weir_buf_fini(&text);
+		return EXIT_SUCCESS;
+	}
 	if (cli.command == WEIR_COMMAND_VERSION) {
 		printf("weir %s\n", WEIR_VERSION);
 		return EXIT_SUCCESS;

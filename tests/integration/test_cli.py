@@ -2,6 +2,7 @@
 one is refused with the place; SIGTERM ends well; a second weir is refused."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -28,6 +29,16 @@ def test_help_names_every_key_with_its_default():
 
 def test_version_is_said():
     assert run("version").stdout.startswith("weir 0.")
+
+
+def test_the_sample_is_a_right_file_also_with_every_key_set(tmp_path):
+    sample = run("sample").stdout
+    path = tmp_path / "weir.yaml"
+    for text in (sample, re.sub(r"^  #(?=\w+:)", "  ", sample, flags=re.M)):
+        path.write_text(text)
+        done = run("check", str(path))
+        assert done.returncode == 0, done.stderr
+    assert "\n  sync: interval\n" in text and "\n  size: 48MiB\n" in text
 
 
 def test_check_accepts_a_right_file(tmp_path):
