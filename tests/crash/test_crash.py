@@ -44,12 +44,14 @@ class Scene:
     def answers(self):
         return sum(len(p.answered) for p in self.spans)
 
-    def killed_at(self, point, visit):
+    def killed_at(self, point, visit, fault=""):
         """Loads until the process kills itself at the point. False: it did so in the replay, before the load."""
+        control(self.weir, "")
         self.weir.env["WEIR_CRASH"] = f"{point}:{visit}"
         self.weir.spawn()
         is_loaded = self.weir.wait_ready()
         if is_loaded:
+            control(self.weir, fault)
             self.load()
         assert self.weir.process.wait(PATIENCE) == -9
         self.weir.env.pop("WEIR_CRASH")
@@ -58,8 +60,9 @@ class Scene:
             self.kills += 1
         return is_loaded
 
-    def killed_after(self, answers):
+    def killed_after(self, answers, fault=""):
         self.weir.start()
+        control(self.weir, fault)
         self.load()
         before = self.answers()
         until(lambda: self.answers() >= before + answers, "answers")
@@ -129,13 +132,11 @@ def test_killed_at_a_named_point(tmp_path, point, kills):
 
 
 def test_killed_in_replay(tmp_path, kills):
-    """The kills before come while no sync returns, so that the ring holds all that is left to replay."""
+    """The kills before come while nothing can be stored, so that there is enough to replay."""
     random.seed("in_replay")
     scene = Scene(tmp_path / "weir")
     for i in range(KILLS_A_POINT):
-        control(scene.weir, "fsync stall")
-        assert scene.killed_at("before_answer", random.randint(50, 200))
-        control(scene.weir, "")
+        assert scene.killed_at("before_answer", random.randint(50, 200), fault="write stall")
         assert not scene.killed_at("in_replay", random.randint(1, 40))
         kills["in_replay"] = i + 1
     scene.end()
@@ -173,8 +174,7 @@ def digest(database):
 def test_the_same_ring_folded_with_and_without_kills_gives_equal_tables(tmp_path):
     random.seed("fold")
     scene = Scene(tmp_path / "made")
-    control(scene.weir, "fsync stall")  # nothing is released: the ring keeps it all
-    scene.killed_after(400)
+    scene.killed_after(400, fault="write stall")  # nothing is released: the ring keeps it all
     for copy in ("whole", "killed"):
         shutil.copytree(tmp_path / "made", tmp_path / copy)
     with Weir(tmp_path / "whole", "weir-faulty", flags=FLAGS) as whole:

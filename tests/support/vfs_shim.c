@@ -23,7 +23,7 @@ static _Atomic int fault;
 static _Atomic unsigned syncs;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
-static bool is_stalled; /* guarded by mutex */
+static bool is_stalled, are_writes_stalled; /* guarded by mutex */
 static const char *control;
 static struct stat control_read; /* guarded by mutex: of the file as it was read last */
 
@@ -51,7 +51,28 @@ static void control_look(void)
 				fault = strstr(text, "write eio") != NULL ? VFS_SHIM_IO : VFS_SHIM_NONE;
 			}
 			is_stalled = strstr(text, "fsync stall") != NULL;
+			are_writes_stalled = strstr(text, "write stall") != NULL;
 		}
+	}
+	pthread_mutex_unlock(&mutex);
+}
+
+/* Waits while the stall lasts; looks at the control file now and then. */
+static void wait_stall(const bool *is_on)
+{
+	struct timespec soon;
+
+	control_look();
+	pthread_mutex_lock(&mutex);
+	while (*is_on) {
+		clock_gettime(CLOCK_REALTIME, &soon);
+		soon.tv_nsec += 20000000;
+		soon.tv_sec += soon.tv_nsec / 1000000000;
+		soon.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&let_go, &mutex, &soon);
+		pthread_mutex_unlock(&mutex);
+		control_look();
+		pthread_mutex_lock(&mutex);
 	}
 	pthread_mutex_unlock(&mutex);
 }
@@ -63,7 +84,7 @@ static sqlite3_file *real_of(sqlite3_file *file)
 
 static int write_fault(void)
 {
-	control_look();
+	wait_stall(&are_writes_stalled);
 	if (fault == VFS_SHIM_FULL) {
 		return SQLITE_FULL;
 	}
@@ -94,22 +115,8 @@ static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 static int shim_sync(sqlite3_file *file, int flags)
 {
-	struct timespec soon;
-
 	syncs++;
-	control_look();
-	pthread_mutex_lock(&mutex);
-	while (is_stalled) {
-		clock_gettime(CLOCK_REALTIME, &soon);
-		soon.tv_nsec += 20000000;
-		soon.tv_sec += soon.tv_nsec / 1000000000;
-		soon.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&let_go, &mutex, &soon);
-		pthread_mutex_unlock(&mutex);
-		control_look();
-		pthread_mutex_lock(&mutex);
-	}
-	pthread_mutex_unlock(&mutex);
+	wait_stall(&is_stalled);
 	return fault == VFS_SHIM_IO ? SQLITE_IOERR_FSYNC : real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 

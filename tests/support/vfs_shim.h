@@ -17,8 +17,8 @@ void vfs_shim_stall_syncs(bool is_stalled);
 unsigned vfs_shim_syncs(void);
 
 /* Installs the shim, which from then on does what the file at `path` says: the
- * words `write enospc`, `write eio` (writes fail) and `fsync stall` (syncs hang
- * while it stands there). A test replaces the file by renaming another one over
+ * words `write enospc`, `write eio` (writes fail), `write stall` and `fsync
+ * stall` (they hang while it stands there). A test replaces the file by renaming another one over
  * it; no file, or an empty one, means no fault. */
 void vfs_shim_follow(const char *path);
 
