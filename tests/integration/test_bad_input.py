@@ -9,6 +9,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
 
+pytestmark = pytest.mark.fast
+
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 STREAM = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs"
 

@@ -73,6 +73,7 @@ def test_a_flag_wins_over_the_environment_and_the_file(tmp_path):
         assert weir.total("weir_ring_size_bytes") == 4 << 20
 
 
+@pytest.mark.fast
 def test_sigterm_with_an_open_stream_ends_in_five_seconds_with_zero(tmp_path):
     weir = Weir(tmp_path / "weir").start()
     with grpc.insecure_channel(weir.grpc) as channel:

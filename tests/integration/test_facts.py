@@ -22,6 +22,7 @@ def assert_requests(weir, name):
     assert not facts.differences(want, have)
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("name", ALS)
 def test_requests_equal_the_facts(weir, name):
     codes = mtcap.replay(weir, name)
@@ -70,6 +71,7 @@ def test_both_sides_of_a_call_have_equal_labels(weir, name):
     assert len(equal) >= 10
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("name", SDKS)
 def test_sdk_spans_equal_the_facts(weir, name):
     codes = mtcap.replay(weir, name)
@@ -86,6 +88,7 @@ def test_sdk_spans_equal_the_facts(weir, name):
     assert links(weir) == {tuple(k.split("->")): n for k, n in fact["edges"].items()}
 
 
+@pytest.mark.fast
 @pytest.mark.parametrize("name", ZIPKIN)
 def test_zipkin_spans_equal_the_facts(weir, name):
     codes = mtcap.replay(weir, name)
