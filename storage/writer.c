@@ -93,6 +93,7 @@ static void failed(struct weir_writer *writer, int fault, const char *what)
 		weir_store_note_damage(store);
 	}
 	store->state = fault == -ENOSPC || fault == -EDQUOT ? WEIR_STORE_FULL : WEIR_STORE_FAILING;
+	weir_windows_set_failing(writer->opts.windows, true);
 	weir_log(WEIR_LOG_ERROR, "storage", "%s failed, the ring keeps what is not stored error=\"%s\"", what,
 		strerror(-fault));
 }
@@ -103,6 +104,7 @@ static void recovered(struct weir_writer *writer)
 
 	if (store->state != WEIR_STORE_OK) {
 		store->state = WEIR_STORE_OK;
+		weir_windows_set_failing(writer->opts.windows, false);
 		weir_log(WEIR_LOG_INFO, "storage", "storing again failed_commits=%llu",
 			(unsigned long long)store->failed_commits);
 	}

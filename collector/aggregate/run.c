@@ -6,7 +6,9 @@
  * The loop sleeps in the ring until a record comes, a seal is due, or an asker
  * wakes it. While WEIR_WINDOWS_SEALED windows wait for the writer and the next
  * seal is due, it reads no further (the ring fills, producers are refused) and
- * sleeps on its own condition, so that askers are still served.
+ * sleeps on its own condition, so that askers are still served. While the store
+ * says that it fails, it does read on, into a window that is longer than usual:
+ * then only streams come in, without their detail, and their numbers go on.
  *
  * Askers: `asked` counts questions; the loop answers all that it finds with
  * one copy. A copy is shared for SHARE_NS by all whose records it covers.
@@ -294,22 +296,27 @@ static void *loop(void *arg)
 	struct weir_ring_entry entry;
 
 	for (;;) {
+		bool has_sealed;
 		int outcome;
 
 		answer_if_asked(run);
-		if (!seal_if_due(run)) {
+		has_sealed = seal_if_due(run);
+		if (!has_sealed) {
 			if (gives_up(run)) {
 				weir_log(WEIR_LOG_WARN, "aggregate",
 					"stops before the end: what is not stored stays in the ring");
 				break;
 			}
-			stall(run);
-			continue;
+			if (run->is_sealing || !weir_windows_may_grow(run->opts.windows)) {
+				stall(run);
+				continue;
+			}
 		}
 		if (run->is_sealing) {
 			break;
 		}
-		outcome = weir_ring_next(run->opts.ring, wait_ms(run), &entry);
+		outcome =
+			weir_ring_next(run->opts.ring, has_sealed ? wait_ms(run) : (int64_t)(STALLED_NS / MS), &entry);
 		if (outcome == 0) {
 			entry_fold(run, &entry);
 		} else if (outcome == WEIR_RING_SEALED) {

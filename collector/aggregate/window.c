@@ -33,7 +33,8 @@
 #include "base/err.h"
 
 #define LISTED_MAX (WEIR_WINDOW_VIEWS - 1u)
-/* No batch is smaller than its header, and a window is sealed once it has WEIR_WINDOW_BYTES. */
+/* No batch is smaller than its header, and a window is sealed once it has WEIR_WINDOW_BYTES
+ * (while the store fails, once this list is full). */
 #define BATCHES_MAX (WEIR_WINDOW_BYTES / sizeof(struct weir_batch) + 1u)
 
 struct kept_window {
@@ -51,6 +52,7 @@ struct weir_windows {
 	struct kept_window *open; /* the aggregate thread's own; the last of listed, or NULL */
 	struct kept_window *limbo;
 	uint64_t next_number, stored_end, released;
+	bool is_failing; /* atomic: as the writer said last */
 	bool is_stopped;
 };
 
@@ -194,6 +196,12 @@ uint32_t weir_windows_sealed(struct weir_windows *windows)
 	return count;
 }
 
+bool weir_windows_may_grow(struct weir_windows *windows)
+{
+	return __atomic_load_n(&windows->is_failing, __ATOMIC_RELAXED) && windows->open != NULL &&
+	       windows->open->window.batch_count < BATCHES_MAX;
+}
+
 /* --- the writer ----------------------------------------------------------- */
 
 static struct kept_window *take_oldest(struct weir_windows *windows)
@@ -291,6 +299,11 @@ uint64_t weir_windows_releasable(struct weir_windows *windows)
 	position = releasable(windows);
 	pthread_mutex_unlock(&windows->mutex);
 	return position;
+}
+
+void weir_windows_set_failing(struct weir_windows *windows, bool is_failing)
+{
+	__atomic_store_n(&windows->is_failing, is_failing, __ATOMIC_RELAXED);
 }
 
 void weir_windows_stop(struct weir_windows *windows)

@@ -8,10 +8,13 @@
  * for the writer) → stored (committed; gone when the last reader lets go).
  * The ring is released up to the end of the last window that is stored and
  * held by nobody. At most WEIR_WINDOWS_SEALED wait; then the aggregate thread
- * stops reading and the ring fills. */
+ * stops reading and the ring fills. Only while the store fails (and whoever can
+ * come again is refused) does it read on, so that streams are still counted:
+ * the open window grows until the ring is full. */
 #ifndef WEIR_AGGREGATE_WINDOW_H
 #define WEIR_AGGREGATE_WINDOW_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -45,6 +48,9 @@ struct weir_window *weir_windows_open_one(struct weir_windows *windows); /* NULL
 /* Hands the open window to the writer. Waits while WEIR_WINDOWS_SEALED wait. */
 void weir_windows_seal(struct weir_windows *windows);
 uint32_t weir_windows_sealed(struct weir_windows *windows); /* how many wait */
+/* No room, but the store is failing, and the open window can take another
+ * batch: numbers go on, in a window that is longer than usual. */
+bool weir_windows_may_grow(struct weir_windows *windows);
 
 /* --- the writer --- */
 /* The oldest sealed window, or NULL within wait_ms. Stays listed for readers. */
@@ -55,6 +61,8 @@ uint64_t weir_windows_stored(struct weir_windows *windows, struct weir_window *w
  * The writer asks when take gave NULL, else a ring that filled up while a
  * reader held its oldest part would stay full. */
 uint64_t weir_windows_releasable(struct weir_windows *windows);
+/* The store fails, or stores again: see weir_windows_may_grow(). */
+void weir_windows_set_failing(struct weir_windows *windows, bool is_failing);
 void weir_windows_stop(struct weir_windows *windows); /* take returns NULL at once when none is left */
 
 /* --- readers --- */

@@ -192,6 +192,9 @@ class Weir:
             result[k] = sum(sum(r[k].values()) for r in rows)
         return result
 
+    def status_of(self, part, figure):
+        return self.get_json("/status")[part][figure]
+
     def is_all_stored(self):
         ring = self.get_json("/status")["ring"]
         return ring["head"] == ring["folded"] == ring["stored"]
