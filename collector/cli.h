@@ -4,7 +4,13 @@
 
 #include <stddef.h>
 
-enum weir_command { WEIR_COMMAND_RUN, WEIR_COMMAND_CHECK, WEIR_COMMAND_VERSION, WEIR_COMMAND_SAMPLE, WEIR_COMMAND_HELP };
+enum weir_command {
+	WEIR_COMMAND_RUN,
+	WEIR_COMMAND_CHECK,
+	WEIR_COMMAND_VERSION,
+	WEIR_COMMAND_SAMPLE,
+	WEIR_COMMAND_HELP
+};
 
 struct weir_cli {
 	enum weir_command command;
