@@ -39,33 +39,46 @@ static void write_field(struct weir_json_write *json, const char *key, struct we
 	weir_json_write_str(json, value);
 }
 
-static struct weir_str node_name(const struct weir_edge_end *end)
+static struct weir_str node_name(const struct weir_graph_node *node)
 {
-	if (end->workload.length > 0) {
-		return end->workload;
+	switch (node->kind) {
+	case WEIR_GRAPH_WORKLOAD:
+		return node->end.workload;
+	case WEIR_GRAPH_SERVICE:
+		return node->end.service;
+	case WEIR_GRAPH_UNKNOWN_CALLER:
+		return weir_str_of("unknown caller");
+	case WEIR_GRAPH_UNKNOWN_DESTINATION:
+		return weir_str_of("unknown destination");
 	}
-	return end->service.length > 0 ? end->service : weir_str_of("unknown");
+	return weir_str_of("unknown");
 }
 
 /* `workload:cluster/namespace/name`: the same in every answer. */
-static void write_id(struct weir_json_write *json, const struct weir_edge_end *end)
+static void write_id(struct weir_json_write *json, const struct weir_graph_node *node)
 {
+	static const char *const kinds[] = { "workload:", "service:", "unknown:", "unknown:" };
+	bool is_unknown = node->kind >= WEIR_GRAPH_UNKNOWN_CALLER;
+	struct weir_str name = weir_str_of(node->kind == WEIR_GRAPH_UNKNOWN_CALLER ? "caller" : "destination");
+
 	weir_json_write_string_begin(json);
-	weir_json_write_piece(json, weir_str_of(end->workload.length > 0 ? "workload:" : "service:"));
-	weir_json_write_piece(json, end->cluster);
+	weir_json_write_piece(json, weir_str_of(kinds[node->kind]));
+	weir_json_write_piece(json, node->end.cluster);
 	weir_json_write_piece(json, weir_str_of("/"));
-	weir_json_write_piece(json, end->namespace_);
+	weir_json_write_piece(json, node->end.namespace_);
 	weir_json_write_piece(json, weir_str_of("/"));
-	weir_json_write_piece(json, node_name(end));
+	weir_json_write_piece(json, is_unknown ? name : node_name(node));
 	weir_json_write_string_end(json);
 }
 
-static void write_node(struct weir_json_write *json, const struct weir_edge_end *end)
+static void write_node(struct weir_json_write *json, const struct weir_graph_node *node)
 {
+	const struct weir_edge_end *end = &node->end;
+
 	weir_json_write_open(json, '{');
 	weir_json_write_key(json, "id");
-	write_id(json, end);
-	write_field(json, "name", node_name(end));
+	write_id(json, node);
+	write_field(json, "name", node_name(node));
 	write_field(json, "workload", end->workload);
 	write_field(json, "namespace", end->namespace_);
 	write_field(json, "app", end->app);
@@ -130,9 +143,9 @@ static void write_edge(struct weir_json_write *json, const struct weir_graph *gr
 {
 	weir_json_write_open(json, '{');
 	weir_json_write_key(json, "source");
-	write_id(json, &graph->nodes[edge->source].end);
+	write_id(json, &graph->nodes[edge->source]);
 	weir_json_write_key(json, "target");
-	write_id(json, &graph->nodes[edge->destination].end);
+	write_id(json, &graph->nodes[edge->destination]);
 	weir_json_write_key(json, "protocol");
 	weir_json_write_text(json, protocol_name(edge->protocol));
 	write_counts(json, "client", &edge->counts[WEIR_EDGE_CLIENT_LOG], edge->protocol);
@@ -150,7 +163,7 @@ void weir_api_write(struct weir_json_write *json, const struct weir_graph *graph
 	weir_json_write_open(json, '[');
 	for (uint32_t i = 0; i < graph->node_count; i++) {
 		if (graph->nodes[i].is_used) {
-			write_node(json, &graph->nodes[i].end);
+			write_node(json, &graph->nodes[i]);
 		}
 	}
 	weir_json_write_close(json, ']');

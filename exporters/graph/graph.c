@@ -6,9 +6,18 @@
  *  1. An end with a workload is the node (workload, namespace, cluster).
  *  2. Without a cluster it is the node of that workload and namespace in the
  *     one cluster that is known, if it is one only.
- *  3. An end without a workload is a service node (service, namespace); without
- *     a service it is the node `unknown`.
- *  4. A service name that only spans tell (`reviews.default`, `reviews`) is the
+ *  3. An end without a workload is a service node (service, namespace). Without
+ *     a service it is one of two: the caller that nobody knows, or the
+ *     destination that nobody knows. One node for both would draw a path from
+ *     whoever called nowhere to whoever was called by a stranger.
+ *  4. A service node that callers' proxies tell (they were not told who is behind
+ *     it: TCP without a metadata exchange, a call cut off before the peer gave
+ *     its name) is the workload node that callees' proxies show behind the same
+ *     host (and namespace, when both tell one), if it is one only: within the
+ *     horizon, else at any time. So both sides of one call lie on one edge. Two
+ *     versions behind one host: it stays a service, because to pick one would be
+ *     a guess.
+ *  5. A service name that only spans tell (`reviews.default`, `reviews`) is the
  *     workload node whose app (else workload) and namespace are so called, if it
  *     is one only (and of that version, when the spans tell one); else the
  *     service node so called, if it is one only; else a node of its own. Three
@@ -55,7 +64,7 @@ static uint32_t hash_bytes(uint32_t hash, const void *data, size_t length)
 	return (hash ^ 0xff) * 16777619u;
 }
 
-/* Rules 1 and 3: the three texts that make a node. */
+/* Rules 1 and 3: the three texts that make a node, beside which side it is on when nothing is known. */
 static void end_key(const struct weir_edge_end *end, struct weir_str ret_key[3])
 {
 	bool is_workload = end->workload.length > 0;
@@ -65,13 +74,22 @@ static void end_key(const struct weir_edge_end *end, struct weir_str ret_key[3])
 	ret_key[2] = is_workload ? end->cluster : weir_str_of("");
 }
 
-static bool is_same_node(const struct weir_edge_end *a, const struct weir_edge_end *b)
+/* Rule 3: who is it? */
+static enum weir_graph_kind kind_of(const struct weir_edge_end *end, bool is_source)
+{
+	if (end->workload.length > 0) {
+		return WEIR_GRAPH_WORKLOAD;
+	}
+	if (end->service.length > 0) {
+		return WEIR_GRAPH_SERVICE;
+	}
+	return is_source ? WEIR_GRAPH_UNKNOWN_CALLER : WEIR_GRAPH_UNKNOWN_DESTINATION;
+}
+
+static bool is_same_end(const struct weir_edge_end *a, const struct weir_edge_end *b)
 {
 	struct weir_str left[3], right[3];
 
-	if ((a->workload.length > 0) != (b->workload.length > 0)) {
-		return false;
-	}
 	end_key(a, left);
 	end_key(b, right);
 	return weir_str_equal(left[0], right[0]) && weir_str_equal(left[1], right[1]) &&
@@ -94,10 +112,11 @@ static void node_complete(struct weir_edge_end *end, const struct weir_edge_end 
 	complete(&end->cluster, from->cluster);
 }
 
-static uint32_t node_of(struct building *building, const struct weir_edge_end *end)
+static uint32_t node_of(struct building *building, const struct weir_edge_end *end, bool is_source)
 {
+	enum weir_graph_kind kind = kind_of(end, is_source);
 	struct weir_str key[3];
-	uint32_t at, hash = end->workload.length > 0 ? 2166136261u : 2166136262u;
+	uint32_t at, hash = 2166136261u + (uint32_t)kind;
 	struct weir_graph_node *node;
 
 	end_key(end, key);
@@ -107,14 +126,15 @@ static uint32_t node_of(struct building *building, const struct weir_edge_end *e
 	for (at = hash & building->mask; building->node_slots[at] != 0; at = (at + 1) & building->mask) {
 		uint32_t found = building->node_slots[at] - 1;
 
-		if (is_same_node(&building->graph.nodes[found].end, end)) {
+		node = &building->graph.nodes[found];
+		if (node->kind == kind && is_same_end(&node->end, end)) {
 			/* The key's own fields are equal already, so the key stays. */
-			node_complete(&building->graph.nodes[found].end, end);
+			node_complete(&node->end, end);
 			return found;
 		}
 	}
 	node = &building->graph.nodes[building->graph.node_count];
-	*node = (struct weir_graph_node){ .end = *end, .into = building->graph.node_count };
+	*node = (struct weir_graph_node){ .end = *end, .kind = kind, .into = building->graph.node_count };
 	if (end->workload.length == 0) {
 		node->end.cluster = weir_str_of("");
 	}
@@ -175,7 +195,65 @@ static void clusters_unify(struct building *building)
 	}
 }
 
-/* What rule 4 compares a span's service with: the app, or a service's first label. */
+static bool is_fresh(const struct building *building, const struct weir_edge_counts *counts)
+{
+	const struct weir_graph_opts *opts = &building->opts;
+	uint64_t since_ns = opts->now_ns > opts->horizon_ns ? opts->now_ns - opts->horizon_ns : 0;
+
+	return counts != NULL && counts->last_ns >= since_ns;
+}
+
+/* Rule 4 for one server-side edge: what it says of the service nodes of that
+ * host. `behind` of a node: NONE, its one workload node, or itself for several. */
+static void host_served(struct building *building, uint32_t *behind, const struct weir_str host, uint32_t workload)
+{
+	const struct weir_graph_node *nodes = building->graph.nodes;
+
+	for (uint32_t i = *chain_of(building, host); i != 0; i = building->next[i - 1]) {
+		const struct weir_edge_end *end = &nodes[i - 1].end;
+
+		if (!weir_str_equal(end->service, host) ||
+			(end->namespace_.length > 0 && nodes[workload].end.namespace_.length > 0 &&
+				!weir_str_equal(end->namespace_, nodes[workload].end.namespace_))) {
+			continue;
+		}
+		behind[i - 1] = behind[i - 1] == NONE || behind[i - 1] == workload ? workload : i - 1;
+	}
+}
+
+/* Rule 4, once with what is fresh, then for those that are left with all there is. */
+static void services_join(
+	struct building *building, const struct weir_snapshot *snapshot, uint32_t *behind, bool is_any_time)
+{
+	struct weir_graph_node *nodes = building->graph.nodes;
+
+	memset(behind, 0xff, building->graph.node_count * sizeof(*behind));
+	memset(building->heads, 0, (building->mask + 1) * sizeof(uint32_t));
+	for (uint32_t i = 0; i < building->graph.node_count; i++) {
+		if (nodes[i].kind == WEIR_GRAPH_SERVICE && nodes[i].into == i && !nodes[i].is_shared) {
+			chain_add(building, i, nodes[i].end.service);
+		}
+	}
+	for (uint32_t i = 0; i < snapshot->edge_count; i++) {
+		const struct weir_edge_view *view = &snapshot->edges[i];
+		const struct weir_edge_counts *counts = view->counts[WEIR_EDGE_SERVER_LOG];
+
+		if (counts != NULL && view->destination.workload.length > 0 && view->destination.service.length > 0 &&
+			(is_any_time || is_fresh(building, counts))) {
+			host_served(building, behind, view->destination.service, nodes[building->ends[2 * i + 1]].into);
+		}
+	}
+	for (uint32_t i = 0; i < building->graph.node_count; i++) {
+		if (behind[i] == i) {
+			nodes[i].is_shared = true;
+		} else if (behind[i] != NONE) {
+			nodes[i].into = behind[i];
+			node_complete(&nodes[behind[i]].end, &nodes[i].end);
+		}
+	}
+}
+
+/* What rule 5 compares a span's service with: the app, or a service's first label. */
 static struct weir_str told_name(const struct weir_edge_end *end)
 {
 	struct weir_str service = end->service;
@@ -186,7 +264,7 @@ static struct weir_str told_name(const struct weir_edge_end *end)
 	return end->app.length > 0 ? end->app : end->workload;
 }
 
-/* Rule 4: does the node answer to this app, namespace and version? Empty: any. */
+/* Rule 5: does the node answer to this app, namespace and version? Empty: any. */
 static bool answers_to(
 	const struct weir_edge_end *end, struct weir_str app, struct weir_str namespace_, struct weir_str version)
 {
@@ -206,7 +284,7 @@ static uint32_t find_told(struct building *building, const struct weir_edge_end 
 	for (uint32_t i = *chain_of(building, app); i != 0; i = building->next[i - 1]) {
 		const struct weir_graph_node *node = &building->graph.nodes[i - 1];
 
-		if (node->into != i - 1 || (node->end.workload.length > 0) != is_workload ||
+		if (node->into != i - 1 || node->kind != (is_workload ? WEIR_GRAPH_WORKLOAD : WEIR_GRAPH_SERVICE) ||
 			!answers_to(&node->end, app, namespace_, end->version)) {
 			continue;
 		}
@@ -218,7 +296,7 @@ static uint32_t find_told(struct building *building, const struct weir_edge_end 
 	return found;
 }
 
-static uint32_t node_of_spans(struct building *building, const struct weir_edge_end *end)
+static uint32_t node_of_spans(struct building *building, const struct weir_edge_end *end, bool is_source)
 {
 	uint32_t found = NONE, count = building->graph.node_count;
 
@@ -227,7 +305,7 @@ static uint32_t node_of_spans(struct building *building, const struct weir_edge_
 		found = found != NONE ? found : find_told(building, end, false);
 	}
 	if (found == NONE) {
-		found = building->graph.nodes[node_of(building, end)].into;
+		found = building->graph.nodes[node_of(building, end, is_source)].into;
 		if (building->graph.node_count > count) {
 			chain_add(building, count, told_name(end));
 		}
@@ -241,15 +319,17 @@ static bool has_logs(const struct weir_edge_view *view)
 }
 
 /* Logs first: spans' names are looked up among what logs told. */
-static void nodes_build(struct building *building, const struct weir_snapshot *snapshot)
+static void nodes_build(struct building *building, const struct weir_snapshot *snapshot, uint32_t *behind)
 {
 	for (uint32_t i = 0; i < snapshot->edge_count; i++) {
 		if (has_logs(&snapshot->edges[i])) {
-			building->ends[2 * i] = node_of(building, &snapshot->edges[i].source);
-			building->ends[2 * i + 1] = node_of(building, &snapshot->edges[i].destination);
+			building->ends[2 * i] = node_of(building, &snapshot->edges[i].source, true);
+			building->ends[2 * i + 1] = node_of(building, &snapshot->edges[i].destination, false);
 		}
 	}
 	clusters_unify(building);
+	services_join(building, snapshot, behind, false);
+	services_join(building, snapshot, behind, true);
 	memset(building->heads, 0, (building->mask + 1) * sizeof(uint32_t));
 	for (uint32_t i = 0; i < building->graph.node_count; i++) {
 		chain_add(building, i, told_name(&building->graph.nodes[i].end));
@@ -261,8 +341,8 @@ static void nodes_build(struct building *building, const struct weir_snapshot *s
 	}
 	for (uint32_t i = 0; i < snapshot->edge_count; i++) {
 		if (!has_logs(&snapshot->edges[i])) {
-			building->ends[2 * i] = node_of_spans(building, &snapshot->edges[i].source);
-			building->ends[2 * i + 1] = node_of_spans(building, &snapshot->edges[i].destination);
+			building->ends[2 * i] = node_of_spans(building, &snapshot->edges[i].source, true);
+			building->ends[2 * i + 1] = node_of_spans(building, &snapshot->edges[i].destination, false);
 		}
 	}
 }
@@ -330,9 +410,6 @@ static bool is_wanted(const struct building *building, uint32_t source, uint32_t
 
 static void edges_build(struct building *building, const struct weir_snapshot *snapshot, bool is_spans)
 {
-	const struct weir_graph_opts *opts = &building->opts;
-	uint64_t since_ns = opts->now_ns > opts->horizon_ns ? opts->now_ns - opts->horizon_ns : 0;
-
 	for (uint32_t i = 0; i < snapshot->edge_count; i++) {
 		const struct weir_edge_view *view = &snapshot->edges[i];
 		uint32_t source = building->ends[2 * i], destination = building->ends[2 * i + 1];
@@ -343,11 +420,11 @@ static void edges_build(struct building *building, const struct weir_snapshot *s
 		for (unsigned k = 0; k < WEIR_EDGE_EVIDENCES; k++) {
 			const struct weir_edge_counts *counts = view->counts[k];
 
-			if (counts != NULL && (k == WEIR_EDGE_SPANS) == is_spans && counts->last_ns >= since_ns) {
+			if ((k == WEIR_EDGE_SPANS) == is_spans && is_fresh(building, counts)) {
 				struct weir_graph_edge *edge =
 					edge_of(building, source, destination, view->protocol, is_spans);
 
-				counts_add(&edge->counts[k], counts, opts);
+				counts_add(&edge->counts[k], counts, &building->opts);
 			}
 		}
 	}
@@ -357,7 +434,7 @@ int weir_graph_build(struct weir_arena *arena, const struct weir_snapshot *snaps
 	struct weir_graph *ret)
 {
 	struct building building = { .opts = *opts };
-	uint32_t room = 16;
+	uint32_t room = 16, *behind;
 
 	while (room < 4 * snapshot->edge_count) {
 		room *= 2;
@@ -370,12 +447,13 @@ int weir_graph_build(struct weir_arena *arena, const struct weir_snapshot *snaps
 	building.heads = weir_arena_zalloc(arena, room * sizeof(uint32_t));
 	building.next = weir_arena_zalloc(arena, (2 * snapshot->edge_count + 1) * sizeof(uint32_t));
 	building.ends = weir_arena_zalloc(arena, (2 * snapshot->edge_count + 1) * sizeof(uint32_t));
-	if (building.graph.nodes == NULL || building.graph.edges == NULL || building.node_slots == NULL ||
-		building.edge_slots == NULL || building.heads == NULL || building.next == NULL ||
-		building.ends == NULL) {
+	behind = weir_arena_zalloc(arena, (2 * snapshot->edge_count + 1) * sizeof(uint32_t));
+	if (behind == NULL || building.graph.nodes == NULL || building.graph.edges == NULL ||
+		building.node_slots == NULL || building.edge_slots == NULL || building.heads == NULL ||
+		building.next == NULL || building.ends == NULL) {
 		return -ENOMEM;
 	}
-	nodes_build(&building, snapshot);
+	nodes_build(&building, snapshot, behind);
 	edges_build(&building, snapshot, false);
 	edges_build(&building, snapshot, true);
 	*ret = building.graph;

@@ -8,10 +8,19 @@
 
 #define WEIR_GRAPH_BUCKETS 20u
 
+enum weir_graph_kind {
+	WEIR_GRAPH_WORKLOAD,
+	WEIR_GRAPH_SERVICE, /* a host, behind which nobody told a workload */
+	WEIR_GRAPH_UNKNOWN_CALLER,
+	WEIR_GRAPH_UNKNOWN_DESTINATION,
+};
+
 struct weir_graph_node {
 	struct weir_edge_end end; /* what is known of it; the first that knew a field */
-	bool is_used;             /* an edge within the horizon has it */
-	uint32_t into;            /* the node that it is; itself when it is one */
+	enum weir_graph_kind kind;
+	bool is_used;   /* an edge within the horizon has it */
+	bool is_shared; /* a service with several workloads behind it */
+	uint32_t into;  /* the node that it is; itself when it is one */
 };
 
 struct weir_graph_counts { /* one kind of evidence on one edge */

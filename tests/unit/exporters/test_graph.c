@@ -104,6 +104,83 @@ static void a_workload_without_cluster_is_the_one_that_is_known(void **state)
 	weir_arena_fini(&built.arena);
 }
 
+static void unknown_callers_and_unknown_destinations_are_two_nodes(void **state)
+{
+	struct weir_edge_counts client = counts_of(8), server = counts_of(4);
+	struct weir_edge_end gateway = end("gateway", "n", "gateway", "", "", "c1"),
+			     nobody = end("", "", "", "", "", "");
+	struct weir_edge_end details = end("details-v1", "n", "details", "v1", "details", "c1");
+	struct weir_edge_view views[] = {
+		{ gateway, nobody, WEIR_REQUEST_HTTP, { &client, NULL, NULL } },
+		{ nobody, details, WEIR_REQUEST_HTTP, { NULL, &server, NULL } },
+	};
+	struct built built;
+
+	(void)state;
+	build(&built, views, 2, "");
+	assert_int_equal(built.graph.node_count, 4);
+	assert_int_not_equal(built.graph.edges[0].destination, built.graph.edges[1].source);
+	weir_arena_fini(&built.arena);
+}
+
+static void a_destination_without_workload_is_the_one_that_serves_its_host(void **state)
+{
+	struct weir_edge_counts cut = counts_of(4), client = counts_of(16), server = counts_of(20), old = counts_of(1);
+	struct weir_edge_end a = end("a-v1", "n", "a", "v1", "", "c1"), host = end("", "", "", "", "b.n.svc", "");
+	struct weir_edge_end v1 = end("b-v1", "n", "b", "v1", "b.n.svc", "c1");
+	struct weir_edge_end v2 = end("b-v2", "n", "b", "v2", "b.n.svc", "c1");
+	struct weir_edge_view views[] = {
+		{ a, host, WEIR_REQUEST_TCP, { &cut, NULL, NULL } },
+		{ a, v1, WEIR_REQUEST_TCP, { &client, &server, NULL } },
+		{ a, v2, WEIR_REQUEST_TCP, { NULL, &old, NULL } },
+	};
+	struct built built;
+
+	(void)state;
+	build(&built, views, 2, "");
+	assert_int_equal(built.graph.edge_count, 1);
+	assert_int_equal(built.graph.edges[0].counts[WEIR_EDGE_CLIENT_LOG].requests, 20);
+	assert_int_equal(built.graph.edges[0].counts[WEIR_EDGE_SERVER_LOG].requests, 20);
+	weir_arena_fini(&built.arena);
+	build(&built, views, 3, ""); /* two versions: to pick one would be a guess */
+	assert_int_equal(built.graph.edge_count, 3);
+	weir_arena_fini(&built.arena);
+	old.last_ns = NOW_NS - 6 * (uint64_t)MINUTE_NS; /* that version has gone */
+	build(&built, views, 3, "");
+	assert_int_equal(built.graph.edge_count, 1);
+	weir_arena_fini(&built.arena);
+	server.last_ns = old.last_ns; /* nobody answers any more, and two have */
+	build(&built, views, 3, "");
+	assert_int_equal(built.graph.edge_count, 2);
+	weir_arena_fini(&built.arena);
+	views[1].counts[WEIR_EDGE_CLIENT_LOG] = NULL; /* nobody answers any more, and one has */
+	build(&built, views, 2, "");
+	assert_int_equal(built.graph.edge_count, 1);
+	assert_true(weir_str_is(built.graph.nodes[built.graph.edges[0].destination].end.workload, "b-v1"));
+	weir_arena_fini(&built.arena);
+	views[1].destination.service = weir_str_of("c.n.svc"); /* another host */
+	build(&built, views, 2, "");
+	assert_true(weir_str_is(built.graph.nodes[built.graph.edges[0].destination].end.workload, ""));
+	weir_arena_fini(&built.arena);
+}
+
+/* Client logs say what they called, in whatever way they know it; that alone proves nothing. */
+static void what_only_callers_tell_does_not_name_a_host(void **state)
+{
+	struct weir_edge_counts cut = counts_of(4), client = counts_of(16);
+	struct weir_edge_end a = end("a-v1", "n", "a", "v1", "", "c1");
+	struct weir_edge_view views[] = {
+		{ a, end("", "", "", "", "b.n.svc", ""), WEIR_REQUEST_HTTP, { &cut, NULL, NULL } },
+		{ a, end("b-v1", "n", "b", "v1", "b.n.svc", "c1"), WEIR_REQUEST_HTTP, { &client, NULL, NULL } },
+	};
+	struct built built;
+
+	(void)state;
+	build(&built, views, 2, "");
+	assert_int_equal(built.graph.edge_count, 2);
+	weir_arena_fini(&built.arena);
+}
+
 struct told {
 	const char *what, *source, *target, *version;
 	bool is_joined;
@@ -218,9 +295,9 @@ static void the_document_has_its_shape(void **state)
 		"{\"timestamp_unix_ms\":1700000000000,\"horizon_s\":300,\"nodes\":["
 		"{\"id\":\"service://a\\\"\",\"name\":\"a\\\"\",\"workload\":\"\",\"namespace\":\"\",\"app\":\"\","
 		"\"version\":\"\",\"service\":\"a\\\"\",\"cluster\":\"\"},"
-		"{\"id\":\"service://unknown\",\"name\":\"unknown\",\"workload\":\"\",\"namespace\":\"\",\"app\":\"\","
+		"{\"id\":\"unknown://destination\",\"name\":\"unknown destination\",\"workload\":\"\",\"namespace\":\"\",\"app\":\"\","
 		"\"version\":\"\",\"service\":\"\",\"cluster\":\"\"}],\"edges\":["
-		"{\"source\":\"service://a\\\"\",\"target\":\"service://unknown\",\"protocol\":\"http\","
+		"{\"source\":\"service://a\\\"\",\"target\":\"unknown://destination\",\"protocol\":\"http\","
 		"\"client\":null,\"server\":null,\"spans\":{\"requests\":4,\"errors\":1,\"rate_per_s\":0,"
 		"\"error_rate\":0.25,\"p50_ms\":17.5,\"p90_ms\":23.5,\"p99_ms\":24.85,\"connections\":0,"
 		"\"sent_bytes\":0,\"received_bytes\":0,\"received_bytes_per_s\":0,\"last_unix_ms\":1700000000000}}]}");
@@ -234,6 +311,9 @@ int main(void)
 		cmocka_unit_test(both_logs_of_a_call_are_one_edge_and_never_added),
 		cmocka_unit_test(ends_told_with_other_services_are_one_node_and_add_up),
 		cmocka_unit_test(a_workload_without_cluster_is_the_one_that_is_known),
+		cmocka_unit_test(unknown_callers_and_unknown_destinations_are_two_nodes),
+		cmocka_unit_test(a_destination_without_workload_is_the_one_that_serves_its_host),
+		cmocka_unit_test(what_only_callers_tell_does_not_name_a_host),
 		cmocka_unit_test(spans_join_the_edge_of_the_logs_when_both_names_are_one_node),
 		cmocka_unit_test(old_evidence_and_other_namespaces_are_left_out),
 		cmocka_unit_test(many_edges_keep_apart),
