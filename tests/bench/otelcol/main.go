@@ -1,5 +1,7 @@
-// The peer of the benchmark: an OpenTelemetry Collector with just the parts that
-// turn spans into metrics and a service graph for Prometheus. ./setup builds it.
+// A peer: an OpenTelemetry Collector with just the parts that turn spans into
+// metrics and a service graph for Prometheus (the benchmark) and that forward
+// them over OTLP with a queue and retries (tests/integration/test_peers.py).
+// ./setup builds it.
 package main
 
 import (
@@ -15,6 +17,7 @@ import (
 	"go.opentelemetry.io/collector/confmap/provider/fileprovider"
 	"go.opentelemetry.io/collector/connector"
 	"go.opentelemetry.io/collector/exporter"
+	"go.opentelemetry.io/collector/exporter/otlpexporter"
 	"go.opentelemetry.io/collector/extension"
 	"go.opentelemetry.io/collector/otelcol"
 	"go.opentelemetry.io/collector/processor"
@@ -32,8 +35,8 @@ func factories() (otelcol.Factories, error) {
 	f.Receivers = map[component.Type]receiver.Factory{in.Type(): in}
 	batch, limiter := batchprocessor.NewFactory(), memorylimiterprocessor.NewFactory()
 	f.Processors = map[component.Type]processor.Factory{batch.Type(): batch, limiter.Type(): limiter}
-	out := prometheusexporter.NewFactory()
-	f.Exporters = map[component.Type]exporter.Factory{out.Type(): out}
+	out, forward := prometheusexporter.NewFactory(), otlpexporter.NewFactory()
+	f.Exporters = map[component.Type]exporter.Factory{out.Type(): out, forward.Type(): forward}
 	red, graph := spanmetricsconnector.NewFactory(), servicegraphconnector.NewFactory()
 	f.Connectors = map[component.Type]connector.Factory{red.Type(): red, graph.Type(): graph}
 	health := healthcheckextension.NewFactory()
@@ -43,7 +46,7 @@ func factories() (otelcol.Factories, error) {
 
 func main() {
 	command := otelcol.NewCommand(otelcol.CollectorSettings{
-		BuildInfo: component.BuildInfo{Command: "otelcol", Description: "the peer of weir's benchmark", Version: "peer"},
+		BuildInfo: component.BuildInfo{Command: "otelcol", Description: "a peer of weir's tests", Version: "peer"},
 		Factories: factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
 			ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},

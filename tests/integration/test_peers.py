@@ -1,0 +1,78 @@
+"""Goal: peers that take minutes to build: the OpenTelemetry Collector forwards
+into weir over gRPC (gzipped, queued, retried) and loses and doubles nothing,
+also when weir is killed in the middle. `./dev test --peers`; needs Go."""
+
+import json
+import os
+import pathlib
+import subprocess
+import urllib.request
+
+import grpc
+import pytest
+from producers import EXPORT, make_batch
+from weir import TOP, Weir, free_port, until
+
+pytestmark = pytest.mark.peers
+FOLDER = TOP / "build-peer"
+BATCHES, SPANS = 150, 20
+
+
+@pytest.fixture(scope="module")
+def binary():
+    given = os.environ.get("OTELCOL")
+    if given:
+        return pathlib.Path(given)
+    if not (FOLDER / "otelcol").exists():
+        subprocess.run([str(TOP / "tests/bench/otelcol/setup"), str(FOLDER)], check=True, timeout=1800)
+    return FOLDER / "otelcol"
+
+
+@pytest.fixture
+def collector(binary, tmp_path):
+    port, health, target = free_port(), free_port(), free_port()
+    config = {
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{port}"}}}},
+        "processors": {"batch": {"send_batch_size": 200, "timeout": "200ms"}},
+        "exporters": {"otlp": {
+            "endpoint": f"127.0.0.1:{target}", "tls": {"insecure": True},
+            "sending_queue": {"enabled": True, "queue_size": 5000},
+            "retry_on_failure": {"enabled": True, "initial_interval": "200ms", "max_interval": "500ms"}}},
+        "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
+        "service": {"telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "none"}}, "extensions": ["health_check"],
+                    "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["otlp"]}}}}
+    (tmp_path / "otelcol.json").write_text(json.dumps(config))
+    with open(tmp_path / "otelcol.log", "wb") as log:
+        process = subprocess.Popen([str(binary), "--config", str(tmp_path / "otelcol.json")], stdout=log, stderr=log)
+
+    def is_live():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{health}/", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+    until(is_live, "the collector")
+    yield f"127.0.0.1:{port}", target
+    process.terminate()
+    process.wait(30)
+
+
+def test_a_collector_forwards_everything_once_over_a_kill(collector, tmp_path):
+    source, port = collector
+    weir = Weir(tmp_path / "weir", flags=[f"--listen.grpc=127.0.0.1:{port}"]).start()
+    sent = []
+    with grpc.insecure_channel(source) as channel:
+        export = channel.unary_unary(EXPORT)
+        for i in range(BATCHES):
+            trace_id, body = make_batch(SPANS)
+            export(body, timeout=20)
+            sent.append(trace_id)
+            if i == BATCHES // 2:
+                until(lambda: weir.ledger_sum("span")["kept"] > 0, "the first forwarded spans")
+                weir.kill()
+                weir.start()
+    until(lambda: weir.ledger_sum("span")["kept"] >= BATCHES * SPANS, "all forwarded spans")
+    for trace_id in sent:
+        assert len(weir.get_json(f"/api/v2/trace/{trace_id}")) == SPANS
+    assert weir.ledger_sum("span")["kept"] == BATCHES * SPANS
+    assert weir.stop() == 0
