@@ -36,7 +36,7 @@
 #define IDLE_MS 250
 #define BACK_OFF_FIRST_MS 100u
 #define BACK_OFF_MOST_MS 2000u
-#define GIVE_UP_NS 2000000000ull /* after the stop */
+#define GIVE_UP_NS 1000000000ull /* after the stop */
 #define UPKEEP_NS 20000000ull
 
 struct weir_writer {
@@ -191,10 +191,14 @@ static void upkeep(struct weir_writer *writer)
 	}
 }
 
-/* Nothing to store: the sync that is due, and what readers have let go. */
+/* Nothing to store: the sync that is due, and what readers have let go. A store
+ * that fails is tried too: while it does, spans are refused, so there may never
+ * be a window again that would show that it works. */
 static void idle(struct weir_writer *writer)
 {
-	if (writer->is_unsynced && sync_is_due(writer)) {
+	bool is_failing = writer->opts.store->state != WEIR_STORE_OK;
+
+	if (is_failing || (writer->is_unsynced && sync_is_due(writer))) {
 		int result = weir_commit_sync(writer->commit);
 
 		if (result < 0) {

@@ -43,6 +43,7 @@
 #define STALLED_NS (10u * MS)            /* how often a stalled loop looks for room */
 #define IDLE_MS 1000                     /* how long it sleeps without a window */
 #define STOP_NS (2000u * (uint64_t)MS)   /* how long the end waits for the writer */
+#define STOP_FAILING_NS (500u * MS)      /* and for one whose store fails */
 #define REPLAY_NS (2000u * (uint64_t)MS) /* and the start */
 
 struct weir_run {
@@ -285,7 +286,7 @@ static bool gives_up(struct weir_run *run)
 		return false;
 	}
 	if (run->give_up_ns == 0) {
-		run->give_up_ns = now_ns + STOP_NS;
+		run->give_up_ns = now_ns + (weir_windows_is_failing(run->opts.windows) ? STOP_FAILING_NS : STOP_NS);
 	}
 	return now_ns >= run->give_up_ns;
 }

@@ -26,7 +26,8 @@ void weir_run_destroy(struct weir_run *run);
  * the ring belong to the thread from now on. Fault: no thread could be made. */
 int weir_run_start(struct weir_run *run);
 /* After weir_ring_seal(): reads to the end, seals the last window, joins. Waits
- * two seconds at most for a writer that makes no room; the ring keeps the rest. */
+ * two seconds at most for a writer that makes no room (half a second if its
+ * store fails); the ring keeps the rest. */
 void weir_run_join(struct weir_run *run);
 
 /* Any thread: waits up to wait_ms until everything put before this call is

@@ -196,9 +196,14 @@ uint32_t weir_windows_sealed(struct weir_windows *windows)
 	return count;
 }
 
-bool weir_windows_may_grow(struct weir_windows *windows)
+bool weir_windows_is_failing(const struct weir_windows *windows)
 {
-	return __atomic_load_n(&windows->is_failing, __ATOMIC_RELAXED) && windows->open != NULL &&
+	return __atomic_load_n(&windows->is_failing, __ATOMIC_RELAXED);
+}
+
+bool weir_windows_may_grow(const struct weir_windows *windows)
+{
+	return weir_windows_is_failing(windows) && windows->open != NULL &&
 	       windows->open->window.batch_count < BATCHES_MAX;
 }
 

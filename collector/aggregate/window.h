@@ -50,7 +50,8 @@ void weir_windows_seal(struct weir_windows *windows);
 uint32_t weir_windows_sealed(struct weir_windows *windows); /* how many wait */
 /* No room, but the store is failing, and the open window can take another
  * batch: numbers go on, in a window that is longer than usual. */
-bool weir_windows_may_grow(struct weir_windows *windows);
+bool weir_windows_may_grow(const struct weir_windows *windows);
+bool weir_windows_is_failing(const struct weir_windows *windows); /* as the writer said last */
 
 /* --- the writer --- */
 /* The oldest sealed window, or NULL within wait_ms. Stays listed for readers. */

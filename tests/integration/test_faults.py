@@ -132,6 +132,31 @@ def test_a_failing_disk_is_a_state_and_it_recovers(faulty, fault, state):
     assert faulty.status_of("storage", "requests") == 0
 
 
+def test_a_full_disk_stops_neither_the_end_nor_the_next_start(faulty):
+    """What is answered before the disk is full is in the ring until there is room, over a clean stop and a kill."""
+    control(faulty, "write enospc")
+    kept = [export(faulty) for _ in range(5)]
+    until(lambda: faulty.total("weir_storage_state") == 1, "the state to show")
+    stream = StreamProducer(faulty.grpc)
+    stream.start()
+    until(lambda: stream.messages > 20, "messages to be sent")
+    assert faulty.stop(5) == 0, "with an open stream, in five seconds"
+    stream.join(30)
+    faulty.start()
+    assert_all_found(faulty, kept, 3)
+    until(lambda: faulty.total("weir_storage_state") == 1, "the state to show again")
+    faulty.kill()
+    faulty.start()
+    assert_all_found(faulty, kept, 3)
+    control(faulty, "")
+    until(faulty.is_all_stored, "all to be stored")
+    assert_all_found(faulty, kept, 3)
+    assert faulty.ledger_sum("span")["kept"] == 15
+    entries = faulty.ledger_sum("access_log")["received"]
+    assert stream.check({dict(labels)["destination_service"]: value for (name, labels), value in faulty.samples().items()
+                         if name == "istio_requests_total"}) == entries > 0
+
+
 def test_a_full_ring_refuses_with_retry_info_and_429(tmp_path):
     folder = tmp_path / "faulty"
     with Weir(folder, "weir-faulty", flags=["--ring.size=1MiB"], env={"WEIR_FAULT_FILE": str(folder / "fault")}) as weir:
