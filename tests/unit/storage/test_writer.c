@@ -138,6 +138,28 @@ static void an_io_error_is_a_state_and_passes(void **state)
 	fails_and_recovers(VFS_SHIM_IO, WEIR_STORE_FAILING);
 }
 
+static void a_failed_upkeep_passes_without_anything_to_store(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig.max_age_s = 1;
+	rig_open(&rig);
+	rig_start(&rig);
+	rig_add(&rig, maker_mesh(&rig.maker, 100, weir_clock_now_ns()));
+	rig_seal(&rig);
+	rig_wait_stored(&rig, 1);
+	/* The window is stored and synced; when it is too old, deleting it fails. */
+	vfs_shim_set_writes(VFS_SHIM_IO);
+	wait_state(&rig, WEIR_STORE_FAILING);
+	vfs_shim_set_writes(VFS_SHIM_NONE);
+	/* Spans are refused meanwhile, so no window comes that could show that it works again. */
+	wait_state(&rig, WEIR_STORE_OK);
+	rig_stop(&rig);
+	rig_fini(&rig);
+}
+
 static void a_reader_sees_everything_while_the_store_fails(void **state)
 {
 	struct weir_query_search search = { .end_ns = NOW * 2, .lookback_ns = NOW * 2, .limit = 1000 };
@@ -231,6 +253,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_stored_is_replayed_and_no_row_twice),
 		cmocka_unit_test(a_full_disk_is_a_state_and_passes),
 		cmocka_unit_test(an_io_error_is_a_state_and_passes),
+		cmocka_unit_test(a_failed_upkeep_passes_without_anything_to_store),
 		cmocka_unit_test(a_reader_sees_everything_while_the_store_fails),
 		cmocka_unit_test(a_stalled_sync_loses_nothing),
 		cmocka_unit_test(stopping_while_the_store_fails_ends_and_keeps_the_ring),
