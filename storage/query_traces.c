@@ -21,11 +21,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "storage/search.h"
 #include "storage/view.h"
 
 #define SEEN_FIRST 1024u
-#define TICK_ROWS 4096u
+#define LATE_ROWS 4096u
 
 struct item {
 	uint64_t bound;
@@ -135,6 +136,8 @@ static int seen_add(struct searching *searching, const uint8_t *trace_id)
 	return 0;
 }
 
+/* No tick in here: it may let the windows go, and with them the ring's memory
+ * that `batch` lies in. The caller ticks before. */
 static int batch_queue(struct searching *searching, const struct weir_batch *batch)
 {
 	const struct weir_span *spans = weir_batch_spans(batch);
@@ -144,8 +147,8 @@ static int batch_queue(struct searching *searching, const struct weir_batch *bat
 		struct item item = { .bound = span->start_ns };
 		int result;
 
-		if (i % TICK_ROWS == TICK_ROWS - 1 && (result = weir_view_tick(searching->query)) != 0) {
-			return result;
+		if (i % LATE_ROWS == LATE_ROWS - 1 && weir_clock_monotonic_ns() >= searching->query->deadline_ns) {
+			return WEIR_QUERY_TIMEOUT;
 		}
 		if ((span->flags & WEIR_SPAN_NO_START) != 0) {
 			item.bound = UINT64_MAX;
@@ -323,7 +326,10 @@ int weir_query_traces(struct weir_query *query, const struct weir_query_search *
 		result = WEIR_QUERY_TOO_LARGE;
 	}
 	for (uint32_t i = 0; i < query->batch_count && result == 0; i++) {
-		result = batch_queue(&searching, query->batches[i]);
+		result = weir_view_tick(query);
+		if (result == 0) {
+			result = batch_queue(&searching, query->batches[i]);
+		}
 	}
 	if (result == 0) {
 		result = segments_queue(&searching);

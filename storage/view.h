@@ -41,7 +41,8 @@ struct weir_query {
 	uint32_t head_mask, lookups;
 };
 
-/* Deadline, and windows not held too long. 0, TIMEOUT, TOO_LARGE. Call every few thousand rows. */
+/* Deadline, and windows not held too long. 0, TIMEOUT, TOO_LARGE. Call before each batch; a pointer into one of
+ * query->batches is not good any more after it. */
 int weir_view_tick(struct weir_query *query);
 
 /* A segment of this snapshot as a batch, until the next call of any function
