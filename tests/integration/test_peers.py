@@ -34,13 +34,13 @@ def collector(binary, tmp_path):
     config = {
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{port}"}}}},
         "processors": {"batch": {"send_batch_size": 200, "timeout": "200ms"}},
-        "exporters": {"otlp": {
+        "exporters": {"otlp_grpc": {
             "endpoint": f"127.0.0.1:{target}", "tls": {"insecure": True},
             "sending_queue": {"enabled": True, "queue_size": 5000},
             "retry_on_failure": {"enabled": True, "initial_interval": "200ms", "max_interval": "500ms"}}},
         "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
         "service": {"telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "none"}}, "extensions": ["health_check"],
-                    "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["otlp"]}}}}
+                    "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["otlp_grpc"]}}}}
     (tmp_path / "otelcol.json").write_text(json.dumps(config))
     with open(tmp_path / "otelcol.log", "wb") as log:
         process = subprocess.Popen([str(binary), "--config", str(tmp_path / "otelcol.json")], stdout=log, stderr=log)
