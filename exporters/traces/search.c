@@ -6,9 +6,10 @@
 
 static const char full[] = "the query is too large";
 
+/* The far future is as far as a clock can tell, so that who adds to it does not wrap. */
 static uint64_t ms_to_ns(int64_t ms)
 {
-	return (uint64_t)ms > UINT64_MAX / MS_NS ? UINT64_MAX : (uint64_t)ms * MS_NS;
+	return ms > INT64_MAX / (int64_t)MS_NS ? (uint64_t)INT64_MAX : (uint64_t)ms * MS_NS;
 }
 
 const char *weir_search_numbers(const struct weir_search_numbers *numbers, struct weir_query_search *ret)
@@ -33,7 +34,7 @@ const char *weir_search_numbers(const struct weir_search_numbers *numbers, struc
 	}
 	ret->end_ns = ms_to_ns(numbers->end_ms);
 	ret->lookback_ns = ms_to_ns(numbers->lookback_ms);
-	ret->limit = numbers->limit < (int64_t)UINT32_MAX ? (uint32_t)numbers->limit : UINT32_MAX;
+	ret->limit = numbers->limit < WEIR_SEARCH_TRACES ? (uint32_t)numbers->limit : WEIR_SEARCH_TRACES;
 	ret->min_duration_us = numbers->has_min ? (uint64_t)numbers->min_us : 0;
 	ret->max_duration_us = numbers->has_max ? (uint64_t)numbers->max_us : 0;
 	return NULL;

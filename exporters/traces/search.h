@@ -7,6 +7,7 @@
 
 #define WEIR_SEARCH_TAGS 32u
 #define WEIR_SEARCH_IDS 256u
+#define WEIR_SEARCH_TRACES 10000 /* a larger limit means this many: each costs memory before it is found */
 
 struct weir_search_numbers { /* as given, or the default that the caller put there */
 	int64_t end_ms, lookback_ms, limit, min_us, max_us;

@@ -55,6 +55,24 @@ def where(request, weir, traces):
     return request.param
 
 
+@pytest.mark.parametrize("digits", [1, 15, 16, 17, 24, 31, 32])
+def test_a_span_comes_back_whole_by_an_id_of_any_length(weir, digits):
+    now, trace = NOW_US(), "1" + "23456789abcdef01" * 2
+    sent = {
+        "traceId": trace[:digits], "parentId": "a", "id": "b", "kind": "SERVER", "name": "get /", "timestamp": now,
+        "duration": 1, "localEndpoint": {"serviceName": "front", "ipv4": "10.0.0.1", "port": 8080},
+        "remoteEndpoint": {"serviceName": "back", "ipv6": "2001:db8::c001", "port": 65535},
+        "annotations": [{"timestamp": now + 2, "value": "later \u00e9"}, {"timestamp": now + 1, "value": "first"}],
+        "tags": {"http.path": "/ \" \\ \u2028 \u0001", "a": "", "z": "last"}, "debug": True, "shared": True}
+    post(weir, [sent])
+    want = {**sent, "traceId": trace[:digits].rjust(16 if digits <= 16 else 32, "0"), "parentId": "a".rjust(16, "0"),
+            "id": "b".rjust(16, "0"), "annotations": sent["annotations"][::-1], "tags": dict(sorted(sent["tags"].items()))}
+    for asked in {trace[:digits], want["traceId"]}:
+        have = weir.get_json("/api/v2/trace/" + asked)
+        assert have == [want]
+        assert list(have[0]) == list(want)
+
+
 @pytest.mark.fast
 def test_queries_answer_by_zipkins_rules(weir, traces, where):
     find = lambda **a: ids(weir.get_json("/api/v2/traces", **a))
@@ -63,6 +81,7 @@ def test_queries_answer_by_zipkins_rules(weir, traces, where):
     assert weir.get_json("/api/v2/remoteServices", serviceName="front") == ["back"]
     assert find() == [2, 1, 3]
     assert find(limit=1) == [2]
+    assert find(limit=10**9) == find(endTs=2**63 - 1, lookback=2**63 - 1) == [2, 1, 3]
     assert find(serviceName="front", lookback=3600000) == [2, 1]
     assert find(serviceName="Back") == [2, 1]
     assert find(serviceName="front", spanName="get /a") == [1, 3]

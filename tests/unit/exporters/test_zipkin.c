@@ -330,6 +330,21 @@ static void dependencies_are_counted_from_the_traces_of_the_range(void **state)
 	maker_free(&trace);
 }
 
+static void huge_numbers_are_bounded(void **state)
+{
+	(void)state;
+	fakes.arguments[0].name = "endTs";
+	fakes.arguments[0].value = "9223372036854775807";
+	fakes.arguments[1].name = "lookback";
+	fakes.arguments[1].value = "9223372036854775807";
+	fakes.arguments[2].name = "limit";
+	fakes.arguments[2].value = "1000000000";
+	assert_call(weir_zipkin_traces, 200, "[]");
+	assert_int_equal(fakes.search.end_ns, INT64_MAX);
+	assert_int_equal(fakes.search.lookback_ns, INT64_MAX);
+	assert_int_equal(fakes.search.limit, 10000);
+}
+
 static void a_query_that_cannot_be_answered_is_503_and_given_back(void **state)
 {
 	struct weir_http_response response;
@@ -367,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup(names_are_cached_when_more_than_three_services_are_known, reset),
 		cmocka_unit_test_setup(trace_many_wants_several_different_ids, reset),
 		cmocka_unit_test_setup(dependencies_are_counted_from_the_traces_of_the_range, reset),
+		cmocka_unit_test_setup(huge_numbers_are_bounded, reset),
 		cmocka_unit_test_setup(a_query_that_cannot_be_answered_is_503_and_given_back, reset),
 	};
 
