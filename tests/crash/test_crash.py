@@ -3,11 +3,12 @@ moment; nothing is stored twice; the ledger closes; the same ring folded with
 and without kills gives the same tables."""
 
 import random
+import select
 import shutil
 import subprocess
 
 import pytest
-from producers import SPANS, SpanProducer, StreamProducer
+from producers import SPANS, HttpSpanProducer, SpanProducer, StreamProducer
 from weir import BUILD, PATIENCE, Weir, control, until
 
 FLAGS = ["--ring.size=16MiB"]
@@ -20,15 +21,16 @@ RANDOM_KILLS = 50
 class Scene:
     """A store that lives through many kills, its producers and what they know."""
 
-    def __init__(self, folder, env=None, patient=(True, True, False)):
-        self.weir = Weir(folder, "weir-faulty", flags=FLAGS, env={"WEIR_FAULT_FILE": str(folder / "fault"), **(env or {})})
-        self.spans = [SpanProducer(None, is_patient) for is_patient in patient]
+    def __init__(self, folder, flags=(), env=None, are_all_patient=False):
+        self.weir = Weir(folder, "weir-faulty", flags=[*FLAGS, *flags],
+                         env={"WEIR_FAULT_FILE": str(folder / "fault"), **(env or {})})
+        self.spans = [SpanProducer(None, True), SpanProducer(None, are_all_patient), HttpSpanProducer(None, True)]
         self.streams = []
         self.kills = 0
 
     def load(self):
         """Producers against the running weir, with what they knew before. A new stream: nobody repeats one."""
-        self.spans = [p.resumed(self.weir.grpc) for p in self.spans]
+        self.spans = [p.resumed(p.target_of(self.weir)) for p in self.spans]
         self.streams.append(StreamProducer(self.weir.grpc))
         for producer in self.spans + self.streams[-1:]:
             producer.start()
@@ -69,6 +71,12 @@ class Scene:
         self.weir.kill()
         self.wait_for_the_end_of_load()
         self.kills += 1
+
+    def killed_while_starting(self, seconds):
+        """Where it is by then does not matter."""
+        self.weir.spawn()
+        select.select([self.weir.process.stdout], [], [], seconds)
+        self.weir.kill()
 
     def settle(self):
         """One more start and load, this time without a kill: who has no answer repeats. Then all is stored."""
@@ -120,7 +128,7 @@ class Scene:
 def test_killed_at_a_named_point(tmp_path, point, kills):
     random.seed(point)
     # Killed before an answer, the batch is in the ring: if all senders repeat, some must be recognised.
-    scene = Scene(tmp_path / "weir", patient=(True,) * 3 if point == "before_answer" else (True, True, False))
+    scene = Scene(tmp_path / "weir", are_all_patient=point == "before_answer")
     while scene.kills < KILLS_A_POINT:
         if not scene.killed_at(point, random.randint(1, POINTS[point])):
             kills[f"{point} (in the replay)"] = kills.get(f"{point} (in the replay)", 0) + 1
@@ -145,9 +153,24 @@ def test_killed_in_replay(tmp_path, kills):
 def test_killed_at_random_moments(tmp_path, kills):
     random.seed("anywhere")
     scene = Scene(tmp_path / "weir")
-    for _ in range(RANDOM_KILLS):
-        scene.killed_after(random.randint(1, 120))
+    for i in range(RANDOM_KILLS):
+        # Mostly soon; now and then late enough for windows to be sealed and stored.
+        scene.killed_after(random.randint(1, 120) if i % 5 else random.randint(800, 2500))
         kills["random moments"] = scene.kills
+        if i % 5 == 1:
+            scene.killed_while_starting(random.uniform(0, 0.05))
+            kills["random moments of the start"] = kills.get("random moments of the start", 0) + 1
+    scene.end()
+
+
+def test_killed_while_answers_wait_for_their_sync(tmp_path, kills):
+    """storage.sync=always: an answer is parked until the commit that holds its batch is synced."""
+    random.seed("always")
+    scene = Scene(tmp_path / "weir", flags=["--storage.sync=always"])
+    while scene.kills < KILLS_A_POINT:
+        point = random.choice(["at_seal", "in_sql_commit", "before_release"])
+        scene.killed_at(point, random.randint(1, 3))
+    kills["sync=always, at_seal, in_sql_commit or before_release"] = scene.kills
     scene.end()
 
 
@@ -155,7 +178,7 @@ def test_a_position_outside_the_transaction_goes_red(tmp_path):
     """The proof that the proof can fail."""
     random.seed("outside")
     scene = Scene(tmp_path / "weir", env={"WEIR_TEST_POSITION_OUTSIDE": "1"})
-    while scene.kills < KILLS_A_POINT:
+    while scene.kills < 3:
         scene.killed_at("in_sql_commit", random.randint(1, POINTS["in_sql_commit"]))
     scene.settle()
     assert scene.answered_but_not_stored_once() != []

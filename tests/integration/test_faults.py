@@ -187,6 +187,23 @@ def test_a_full_ring_refuses_with_retry_info_and_429(tmp_path):
         assert weir.ledger_sum("span")["kept"] == len(kept) * 20
 
 
+def test_a_full_ring_holds_streams_back_and_loses_nothing(tmp_path):
+    folder = tmp_path / "faulty"
+    with Weir(folder, "weir-faulty", flags=["--ring.size=1MiB"], env={"WEIR_FAULT_FILE": str(folder / "fault")}) as weir:
+        control(weir, "write stall")
+        stream = StreamProducer(weir.grpc)
+        stream.start()
+        until(lambda: weir.status_of("ring", "used_bytes") > 1000000, "the ring to be full")
+        control(weir, "")
+        sent = stream.messages
+        until(lambda: stream.messages > 2 * sent, "the stream to go on")
+        stream.halt.set()
+        stream.join(30)
+        until(weir.is_all_stored, "all to be stored")
+        logs = weir.ledger_sum("access_log")
+        assert logs["kept"] == logs["received"] == weir.status_of("storage", "requests") == stream.messages * stream.ENTRIES
+
+
 def leave_records(folder):
     """A killed weir whose ring holds answered batches that are not in the database yet."""
     weir = Weir(folder, "weir-faulty", env={"WEIR_FAULT_FILE": str(folder / "fault")}).start()
@@ -256,6 +273,7 @@ def test_a_ring_that_is_not_sound_never_stops_the_start(tmp_path, damage, why, l
         assert ("set aside" in weir.log()) == (why is not None) == bool(list((weir.folder / "ring").glob("*.bad")))
         assert why is None or why in weir.log()
         assert weir.total("weir_ring_damaged_total") == (1 if damage is flipped_record else 0)
+        assert ("counters start anew" in weir.log()) == (damage is flipped_record), "what is lost may have been scraped"
         trace_id = export(weir)
         assert_all_found(weir, found + [trace_id], 3)
         weir.ledger()

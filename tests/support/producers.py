@@ -1,6 +1,8 @@
 """Senders that know what was answered: several threads of OTLP batches and of
 access log streams, some of which repeat a batch whose answer was lost."""
 
+import contextlib
+import http.client
 import itertools
 import threading
 import time
@@ -31,9 +33,13 @@ def make_batch(spans=SPANS):
     return trace_id.hex(), request.SerializeToString()
 
 
+class Refused(Exception):
+    """The server said: come again."""
+
+
 class SpanProducer(threading.Thread):
-    """Sends batches until told to stop or until the server is gone. A `patient` one keeps the batch whose answer was
-    lost and sends the same bytes first when it is resumed; another one forgets it."""
+    """Sends batches over gRPC until told to stop or until the server is gone. A `patient` one keeps the batch whose
+    answer was lost and sends the same bytes first when it is resumed; another one forgets it."""
 
     def __init__(self, target, is_patient, spans=SPANS):
         super().__init__(daemon=True)
@@ -44,31 +50,69 @@ class SpanProducer(threading.Thread):
 
     def resumed(self, target):
         """A fresh thread with this one's memory, for the restarted server."""
-        heir = SpanProducer(target, self.is_patient, self.spans)
+        heir = type(self)(target, self.is_patient, self.spans)
         heir.answered, heir.unanswered, heir.pending = self.answered, self.unanswered, self.pending
         heir.refused = self.refused
         return heir
 
-    def run(self):
+    def target_of(self, weir):
+        return weir.grpc
+
+    @contextlib.contextmanager
+    def sender(self):
+        """A function that sends one body: returns when it is answered, raises Refused, or OSError when there is no answer."""
         with grpc.insecure_channel(self.target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
             export = channel.unary_unary(EXPORT)
+
+            def send(body):
+                try:
+                    export(body, timeout=30)
+                except grpc.RpcError as error:
+                    raise (Refused() if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED else OSError()) from error
+            yield send
+
+    def run(self):
+        with self.sender() as send:
             while self.pending or not self.halt.is_set():
                 trace_id, body = self.pending or make_batch(self.spans)
                 self.pending = (trace_id, body)
                 try:
-                    export(body, timeout=30)
-                except grpc.RpcError as error:
-                    if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
-                        self.refused += 1
-                        if self.halt.wait(0.01):
-                            return
-                        continue
+                    send(body)
+                except Refused:
+                    self.refused += 1
+                    if self.halt.wait(0.01):
+                        return
+                    continue
+                except OSError:
                     if not self.is_patient:
                         self.unanswered.append(trace_id)
                         self.pending = None
                     return
                 self.answered.append(trace_id)
                 self.pending = None
+
+
+class HttpSpanProducer(SpanProducer):
+    """The same over HTTP, on one connection."""
+
+    def target_of(self, weir):
+        return weir.http
+
+    @contextlib.contextmanager
+    def sender(self):
+        host, port = self.target.rsplit(":", 1)
+        with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+            def send(body):
+                try:
+                    connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
+                    answer = connection.getresponse()
+                    answer.read()
+                except http.client.HTTPException as error:
+                    raise OSError() from error
+                if answer.status in (429, 503):
+                    raise Refused()
+                assert answer.status == 200, answer.status
+            yield send
 
 
 def field(number, value):
