@@ -106,6 +106,7 @@ def test_mesh_spans_equal_the_facts(weir, name):
     codes = mtcap.replay(weir, name)
     assert {code for _, code in codes} <= {200, 202}
     assert not facts.differences(facts.want_mesh_spans(mtcap.facts(name)), facts.have_spans(weir))
+    assert not facts.differences(facts.want_mesh_links(mtcap.facts(name)), links(weir))
 
 
 @pytest.mark.parametrize("name", SDKS + ZIPKIN + MESH_SPANS)

@@ -81,6 +81,16 @@ def want_mesh_spans(facts):
     return +rows
 
 
+def want_mesh_links(facts):
+    """Links by (calling service, called service): one for each request that a callee's proxy served for another's."""
+    workloads = {w["Name"]: ".".join(w["Service"].split(".")[:2]) for w in facts["workloads"]}
+    rows = collections.Counter()
+    for e in facts["edges"]:
+        if e["reporter"] == "destination" and e["source"] != "unknown":
+            rows[workloads[e["source"]], workloads[e["destination_workload"]]] += e["n"]
+    return dict(rows)
+
+
 def want_sdk_spans(facts):
     rows = collections.Counter()
     for key, n in facts["spans"].items():
