@@ -76,6 +76,17 @@ static bool is_ready(void *ctx)
 	return atomic_load(&keeper->is_ready);
 }
 
+/* Both banks are opened before a route can be asked, and closed after. */
+static const char *listener(void *ctx, bool is_grpc, size_t i)
+{
+	const struct keeper *keeper = ctx;
+
+	if (i >= (is_grpc ? keeper->conf.listen_grpc.count : keeper->conf.listen_http.count)) {
+		return NULL;
+	}
+	return is_grpc ? weir_grpc_address(keeper->grpc, i) : weir_http_address(keeper->http, i);
+}
+
 static bool is_storage_failing(void *ctx)
 {
 	struct keeper *keeper = ctx;
@@ -189,19 +200,35 @@ static int ring_open(struct keeper *keeper)
 	return 0;
 }
 
-/* Contract 9: counters go on only over an unbroken chain. */
+/* Contract 9: counters go on only over an unbroken chain. What breaks it, or NULL. */
+static const char *chain_break(
+	const struct keeper *keeper, const struct weir_ring_recovery *recovery, bool is_state_damaged)
+{
+	if (is_state_damaged) {
+		return "the stored state is damaged";
+	}
+	if (recovery->damaged > 0) { /* it may have been counted, and read, before the end of the last run */
+		return "records in the ring are damaged";
+	}
+	if (keeper->found.ring_id == 0) {
+		return NULL; /* nothing was stored yet */
+	}
+	if (keeper->found.ring_id != weir_ring_id(keeper->ring)) {
+		return "the ring is another one";
+	}
+	if (recovery->has_gap) {
+		return "the ring is not where the database ends";
+	}
+	return keeper->found.is_same_boot ? NULL : "the machine was started anew";
+}
+
 static void counters_settle(struct keeper *keeper, const struct weir_ring_recovery *recovery, bool is_state_damaged)
 {
-	bool is_same_ring = keeper->found.ring_id == weir_ring_id(keeper->ring);
+	const char *why = chain_break(keeper, recovery, is_state_damaged);
 
-	if (keeper->found.ring_id == 0 && !is_state_damaged) {
-		return;
-	}
-	if (!is_same_ring || recovery->has_gap || is_state_damaged) {
+	if (why != NULL) {
 		weir_fold_reset_counters(keeper->fold, weir_clock_now_ns());
-		weir_log(WEIR_LOG_WARN, "main", "counters start anew ring=%s gap=%s state=%s",
-			is_same_ring ? "same" : "other", recovery->has_gap ? "yes" : "no",
-			is_state_damaged ? "damaged" : "sound");
+		weir_log(WEIR_LOG_WARN, "main", "counters start anew why=\"%s\"", why);
 	}
 }
 
@@ -294,6 +321,7 @@ static int exporters_create(struct keeper *keeper)
 		.started_ns = keeper->started_ns,
 		.version = WEIR_VERSION,
 		.is_ready = is_ready,
+		.listener = listener,
 		.ctx = keeper,
 	};
 

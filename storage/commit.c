@@ -21,12 +21,10 @@
 #include "storage/commit.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/crash.h"
 #include "base/err.h"
@@ -56,33 +54,6 @@ struct weir_commit {
 	uint64_t log_pages, page_bytes, checkpoint_bytes;
 	bool is_full_sync;
 };
-
-static void boot_id_read(uint8_t *ret_id)
-{
-	char text[64] = "";
-	int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t length = file >= 0 ? read(file, text, sizeof(text) - 1) : 0;
-	unsigned nibble = 0;
-
-	if (file >= 0) {
-		close(file);
-	}
-	for (ssize_t i = 0; i < length && nibble < 32; i++) {
-		unsigned c = (unsigned char)text[i];
-		unsigned value = 16;
-
-		if (c >= '0' && c <= '9') {
-			value = c - '0';
-		} else if (c >= 'a' && c <= 'f') {
-			value = c - 'a' + 10;
-		}
-
-		if (value < 16) {
-			ret_id[nibble / 2] = (uint8_t)((unsigned)ret_id[nibble / 2] << 4 | value);
-			nibble++;
-		}
-	}
-}
 
 static int log_hook(void *context, sqlite3 *db, const char *name, int pages)
 {
@@ -141,7 +112,7 @@ int weir_commit_create(struct weir_store *store, uint64_t ring_id, struct weir_c
 	}
 	commit->store = store;
 	commit->ring_id = ring_id;
-	boot_id_read(commit->boot_id);
+	weir_store_boot_id(commit->boot_id);
 	share = share != 0 && share < LOG_BYTES_MOST ? share : LOG_BYTES_MOST;
 	commit->checkpoint_bytes = share / 2 < CHECKPOINT_BYTES ? share / 2 : CHECKPOINT_BYTES;
 	snprintf(sql, sizeof(sql), "PRAGMA journal_size_limit = %llu", (unsigned long long)share);

@@ -21,6 +21,8 @@ struct weir_store {
 		last_error, expired_segments, merged_segments, unreadable_segments;
 };
 
+/* Which start of the machine this is. */
+void weir_store_boot_id(uint8_t ret_id[16]);
 /* A commit met damage: the next start sets the file aside. */
 void weir_store_note_damage(const struct weir_store *store);
 

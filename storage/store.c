@@ -95,11 +95,41 @@ void weir_store_holder(const char *path, char *ret_text, size_t size)
 
 /* ---- opening ------------------------------------------------------------ */
 
+/* All zero where the kernel does not tell it. */
+void weir_store_boot_id(uint8_t ret_id[16])
+{
+	char text[64] = "";
+	int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t length = file >= 0 ? read(file, text, sizeof(text) - 1) : 0;
+	unsigned nibble = 0;
+
+	memset(ret_id, 0, 16);
+	if (file >= 0) {
+		close(file);
+	}
+	for (ssize_t i = 0; i < length && nibble < 32; i++) {
+		unsigned c = (unsigned char)text[i];
+		unsigned value = 16;
+
+		if (c >= '0' && c <= '9') {
+			value = c - '0';
+		} else if (c >= 'a' && c <= 'f') {
+			value = c - 'a' + 10;
+		}
+
+		if (value < 16) {
+			ret_id[nibble / 2] = (uint8_t)((unsigned)ret_id[nibble / 2] << 4 | value);
+			nibble++;
+		}
+	}
+}
+
 static int progress_read(struct weir_store *store)
 {
 	struct weir_store_found *found = &store->found;
 	sqlite3_stmt *statement;
 	struct weir_str id, boot;
+	uint8_t boot_id[sizeof(found->boot_id)];
 	int result = weir_connection_prepare(store->db,
 		"SELECT database_id, hash_seed, created_ns, boot_id, ring_id, position, window, next_segment FROM progress",
 		&statement);
@@ -116,6 +146,8 @@ static int progress_read(struct weir_store *store)
 	if (id.length == sizeof(found->database_id) && boot.length == sizeof(found->boot_id)) {
 		memcpy(found->database_id, id.data, id.length);
 		memcpy(found->boot_id, boot.data, boot.length);
+		weir_store_boot_id(boot_id);
+		found->is_same_boot = memcmp(found->boot_id, boot_id, sizeof(boot_id)) == 0;
 	} else {
 		result = -EBADMSG;
 	}

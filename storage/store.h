@@ -35,6 +35,7 @@ struct weir_store_found {
 	uint64_t ring_id, position; /* 0, 0: nothing stored */
 	uint64_t window;            /* number of the last stored window */
 	uint64_t created_ns;        /* of the counters */
+	bool is_same_boot;          /* boot_id is that of the machine as it runs now */
 };
 
 /* Locks (path-lock beside the file, naming the pid), opens or makes the file,

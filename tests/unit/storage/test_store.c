@@ -181,6 +181,22 @@ static void sql(const struct rig *rig, const char *text)
 	sqlite3_close(db);
 }
 
+static void another_boot_is_noticed(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	make_one(&rig);
+	assert_int_equal(reopen(&rig), 0);
+	assert_true(rig.found.is_same_boot);
+	weir_store_close(rig.store);
+	sql(&rig, "UPDATE progress SET boot_id = x'000102030405060708090a0b0c0d0e0f'");
+	assert_int_equal(reopen(&rig), 0);
+	assert_false(rig.found.is_same_boot);
+	weir_store_close(rig.store);
+	rig_fini(&rig);
+}
+
 static void another_programs_database_is_set_aside(void **state)
 {
 	struct rig rig;
@@ -279,6 +295,7 @@ int main(void)
 		cmocka_unit_test(a_file_of_rubbish_is_set_aside),
 		cmocka_unit_test(a_damaged_file_is_set_aside),
 		cmocka_unit_test(damage_anywhere_never_stops_a_start),
+		cmocka_unit_test(another_boot_is_noticed),
 		cmocka_unit_test(another_programs_database_is_set_aside),
 		cmocka_unit_test(a_newer_schema_is_set_aside),
 		cmocka_unit_test(a_missing_table_is_damage),
