@@ -31,6 +31,10 @@
  *     commit word; a producer stores the word, then looks at `sleeps`; both
  *     sequentially consistent, so at least one of them sees the other. An awake
  *     reader costs a producer one load of a line that nobody writes.
+ * 10. A reader that has read all of it lingers before it sleeps: for LINGER_NS
+ *     no put wakes it, unless the ring fills. So many small batches cost one
+ *     wake together instead of one each, which is more than folding them; who
+ *     cannot wait calls weir_ring_wake().
  *
  * head and tail are on lines of their own in the file; what only this process
  * needs (read, sleeps) is on lines of its own in struct weir_ring. */
@@ -53,10 +57,20 @@
 #include "ring/map.h"
 #include "ring/recover.h"
 
+#define LINGER_NS 4000000u
+#define LINGER_SHARE 16u /* a put that finds more than capacity / this unread ends a linger */
+
+enum { /* values of `sleeps`: is the reader, or is it about to be, in the kernel? */
+	AWAKE,
+	ASLEEP,
+	LINGERING,
+};
+
 struct weir_ring {
 	struct weir_map map;
-	bool is_ready;                        /* new, or recovered */
-	alignas(128) _Atomic uint32_t sleeps; /* 1: the reader is, or is about to be, in the kernel */
+	bool is_ready; /* new, or recovered */
+	bool has_news; /* the reader's: something was read since it last lingered */
+	alignas(128) _Atomic uint32_t sleeps;
 	_Atomic bool is_woken;
 	alignas(128) _Atomic uint64_t read; /* written by the reader only */
 };
@@ -144,8 +158,19 @@ static int reserve(struct weir_ring *ring, uint64_t size, uint64_t *ret_begin)
 
 static void wake_reader(struct weir_ring *ring)
 {
-	if (atomic_exchange(&ring->sleeps, 0) != 0) {
+	if (atomic_exchange(&ring->sleeps, AWAKE) != AWAKE) {
 		syscall(SYS_futex, &ring->sleeps, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	}
+}
+
+/* A record that ends at `end` was committed. */
+static void wake_if_needed(struct weir_ring *ring, uint64_t end)
+{
+	uint32_t sleeps = atomic_load(&ring->sleeps);
+
+	if (sleeps == ASLEEP || (sleeps == LINGERING && end - atomic_load_explicit(&ring->read, memory_order_relaxed) >
+								ring->map.capacity / LINGER_SHARE)) {
+		wake_reader(ring);
 	}
 }
 
@@ -174,40 +199,40 @@ int weir_ring_put(struct weir_ring *ring, const struct weir_batch *batch, uint64
 	record->crc = weir_map_seal_crc(crc, record->size_and_kind, begin);
 	atomic_store(&record->word, weir_format_word(ring->map.salt, begin));
 	weir_crash_point("after_commit_word");
-	if (atomic_load(&ring->sleeps) != 0) {
-		wake_reader(ring);
-	}
+	wake_if_needed(ring, begin + size);
 	if (ret_end != NULL) {
 		*ret_end = begin + size;
 	}
 	return 0;
 }
 
-/* Sleeps until something may have changed at `position`, at most until `deadline_ns`. */
+/* Sleeps until something may have changed at `position`, at most until `deadline_ns`; lingers first. */
 static void sleep_at(struct weir_ring *ring, uint64_t position, uint64_t deadline_ns)
 {
+	uint32_t how = ring->has_news ? LINGERING : ASLEEP;
 	struct timespec left = { 0 };
-	uint64_t now;
+	uint64_t now = weir_clock_monotonic_ns();
 
+	if (ring->has_news && deadline_ns > now + LINGER_NS) {
+		deadline_ns = now + LINGER_NS;
+	}
+	ring->has_news = false;
 	weir_crash_point("before_sleep"); /* where a wake could get lost */
-	atomic_store(&ring->sleeps, 1);
+	atomic_store(&ring->sleeps, how);
 	if (atomic_load(&weir_map_record(&ring->map, position)->word) == weir_format_word(ring->map.salt, position) ||
 		atomic_load(&ring->is_woken) ||
 		atomic_load(&ring->map.header->head) == (position | WEIR_FORMAT_SEALED)) {
-		atomic_store(&ring->sleeps, 0);
+		atomic_store(&ring->sleeps, AWAKE);
 		return;
 	}
 	if (deadline_ns == UINT64_MAX) {
-		syscall(SYS_futex, &ring->sleeps, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
-	} else {
-		now = weir_clock_monotonic_ns();
-		if (now < deadline_ns) {
-			left.tv_sec = (time_t)((deadline_ns - now) / 1000000000u);
-			left.tv_nsec = (long)((deadline_ns - now) % 1000000000u);
-			syscall(SYS_futex, &ring->sleeps, FUTEX_WAIT_PRIVATE, 1, &left, NULL, 0);
-		}
+		syscall(SYS_futex, &ring->sleeps, FUTEX_WAIT_PRIVATE, how, NULL, NULL, 0);
+	} else if (now < deadline_ns) {
+		left.tv_sec = (time_t)((deadline_ns - now) / 1000000000u);
+		left.tv_nsec = (long)((deadline_ns - now) % 1000000000u);
+		syscall(SYS_futex, &ring->sleeps, FUTEX_WAIT_PRIVATE, how, &left, NULL, 0);
 	}
-	atomic_store(&ring->sleeps, 0);
+	atomic_store(&ring->sleeps, AWAKE);
 }
 
 static uint64_t deadline_of(int64_t wait_ms)
@@ -256,6 +281,7 @@ int weir_ring_next(struct weir_ring *ring, int64_t wait_ms, struct weir_ring_ent
 		end = position + record->size_and_kind / WEIR_FORMAT_ALIGNMENT * WEIR_FORMAT_ALIGNMENT;
 		atomic_store_explicit(&ring->read, end, memory_order_release);
 		if (record->size_and_kind % WEIR_FORMAT_ALIGNMENT == WEIR_FORMAT_BATCH) {
+			ring->has_news = true;
 			*ret_entry = (struct weir_ring_entry){ weir_map_batch(record), position, end };
 			return 0;
 		}

@@ -78,8 +78,9 @@ struct weir_ring_entry {
 };
 
 /* The reader's thread only. Waits up to wait_ms (0: not at all; -1: for ever)
- * for the next record. 0, EMPTY, SEALED. weir_ring_wake() ends a wait early; one
- * that comes when nobody waits ends the next wait. */
+ * for the next record; what is put just after the last was read may be noticed
+ * some milliseconds later. 0, EMPTY, SEALED. weir_ring_wake() ends a wait early;
+ * one that comes when nobody waits ends the next wait. */
 int weir_ring_next(struct weir_ring *ring, int64_t wait_ms, struct weir_ring_entry *ret_entry);
 void weir_ring_wake(struct weir_ring *ring);
 
