@@ -9,6 +9,9 @@
  *
  *   load --proto=otlp-grpc --target=127.0.0.1:4317 --items=1000000 --batch=512 --pid=$PID
  *
+ * A batch that is refused because the receiver is full (RESOURCE_EXHAUSTED, 429)
+ * is counted and sent again a little later, as a sender would.
+ *
  * Prints one line of JSON; cpu_s_per_m (user and system seconds of the process,
  * work after the last answer included, per million items answered) is the
  * number to compare. */
@@ -35,7 +38,7 @@ struct load {
 struct shared {
 	const struct load *load;
 	struct weir_template *templates;
-	_Atomic uint64_t next, answered, failed;
+	_Atomic uint64_t next, answered, refused, failed;
 	_Atomic int first_bad;
 	uint64_t batches, began_ns;
 	pthread_mutex_t lock; /* traces */
@@ -45,8 +48,13 @@ struct shared {
 struct worker {
 	struct shared *shared;
 	pthread_t thread;
-	uint32_t number;
+	struct weir_sender *sender;        /* gRPC */
+	struct weir_sender_stream *stream; /* access logs */
+	int fd;                            /* HTTP; -1: none yet */
 };
+
+#define REFUSED_WAIT_US 5000 /* before a refused batch is sent again */
+#define REFUSED_MOST 6000    /* times: half a minute */
 
 static const char *const stream_method = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 static const char *const export_method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -88,33 +96,67 @@ static void note_answer(
 	}
 }
 
+/* One batch, once. 0: answered; a gRPC or HTTP code, or -errno. */
+static int send_once(struct worker *worker, struct weir_str body)
+{
+	const struct load *load = worker->shared->load;
+	bool is_zipkin = strcmp(load->proto, "zipkin-json") == 0;
+	int code;
+
+	if (worker->stream != NULL) {
+		return weir_sender_stream_write(worker->stream, body);
+	}
+	if (worker->sender != NULL) {
+		return weir_sender_call(worker->sender, export_method, body, 30);
+	}
+	code = weir_sender_post(&worker->fd, load->target, is_zipkin ? "/api/v2/spans" : "/v1/traces",
+		is_zipkin ? "Content-Type: application/json\r\n" : "Content-Type: application/x-protobuf\r\n", body);
+	return code / 100 == 2 ? 0 : code;
+}
+
+static bool is_refused(const struct worker *worker, int code)
+{
+	return worker->sender != NULL ? worker->stream == NULL && code == 8 /* RESOURCE_EXHAUSTED */ : code == 429;
+}
+
+static void connection_open(struct worker *worker)
+{
+	const struct load *load = worker->shared->load;
+
+	worker->fd = -1;
+	if (strcmp(load->proto, "otlp-http") == 0 || strcmp(load->proto, "zipkin-json") == 0) {
+		return;
+	}
+	weir_sender_open(load->target, &worker->sender);
+	if (strcmp(load->proto, "als") == 0) {
+		weir_sender_stream_open(worker->sender, stream_method, &worker->stream);
+		weir_sender_stream_write(worker->stream, weir_template_identifier(worker->shared->templates));
+	}
+}
+
+static void connection_close(struct worker *worker)
+{
+	if (worker->stream != NULL) {
+		weir_sender_stream_finish(worker->stream);
+	}
+	if (worker->fd >= 0) {
+		close(worker->fd);
+	}
+	weir_sender_close(worker->sender);
+}
+
 /* Sends batches of its own over one connection until all are sent. */
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
 	struct shared *shared = worker->shared;
-	const struct load *load = shared->load;
-	bool is_http = strcmp(load->proto, "otlp-http") == 0 || strcmp(load->proto, "zipkin-json") == 0;
-	bool is_stream = strcmp(load->proto, "als") == 0;
-	const char *path = strcmp(load->proto, "zipkin-json") == 0 ? "/api/v2/spans" : "/v1/traces";
-	const char *type = strcmp(load->proto, "zipkin-json") == 0 ? "Content-Type: application/json\r\n"
-								   : "Content-Type: application/x-protobuf\r\n";
-	struct weir_sender *sender = NULL;
-	struct weir_sender_stream *stream = NULL;
 	struct weir_buf body;
-	int fd = -1;
 
 	weir_buf_init(&body, 0);
-	if (!is_http) {
-		weir_sender_open(load->target, &sender);
-	}
-	if (is_stream) {
-		weir_sender_stream_open(sender, stream_method, &stream);
-		weir_sender_stream_write(stream, weir_template_identifier(shared->templates));
-	}
+	connection_open(worker);
 	for (;;) {
 		uint64_t n = atomic_fetch_add(&shared->next, 1), seed = mix(n ^ shared->began_ns);
-		const struct weir_template *template = &shared->templates[n % load->templates];
+		const struct weir_template *template = &shared->templates[n % shared->load->templates];
 		int code;
 
 		if (n >= shared->batches) {
@@ -122,24 +164,15 @@ static void *work(void *arg)
 		}
 		pace(shared, n);
 		weir_template_fill(template, seed, weir_clock_now_ns(), &body);
-		if (is_http) {
-			code = weir_sender_post(&fd, load->target, path, type, weir_buf_str(&body));
-			note_answer(shared, template, seed, code / 100 == 2, code);
-		} else if (is_stream) {
-			code = weir_sender_stream_write(stream, weir_buf_str(&body));
-			note_answer(shared, template, seed, code == 0, code);
-		} else {
-			code = weir_sender_call(sender, export_method, weir_buf_str(&body), 30);
-			note_answer(shared, template, seed, code == 0, code);
+		code = send_once(worker, weir_buf_str(&body));
+		for (unsigned i = 0; is_refused(worker, code) && i < REFUSED_MOST; i++) {
+			atomic_fetch_add(&shared->refused, template->items);
+			usleep(REFUSED_WAIT_US);
+			code = send_once(worker, weir_buf_str(&body));
 		}
+		note_answer(shared, template, seed, code == 0, code);
 	}
-	if (stream != NULL) {
-		weir_sender_stream_finish(stream);
-	}
-	if (fd >= 0) {
-		close(fd);
-	}
-	weir_sender_close(sender);
+	connection_close(worker);
 	weir_buf_fini(&body);
 	return NULL;
 }
@@ -236,7 +269,7 @@ static int run_load(const struct load *load, struct weir_template *templates)
 	}
 	shared.began_ns = weir_clock_monotonic_ns();
 	for (uint32_t i = 0; i < load->connections; i++) {
-		workers[i] = (struct worker){ .shared = &shared, .number = i };
+		workers[i] = (struct worker){ .shared = &shared };
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
 	}
 	for (uint32_t i = 0; i < load->connections; i++) {
@@ -245,12 +278,13 @@ static int run_load(const struct load *load, struct weir_template *templates)
 	wall_s = (double)(weir_clock_monotonic_ns() - shared.began_ns) / 1e9;
 	answered = (double)atomic_load(&shared.answered);
 	cpu = load->pid > 0 ? drained_cpu_s(load->pid) - cpu : 0;
-	printf("{\"proto\":\"%s\",\"batch\":%u,\"connections\":%u,\"answered\":%.0f,\"failed\":%llu,\"first_bad\":%d,"
+	printf("{\"proto\":\"%s\",\"batch\":%u,\"connections\":%u,\"answered\":%.0f,\"refused\":%llu,\"failed\":%llu,\"first_bad\":%d,"
 	       "\"bytes_per_item\":%.0f,\"wall_s\":%.2f,\"items_per_s\":%.0f,\"cpu_s\":%.2f,\"cpu_s_per_m\":%.3f,"
 	       "\"peak_mib\":%.1f,\"peak_anon_mib\":%.1f}\n",
-		load->proto, load->batch, load->connections, answered, (unsigned long long)atomic_load(&shared.failed),
-		atomic_load(&shared.first_bad), weir_template_item_bytes(templates, load->templates), wall_s,
-		answered / wall_s, cpu, answered > 0 ? cpu / answered * 1e6 : 0,
+		load->proto, load->batch, load->connections, answered, (unsigned long long)atomic_load(&shared.refused),
+		(unsigned long long)atomic_load(&shared.failed), atomic_load(&shared.first_bad),
+		weir_template_item_bytes(templates, load->templates), wall_s, answered / wall_s, cpu,
+		answered > 0 ? cpu / answered * 1e6 : 0,
 		load->pid > 0 ? (double)process_kib(load->pid, "VmHWM") / 1024 : 0,
 		load->pid > 0 ? (double)process_kib(load->pid, "RssAnon") / 1024 : 0);
 	if (shared.traces != NULL) {
