@@ -97,7 +97,7 @@ int weir_exporters_create(const struct weir_exporters_opts *opts, struct weir_ex
 	struct weir_exporters *exporters = calloc(1, sizeof(*exporters));
 	int result;
 
-	weir_assert(opts->query_threads > 0 && opts->is_ready != NULL);
+	weir_assert(opts->query_threads > 0 && opts->is_ready != NULL && opts->listener != NULL);
 	if (exporters == NULL) {
 		return -ENOMEM;
 	}

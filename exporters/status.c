@@ -129,6 +129,23 @@ static void figure(struct weir_json_write *json, const char *key, uint64_t value
 	weir_json_write_u64(json, value);
 }
 
+static void render_listeners(struct weir_json_write *json, const struct weir_exporters_opts *opts)
+{
+	weir_json_write_key(json, "listen");
+	weir_json_write_open(json, '{');
+	for (unsigned is_grpc = 2; is_grpc-- > 0;) {
+		const char *address;
+
+		weir_json_write_key(json, is_grpc ? "grpc" : "http");
+		weir_json_write_open(json, '[');
+		for (size_t i = 0; (address = opts->listener(opts->ctx, is_grpc, i)) != NULL; i++) {
+			weir_json_write_text(json, address);
+		}
+		weir_json_write_close(json, ']');
+	}
+	weir_json_write_close(json, '}');
+}
+
 static void render_ring(struct weir_json_write *json, const struct weir_own *own)
 {
 	weir_json_write_key(json, "ring");
@@ -187,6 +204,7 @@ void weir_status_status(void *ctx, const struct weir_http_request *request, stru
 	weir_json_write_text(&json, own.version);
 	weir_json_write_key(&json, "ready");
 	weir_json_write_bool(&json, exporters->opts.is_ready(exporters->opts.ctx));
+	render_listeners(&json, &exporters->opts);
 	figure(&json, "started_unix_ms", own.started_ns / 1000000);
 	figure(&json, "up_s", now_ns > own.started_ns ? (now_ns - own.started_ns) / 1000000000 : 0);
 	weir_json_write_key(&json, "ledger_closes");

@@ -132,6 +132,12 @@ void weir_store_figures(const struct weir_store *store, struct weir_store_figure
 	*ret = (struct weir_store_figures){ .spans = 12, .stored_position = 80 };
 }
 
+static const char *listener(void *ctx, bool is_grpc, size_t i)
+{
+	(void)ctx;
+	return i > 0 ? NULL : is_grpc ? "127.0.0.1:4317" : "unix:/run/weir.sock";
+}
+
 static bool is_ready(void *ctx)
 {
 	(void)ctx;
@@ -232,6 +238,7 @@ struct weir_exporters *fakes_exporters(void)
 	exporters.opts.max_query_bytes = 1u << 20;
 	exporters.opts.version = "1.2.3";
 	exporters.opts.is_ready = is_ready;
+	exporters.opts.listener = listener;
 	exporters.free_queries = queries;
 	exporters.free_count = 1;
 	pthread_mutex_init(&exporters.lock, NULL);

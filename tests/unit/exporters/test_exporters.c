@@ -22,7 +22,15 @@ static bool never(void *ctx)
 	return false;
 }
 
-static const struct weir_exporters_opts opts = { .query_threads = 2, .is_ready = never };
+static const char *none(void *ctx, bool is_grpc, size_t i)
+{
+	(void)ctx;
+	(void)is_grpc;
+	(void)i;
+	return NULL;
+}
+
+static const struct weir_exporters_opts opts = { .query_threads = 2, .is_ready = never, .listener = none };
 
 static void routes_are_distinct_and_only_what_waits_for_nothing_skips_the_pool(void **state)
 {
@@ -103,7 +111,8 @@ static void documents_come_from_one_snapshot_that_is_let_go(void **state)
 	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER);
 	assert_status(weir_status_metrics, 200, "\nweir_ring_unfolded_bytes 10\n");
 	assert_status(weir_status_ledger, 200, "{\"closes\":true,\"rows\":[]}");
-	assert_status(weir_status_status, 200, "\"version\":\"1.2.3\"");
+	assert_status(weir_status_status, 200,
+		"{\"version\":\"1.2.3\",\"ready\":false,\"listen\":{\"grpc\":[\"127.0.0.1:4317\"],\"http\":[\"unix:/run/weir.sock\"]}");
 	assert_status(weir_api_graph, 200, "\"nodes\":[],\"edges\":[]");
 	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_EDGES);
 	assert_status(weir_servicegraph_graph, 200, "{\"nodes\":{},\"edges\":[]}");
