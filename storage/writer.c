@@ -219,6 +219,7 @@ static void *run(void *context)
 	struct weir_window *windows[WEIR_WINDOW_VIEWS];
 	bool is_going = true;
 
+	pthread_setname_np(pthread_self(), "weir-writer");
 	while (is_going) {
 		uint32_t count = 0;
 

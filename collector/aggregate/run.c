@@ -296,6 +296,7 @@ static void *loop(void *arg)
 	struct weir_run *run = arg;
 	struct weir_ring_entry entry;
 
+	pthread_setname_np(pthread_self(), "weir-aggregate");
 	for (;;) {
 		bool has_sealed;
 		int outcome;
@@ -407,6 +408,7 @@ static int64_t catch_up_to(struct weir_run *run, uint64_t head, int64_t wait_for
 	asked_ns = weir_clock_monotonic_ns();
 	until = moment(asked_ns + (uint64_t)(wait_for_ms > 0 ? wait_for_ms : 0) * MS);
 	__atomic_add_fetch(&run->waiters, 1, __ATOMIC_SEQ_CST);
+	weir_ring_wake(run->opts.ring); /* it may linger */
 	pthread_mutex_lock(&run->mutex);
 	while (weir_run_position(run) < head && !run->is_stopped && error != ETIMEDOUT) {
 		error = pthread_cond_timedwait(&run->changed, &run->mutex, &until);
