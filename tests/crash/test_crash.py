@@ -27,6 +27,7 @@ class Scene:
         self.spans = [SpanProducer(None, True), SpanProducer(None, are_all_patient), HttpSpanProducer(None, True)]
         self.streams = []
         self.kills = 0
+        self.scraped = {}
 
     def load(self):
         """Producers against the running weir, with what they knew before. A new stream: nobody repeats one."""
@@ -62,12 +63,22 @@ class Scene:
             self.kills += 1
         return is_loaded
 
+    def scrape(self):
+        """No counter goes down, and none is gone, whatever happened since the last scrape."""
+        kept = ("istio_requests_total", "traces_", "weir_received_", "weir_kept_", "weir_duplicate_")
+        lines = [line for line in self.weir.ask("/metrics").text.splitlines() if line.startswith(kept)]
+        now = {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
+        assert [k for k, v in self.scraped.items() if now.get(k, -1) < v] == []
+        self.scraped = now
+
     def killed_after(self, answers, fault=""):
         self.weir.start()
+        self.scrape()
         control(self.weir, fault)
         self.load()
         before = self.answers()
         until(lambda: self.answers() >= before + answers, "answers")
+        self.scrape()
         self.weir.kill()
         self.wait_for_the_end_of_load()
         self.kills += 1
@@ -115,6 +126,7 @@ class Scene:
                    for (name, labels), value in samples.items() if name == "istio_requests_total"}
         entries = sum(stream.check(counted) for stream in self.streams)
         assert 0 < entries == logs["kept"] == logs["received"] == figures["requests"] == sum(counted.values())
+        assert "counters start anew" not in self.weir.log()
         return spans["duplicates"]
 
     def end(self):

@@ -2,13 +2,12 @@
 descriptors, a stalled or full disk, a ring that is not its own, two weirs."""
 
 import concurrent.futures
-import json
 import resource
 import shutil
 import socket
 import sqlite3
 import struct
-import threading
+import subprocess
 import time
 
 import grpc
@@ -294,7 +293,6 @@ def test_a_damaged_database_is_set_aside_and_named(tmp_path):
 
 
 def test_too_little_room_for_the_ring_is_refused_naming_ring_size(tmp_path):
-    import subprocess
     weir = Weir(tmp_path / "weir", flags=["--ring.size=16GiB", "--limits.memory=32GiB"])
     free = shutil.disk_usage(tmp_path).free
     if free > 16 << 30:
@@ -304,6 +302,41 @@ def test_too_little_room_for_the_ring_is_refused_naming_ring_size(tmp_path):
         limit = None
     done = subprocess.run(weir.command(), capture_output=True, text=True, timeout=60, preexec_fn=limit)
     assert done.returncode == 1 and "ring.size" in done.stderr
+
+
+@pytest.mark.parametrize("where", ["folder", "socket", "port"])
+def test_a_second_weir_takes_nothing_from_the_first(tmp_path, where):
+    with Weir(tmp_path / "one", unix=True) as first:
+        kept = export(first)
+        if where == "folder":
+            command, named = first.command(), f"pid {first.process.pid}"
+        else:
+            address = f"unix:{first.folder}/grpc.sock" if where == "socket" else first.grpc
+            command, named = Weir(tmp_path / "two", flags=[f"--listen.grpc={address}"]).command(), "gRPC cannot listen"
+        second = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 1 and named in second.stderr
+        assert_all_found(first, [kept, export(first, f"unix:{first.folder}/grpc.sock"), export(first)], 3)
+
+
+def test_what_is_answered_is_found_at_once(weir):
+    """While windows are sealed, stored and merged under other senders' load: never a gap, never a double."""
+    others = [SpanProducer(weir.grpc, is_patient=True) for _ in range(2)]
+    for producer in others:
+        producer.start()
+    trace_ids = []
+    with grpc.insecure_channel(weir.grpc) as channel:
+        call = channel.unary_unary(EXPORT)
+        while weir.status_of("storage", "window") < 5:
+            trace_id, body = make_batch(3)
+            call(body, timeout=20)
+            trace_ids.append(trace_id)
+            assert_all_found(weir, trace_ids[-20:], 3)
+    for producer in others:
+        producer.halt.set()
+    for producer in others:
+        producer.join(30)
+        assert producer.refused == 0
+    assert_all_found(weir, trace_ids, 3)
 
 
 def test_a_reader_with_a_snapshot_stops_nobody(weir):
