@@ -33,6 +33,9 @@
 
 #define CHECKPOINT_BYTES (4u << 20)
 #define LOG_BYTES_MOST (16u << 20)
+/* A row is made in SQLite's memory, which is limited; what is larger is written into it by pages. */
+#define STATE_BOUND_MOST (1u << 20)
+#define STATE_BYTES_MOST 1000000000u /* SQLite's own limit of a value */
 
 bool weir_writer_position_outside;
 
@@ -352,6 +355,41 @@ static int rows_store(struct weir_commit *commit, const struct weir_window *wind
 	return result;
 }
 
+/* The row is there, all zero; writes what belongs into it, by pages. */
+static int state_fill(struct weir_commit *commit, const struct weir_buf *bytes)
+{
+	sqlite3 *db = commit->store->db;
+	sqlite3_blob *blob = NULL;
+	int code = sqlite3_blob_open(db, "main", "state", "bytes", sqlite3_last_insert_rowid(db), 1, &blob);
+	int closed;
+
+	if (code == SQLITE_OK) {
+		code = sqlite3_blob_write(blob, bytes->data, (int)bytes->length, 0);
+	}
+	closed = sqlite3_blob_close(blob);
+	return weir_connection_fault(code != SQLITE_OK ? code : closed);
+}
+
+static int state_store(struct weir_commit *commit, const struct weir_window *window)
+{
+	const struct weir_buf *bytes = &window->delta;
+	bool is_large = bytes->length > STATE_BOUND_MOST;
+	int result;
+
+	if (bytes->length > STATE_BYTES_MOST) {
+		return -EFBIG;
+	}
+	sqlite3_bind_int64(commit->insert_state, 1, (int64_t)window->number);
+	sqlite3_bind_int(commit->insert_state, 2, window->is_image);
+	if (is_large) {
+		sqlite3_bind_zeroblob64(commit->insert_state, 3, bytes->length);
+	} else {
+		weir_connection_bind_blob(commit->insert_state, 3, bytes->data, bytes->length);
+	}
+	result = weir_connection_run(commit->insert_state);
+	return result == 0 && is_large ? state_fill(commit, bytes) : result;
+}
+
 static int window_store(struct weir_commit *commit, const struct weir_window *window)
 {
 	int result = 0;
@@ -363,10 +401,7 @@ static int window_store(struct weir_commit *commit, const struct weir_window *wi
 		result = weir_connection_run(commit->clear_state);
 	}
 	if (result == 0 && window->delta.length > 0) {
-		sqlite3_bind_int64(commit->insert_state, 1, (int64_t)window->number);
-		sqlite3_bind_int(commit->insert_state, 2, window->is_image);
-		weir_connection_bind_blob(commit->insert_state, 3, window->delta.data, window->delta.length);
-		result = weir_connection_run(commit->insert_state);
+		result = state_store(commit, window);
 	}
 	return result;
 }

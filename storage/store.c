@@ -385,20 +385,47 @@ void weir_store_close(struct weir_store *store)
 	free(store);
 }
 
+/* Reads the bytes of one row into `bytes`: not through SQLite's memory, which an image may outgrow. */
+static int state_row_read(struct weir_store *store, int64_t number, struct weir_buf *bytes)
+{
+	sqlite3_blob *blob = NULL;
+	int code = sqlite3_blob_open(store->db, "main", "state", "bytes", number, 0, &blob);
+	int length = code == SQLITE_OK ? sqlite3_blob_bytes(blob) : 0;
+	char *at = NULL;
+
+	weir_buf_clear(bytes);
+	if (length > 0) {
+		at = weir_buf_reserve(bytes, (size_t)length);
+		code = at != NULL ? sqlite3_blob_read(blob, at, length, 0) : SQLITE_NOMEM;
+	}
+	if (code == SQLITE_OK && length > 0) {
+		weir_buf_advance(bytes, (size_t)length);
+	}
+	sqlite3_blob_close(blob);
+	return weir_connection_fault(code);
+}
+
 int weir_store_load_fold(struct weir_store *store, struct weir_fold *fold)
 {
 	sqlite3_stmt *statement;
-	int code, result = weir_connection_prepare(store->db, "SELECT bytes FROM state ORDER BY number", &statement);
+	struct weir_buf bytes;
+	int code = SQLITE_DONE;
+	int result = weir_connection_prepare(store->db, "SELECT number FROM state ORDER BY number", &statement);
 
 	if (result < 0) {
 		return result;
 	}
+	weir_buf_init(&bytes, 0);
 	while (result == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		result = weir_fold_load(fold, weir_connection_blob(statement, 0));
+		result = state_row_read(store, sqlite3_column_int64(statement, 0), &bytes);
+		if (result == 0) {
+			result = weir_fold_load(fold, weir_buf_str(&bytes));
+		}
 	}
 	if (result == 0) {
 		result = weir_connection_fault(code);
 	}
+	weir_buf_fini(&bytes);
 	sqlite3_finalize(statement);
 	if (result == -EBADMSG) {
 		/* What is cut from now on starts from the empty fold: the old rows must not come before it. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -181,6 +182,52 @@ static void sql(const struct rig *rig, const char *text)
 	sqlite3_close(db);
 }
 
+/* The one row of the state has so many bytes, and the last one is right. */
+static void state_check(const struct rig *rig, size_t size)
+{
+	sqlite3_blob *blob;
+	sqlite3 *db;
+	char last;
+
+	assert_int_equal(sqlite3_open(rig->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_blob_open(db, "main", "state", "bytes", 1, 0, &blob), SQLITE_OK);
+	assert_int_equal(sqlite3_blob_bytes(blob), size);
+	assert_int_equal(sqlite3_blob_read(blob, &last, 1, (int)size - 1), SQLITE_OK);
+	assert_int_equal(last, 0x5a);
+	sqlite3_blob_close(blob);
+	sqlite3_close(db);
+}
+
+static void an_image_larger_than_sqlites_memory_is_stored_and_read_back(void **state)
+{
+	const struct weir_fold_opts fold_opts = { .max_series = 100, .hash_seed = 1 };
+	size_t size = 80u << 20;
+	struct weir_fold *fold;
+	struct rig rig;
+	char *bytes;
+
+	(void)state;
+	rig_init(&rig);
+	rig_open(&rig);
+	rig_start(&rig);
+	rig_add(&rig, maker_mesh(&rig.maker, 10, NOW));
+	bytes = weir_buf_reserve(&weir_windows_open_one(rig.windows)->delta, size);
+	assert_non_null(bytes);
+	memset(bytes, 0x5a, size);
+	weir_buf_advance(&weir_windows_open_one(rig.windows)->delta, size);
+	rig_seal(&rig);
+	rig_wait_stored(&rig, 1);
+	rig_stop(&rig);
+	state_check(&rig, size);
+	assert_int_equal(reopen(&rig), 0);
+	/* It was read: these bytes are no image. */
+	assert_int_equal(weir_fold_create(&fold_opts, &fold), 0);
+	assert_int_equal(weir_store_load_fold(rig.store, fold), -EBADMSG);
+	weir_fold_destroy(fold);
+	weir_store_close(rig.store);
+	rig_fini(&rig);
+}
+
 static void another_boot_is_noticed(void **state)
 {
 	struct rig rig;
@@ -295,6 +342,7 @@ int main(void)
 		cmocka_unit_test(a_file_of_rubbish_is_set_aside),
 		cmocka_unit_test(a_damaged_file_is_set_aside),
 		cmocka_unit_test(damage_anywhere_never_stops_a_start),
+		cmocka_unit_test(an_image_larger_than_sqlites_memory_is_stored_and_read_back),
 		cmocka_unit_test(another_boot_is_noticed),
 		cmocka_unit_test(another_programs_database_is_set_aside),
 		cmocka_unit_test(a_newer_schema_is_set_aside),
