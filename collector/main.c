@@ -42,11 +42,15 @@
 #define ROUTES_MAX 96u
 /* What is taken up beside the ring and the answers to queries: tables, arenas, libraries. */
 #define MEMORY_BASE_BYTES (64u << 20)
+/* A series more than those of the default: its text and cells, in the fold, in a scrape's copy and in an image. */
+#define SERIES_BYTES 1024u
+#define SERIES_IN_BASE 50000u
+#define QUERY_BYTES_LEAST (4u << 20)
 
 struct keeper {
 	struct weir_arena arena; /* the configuration's texts */
 	struct weir_conf conf;
-	uint64_t started_ns;
+	uint64_t started_ns, query_bytes;
 
 	struct weir_store *store;
 	struct weir_store_found found;
@@ -121,6 +125,25 @@ static int settle_process(void)
 	sigfillset(&all);
 	signal(SIGPIPE, SIG_IGN);
 	return -pthread_sigmask(SIG_BLOCK, &all, NULL);
+}
+
+/* What limits.memory leaves for answers, or a refusal: the tables are bounded by other keys. */
+static int memory_settle(struct keeper *keeper)
+{
+	const struct weir_conf *conf = &keeper->conf;
+	uint64_t series = conf->metrics_max_series > SERIES_IN_BASE ? conf->metrics_max_series - SERIES_IN_BASE : 0;
+	uint64_t taken = conf->ring_size + MEMORY_BASE_BYTES + series * SERIES_BYTES;
+	uint64_t needed = taken + QUERY_THREADS * QUERY_BYTES_LEAST;
+
+	if (conf->limits_memory < needed) {
+		weir_log(WEIR_LOG_ERROR, "main",
+			"cannot start: limits.memory is too small for ring.size and metrics.max_series "
+			"limit=%llu needed=%llu",
+			(unsigned long long)conf->limits_memory, (unsigned long long)needed);
+		return -ENOMEM;
+	}
+	keeper->query_bytes = (conf->limits_memory - taken) / QUERY_THREADS;
+	return 0;
 }
 
 static int store_open(struct keeper *keeper)
@@ -311,13 +334,13 @@ static int receivers_create(struct keeper *keeper)
 
 static int exporters_create(struct keeper *keeper)
 {
-	uint64_t taken = keeper->conf.ring_size + MEMORY_BASE_BYTES;
 	struct weir_exporters_opts opts = {
 		.run = keeper->run,
 		.store = keeper->store,
 		.windows = keeper->windows,
 		.ring = keeper->ring,
 		.query_threads = QUERY_THREADS,
+		.max_query_bytes = keeper->query_bytes,
 		.started_ns = keeper->started_ns,
 		.version = WEIR_VERSION,
 		.is_ready = is_ready,
@@ -325,15 +348,6 @@ static int exporters_create(struct keeper *keeper)
 		.ctx = keeper,
 	};
 
-	if (keeper->conf.limits_memory < taken + QUERY_THREADS * (4u << 20)) {
-		weir_log(WEIR_LOG_ERROR, "main",
-			"cannot start: limits.memory is too small for ring.size, lower the ring or raise the limit "
-			"limit=%llu needed=%llu",
-			(unsigned long long)keeper->conf.limits_memory,
-			(unsigned long long)(taken + QUERY_THREADS * (4u << 20)));
-		return -ENOMEM;
-	}
-	opts.max_query_bytes = (keeper->conf.limits_memory - taken) / QUERY_THREADS;
 	return weir_exporters_create(&opts, &keeper->exporters);
 }
 
@@ -404,8 +418,9 @@ static void say_ready(const struct keeper *keeper)
 
 static int keeper_start(struct keeper *keeper)
 {
-	int r = store_open(keeper);
+	int r = memory_settle(keeper);
 
+	r = r < 0 ? r : store_open(keeper);
 	r = r < 0 ? r : ring_open(keeper);
 	r = r < 0 ? r : state_open(keeper);
 	r = r < 0 ? r : threads_start(keeper);

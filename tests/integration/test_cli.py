@@ -89,6 +89,13 @@ def test_sigterm_with_an_open_stream_ends_in_five_seconds_with_zero(tmp_path):
         call.cancel()
 
 
+@pytest.mark.parametrize("flags", [["--ring.size=200MiB"], ["--metrics.max_series=1000000"]])
+def test_what_does_not_fit_into_the_memory_limit_is_refused(tmp_path, flags):
+    weir = Weir(tmp_path / "weir", flags=flags)
+    done = subprocess.run(weir.command(), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and "limits.memory is too small" in done.stderr and not weir.database.exists()
+
+
 def test_a_second_weir_on_the_same_folder_is_refused_and_names_the_holder(tmp_path):
     with Weir(tmp_path / "weir") as first:
         second = subprocess.run(first.command(), capture_output=True, text=True, timeout=30)
