@@ -57,6 +57,22 @@ static void control_look(void)
 	pthread_mutex_unlock(&mutex);
 }
 
+/* For the test that waits for it: PATH.hangs is there once somebody hangs. */
+static void say_hanging(void)
+{
+	char path[4096];
+	FILE *file;
+
+	if (control == NULL) {
+		return;
+	}
+	snprintf(path, sizeof(path), "%s.hangs", control);
+	file = fopen(path, "we");
+	if (file != NULL) {
+		fclose(file);
+	}
+}
+
 /* Waits while the stall lasts; looks at the control file now and then. */
 static void wait_stall(const bool *is_on)
 {
@@ -64,6 +80,9 @@ static void wait_stall(const bool *is_on)
 
 	control_look();
 	pthread_mutex_lock(&mutex);
+	if (*is_on) {
+		say_hanging();
+	}
 	while (*is_on) {
 		clock_gettime(CLOCK_REALTIME, &soon);
 		soon.tv_nsec += 20000000;
