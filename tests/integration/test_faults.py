@@ -131,6 +131,19 @@ def test_a_failing_disk_is_a_state_and_it_recovers(faulty, fault, state):
     assert faulty.status_of("storage", "requests") == 0
 
 
+def test_a_failing_retention_recovers_without_new_senders(tmp_path):
+    """Spans are refused while the state lasts, so no commit of theirs may be needed to end it."""
+    folder = tmp_path / "faulty"
+    env = {"WEIR_FAULT_FILE": str(folder / "fault")}
+    with Weir(folder, "weir-faulty", flags=["--storage.max_age=2s", "--storage.sync=always"], env=env) as weir:
+        export(weir)
+        control(weir, "write eio")
+        until(lambda: weir.total("weir_storage_state") == 2, "the state to show")
+        control(weir, "")
+        until(lambda: weir.total("weir_storage_state") == 0, "the store to recover")
+        export(weir)
+
+
 def test_a_full_disk_stops_neither_the_end_nor_the_next_start(faulty):
     """What is answered before the disk is full is in the ring until there is room, over a clean stop and a kill."""
     control(faulty, "write enospc")
@@ -272,6 +285,7 @@ def test_a_ring_that_is_not_sound_never_stops_the_start(tmp_path, damage, why, l
         assert ("set aside" in weir.log()) == (why is not None) == bool(list((weir.folder / "ring").glob("*.bad")))
         assert why is None or why in weir.log()
         assert weir.total("weir_ring_damaged_total") == (1 if damage is flipped_record else 0)
+        assert weir.total("weir_set_aside_total", what="ring") == (why is not None)
         assert ("counters start anew" in weir.log()) == (damage is flipped_record), "what is lost may have been scraped"
         trace_id = export(weir)
         assert_all_found(weir, found + [trace_id], 3)
@@ -288,6 +302,7 @@ def test_a_damaged_database_is_set_aside_and_named(tmp_path):
         weir.database.with_name("weir.db" + extra).unlink(missing_ok=True)
     with weir:
         assert "set aside" in weir.log() and list(weir.folder.glob("weir.db.bad*"))
+        assert weir.total("weir_set_aside_total", what="database") == 1 and weir.total("weir_set_aside_total", what="ring") == 0
         trace_id = export(weir)
         assert_all_found(weir, [trace_id], 3)
 
