@@ -168,6 +168,7 @@ static int store_open(struct keeper *keeper)
 		return refuse("the database cannot be opened", conf->storage_path, r);
 	}
 	if (keeper->found.replaced_why != NULL) {
+		weir_stat_add(WEIR_STAT_SET_ASIDE_DATABASE, 1);
 		weir_log(WEIR_LOG_WARN, "main", "database set aside and made anew path=%s why=\"%s\"",
 			conf->storage_path, keeper->found.replaced_why);
 	}
@@ -217,6 +218,7 @@ static int ring_open(struct keeper *keeper)
 		return refuse("the ring cannot be opened", directory, r);
 	}
 	if (found.replaced_why != NULL) {
+		weir_stat_add(WEIR_STAT_SET_ASIDE_RING, 1);
 		weir_log(WEIR_LOG_WARN, "main", "ring set aside and made anew path=%s why=\"%s\"",
 			weir_ring_path(keeper->ring), found.replaced_why);
 	}
@@ -277,6 +279,7 @@ static int state_open(struct keeper *keeper)
 		return refuse("the state cannot be read back", keeper->conf.storage_path, r);
 	}
 	counters_settle(keeper, &recovery, is_damaged);
+	weir_stat_add(WEIR_STAT_SET_ASIDE_STATE, is_damaged);
 	weir_stat_add(WEIR_STAT_RING_HOLES, recovery.holes);
 	weir_stat_add(WEIR_STAT_RING_DAMAGED, recovery.damaged);
 	weir_stat_add(WEIR_STAT_RING_REPLAYED, recovery.records);
