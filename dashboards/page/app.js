@@ -8,9 +8,9 @@ const state = { pick: null, graph: null, trace: '', traceText: '', open: new Set
 function fill(element, attrs, kids) {
 	for (const [key, value] of Object.entries(attrs || {})) {
 		if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
-		else if (value !== null && value !== false && value !== undefined) element.setAttribute(key, value === true ? '' : value);
+		else if (value != null && value !== false) element.setAttribute(key, value === true ? '' : value);
 	}
-	element.append(...kids.flat(3).filter(kid => kid !== null && kid !== false && kid !== undefined));
+	element.append(...kids.flat(3).filter(kid => kid != null && kid !== false));
 	return element;
 }
 const h = (tag, attrs, ...kids) => fill(document.createElement(tag), attrs, kids);
@@ -28,6 +28,7 @@ const count = x => scaled(x, 1000, ['', ' k', ' M', ' G']);
 const bytes = x => scaled(x, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB']);
 const micros = x => x === undefined ? '–' : x >= 6e7 ? round(x / 6e7) + ' min' : scaled(x, 1000, [' µs', ' ms', ' s']);
 const percent = x => round(100 * x) + ' %';
+const short = name => name.replace('.svc.cluster.local', '');
 function ago(ms) {
 	const t = Math.max(0, Date.now() - ms) / 1000;
 	return !ms ? '–' : t < 60 ? Math.round(t) + ' s ago' : t < 3600 ? Math.round(t / 60) + ' min ago' : t < 86400 ? Math.round(t / 3600) + ' h ago' : Math.round(t / 86400) + ' d ago';
@@ -46,7 +47,7 @@ async function get(path, raw) {
 }
 
 /* ---- the graph: layers from left to right, the same for the same input ---- */
-const W = 176, H = 46, GX = 116, GY = 22;
+const W = 188, H = 46, GX = 150, GY = 22;
 const evidence = edge => edge.server || edge.client || edge.spans;
 
 function layout(nodes, edges) {
@@ -66,6 +67,8 @@ function layout(nodes, edges) {
 	const all = [...at.values()];
 	for (const v of [...all.filter(v => !v.into), ...all]) if (!v.mark) visit(v);
 	for (const v of finish) for (const e of v.out) if (!e.back) e.b.layer = Math.max(e.b.layer, v.layer + 1);
+	/* who is called by nobody stands just before the first whom it calls */
+	for (const v of all) if (!v.into && v.out.length) v.layer = Math.max(0, Math.min(...v.out.map(e => e.b.layer)) - 1);
 	const layers = [];
 	const put = v => (layers[v.layer] = layers[v.layer] || []).push(v);
 	for (const v of all) { v.near = []; put(v); }
@@ -85,34 +88,45 @@ function layout(nodes, edges) {
 		const list = v.near.filter(n => n.layer === v.layer + side);
 		return list.length ? list.reduce((sum, n) => sum + n.y, 0) / list.length : v.y;
 	};
-	const place = (list, wish) => { /* as near to its wish as its neighbours above let it, then centred on the wishes */
-		let y = -Infinity, off = 0;
-		list.forEach((v, i) => { v.y = y = Math.max(wish[i], y + (v.thin ? 18 : H) / 2 + (i && list[i - 1].thin ? 18 : H) / 2 + GY); });
-		list.forEach((v, i) => { off += (wish[i] - v.y) / list.length; });
-		for (const v of list) v.y += off;
+	const place = (list, wish) => { /* as near to all wishes as the gaps let; who wants the same place shares the way */
+		const blocks = [], room = v => v.thin ? 18 : H;
+		list.forEach((v, i) => {
+			v.y = i ? list[i - 1].y + (room(v) + room(list[i - 1])) / 2 + GY : 0;
+			let b = { sum: wish[i] - v.y, all: [v] };
+			for (let a; (a = blocks.at(-1)) && a.sum / a.all.length >= b.sum / b.all.length; blocks.pop()) b = { sum: a.sum + b.sum, all: [...a.all, ...b.all] };
+			blocks.push(b);
+		});
+		for (const b of blocks) for (const v of b.all) v.y += b.sum / b.all.length;
 	};
 	for (const list of layers) place(list, list.map(() => 0));
-	for (let round = 0; round < 12; round++) {
+	for (let round = 0; round < 24; round++) {
 		const side = round % 2 ? 1 : -1;
 		for (const list of side < 0 ? layers : [...layers].reverse()) {
 			const wish = new Map(list.map(v => [v, mean(v, side)]));
-			if (round < 8) list.sort((a, b) => wish.get(a) - wish.get(b));
+			if (round < 16) list.sort((a, b) => wish.get(a) - wish.get(b));
 			place(list, list.map(v => wish.get(v)));
 		}
 	}
 	const flat = layers.flat(), top = Math.min(...flat.map(v => v.y)) - H / 2 - 16;
-	const hasBack = edges.some(e => e.back);
 	for (const v of flat) { v.x = v.layer * (W + GX) + 8; v.y -= top; }
+	const ports = (list, end, far) => { /* edges that meet at a node keep a little apart, in the order of where they come from */
+		list = list.filter(e => !e.back).sort((x, y) => far(x).y - far(y).y);
+		list.forEach((e, i) => { e[end] = (i - (list.length - 1) / 2) * Math.min(10, 32 / (list.length - 1 || 1)); });
+	};
+	for (const v of all) {
+		ports(v.out, 'y1', e => e.via[0] || e.b);
+		ports(edges.filter(e => e.b === v), 'y2', e => e.via.at(-1) || e.a);
+	}
 	const bottom = Math.max(...flat.map(v => v.y)) + H / 2;
-	return { all, edges, bottom, width: layers.length * (W + GX) - GX + 16, height: bottom + (hasBack ? 40 : 16) };
+	return { all, edges, bottom, width: layers.length * (W + GX) - GX + 16, height: bottom + (edges.some(e => e.back) ? 40 : 16) };
 }
 
-function route(e, shift, bottom) {
-	const y1 = e.a.y + shift, y2 = e.b.y + shift;
+function route(e, bottom) {
+	const y1 = e.a.y + e.y1, y2 = e.b.y + e.y2;
 	if (e.back) { /* around below all, into the target from underneath */
 		const own = e.a === e.b, x1 = e.a.x + W * (own ? .7 : .5), x2 = e.b.x + W * .3, low = own ? e.a.y + H / 2 + 22 : bottom + 24;
 		return { d: `M${x1},${e.a.y + H / 2}C${x1},${low} ${x1},${low} ${x1 - 24},${low}H${x2 + 24}C${x2},${low} ${x2},${low} ${x2},${e.b.y + H / 2 + 7}`,
-			tip: `M${x2},${e.b.y + H / 2}l-5,8h10z`, x: (x1 + x2) / 2, y: low - 5 };
+			tip: `M${x2},${e.b.y + H / 2}l-5,8h10z`, points: [], x: (x1 + x2) / 2, y: low };
 	}
 	const points = [[e.a.x + W, y1], ...e.via.flatMap(v => [[v.x, v.y], [v.x + W, v.y]]), [e.b.x - 8, y2]];
 	let d = `M${points[0]}`;
@@ -120,11 +134,34 @@ function route(e, shift, bottom) {
 		const [x, y] = points[i - 1], [u, v] = points[i], m = (x + u) / 2;
 		d += y === v ? `L${u},${v}` : `C${m},${y} ${m},${v} ${u},${v}`;
 	}
-	/* the label stands where fewer edges meet */
-	const atSource = e.b.into > e.a.out.length;
-	return { d, tip: `M${e.b.x},${y2}l-9,-5v10z`, x: atSource ? points[0][0] + 50 : e.b.x - 54, y: (atSource ? y1 : y2) - 7 };
+	return { d, points, tip: `M${e.b.x},${y2}l-9,-5v10z` };
 }
 
+/* A point of the curve that `route` draws from p to q. */
+function along([x, y], [u, v], t) {
+	const k = 1 - t;
+	return [k * k * k * x + 1.5 * t * k * (x + u) + t * t * t * u, k * k * (1 + 2 * t) * y + t * t * (3 - 2 * t) * v];
+}
+
+/* Each label stands on its line, where it covers no node, no other label and the least of other lines. */
+function placeLabels(edges, all) {
+	const boxes = all.map(v => ({ x: v.x + W / 2, y: v.y, w: W / 2 + 9, h: H / 2 }));
+	const dots = edges.length > 200 ? [] : edges.flatMap(e => e.route.points.slice(1).flatMap((q, i) => [...Array(16).keys()].map(k => ({ e, at: along(e.route.points[i], q, k / 16) }))));
+	for (const e of edges) {
+		const r = e.route, w = e.label.length * 3.1 + 3, h = 8, wish = e.b.into > e.a.out.length ? .3 : .7;
+		let least = Infinity;
+		for (let i = 1; i < r.points.length; i++) for (let t = .2; t < .84; t += .04) {
+			const [x, y] = along(r.points[i - 1], r.points[i], t);
+			let cost = Math.abs(t - wish) * 9;
+			for (const b of boxes) if (Math.abs(b.x - x) < w + b.w && Math.abs(b.y - y) < h + b.h) cost += 50;
+			for (const d of dots) if (d.e !== e && Math.abs(d.at[0] - x) < w && Math.abs(d.at[1] - y) < h) cost++;
+			if (cost < least) { least = cost; r.x = x; r.y = y; }
+		}
+		boxes.push({ x: r.x, y: r.y, w, h });
+	}
+}
+
+const picked = key => state.pick === key ? 'picked' : '';
 const edgeKey = edge => edge.source + '>' + edge.target + '>' + edge.protocol;
 const cut = (text, n) => text.length > n ? text.slice(0, n - 1) + '…' : text;
 /* A rate; for what hardly happens the sum says more. */
@@ -133,39 +170,40 @@ function rateOf(edge, c) {
 	return c.rate_per_s >= .1 ? count(c.rate_per_s) + '/s' : count(c.requests) + (c.requests === 1 ? ' call' : ' calls');
 }
 
-function drawEdge(e, shift, bottom, names) {
-	const c = evidence(e.edge), tcp = e.edge.protocol === 'tcp', r = route(e, shift, bottom), key = edgeKey(e.edge);
+function drawEdge(e, names) {
+	const c = evidence(e.edge), tcp = e.edge.protocol === 'tcp', r = e.route, key = edgeKey(e.edge), label = e.label;
 	const rate = tcp ? c.received_bytes_per_s / 1000 : c.rate_per_s;
-	const grade = !c.requests && !tcp ? 'idle' : c.error_rate >= .05 ? 'bad' : c.error_rate > 0 ? 'warn' : '';
-	const label = rateOf(e.edge, c) + (c.errors ? ` · ${percent(c.error_rate)}` : '');
-	return s('g', { class: `edge ${grade} ${e.edge.server || e.edge.client ? '' : 'spans'} ${state.pick === key ? 'picked' : ''}`, tabindex: 0, role: 'button', 'data-key': key,
+	const g = s('g', { class: `edge ${c.requests || tcp ? '' : 'idle'} ${e.edge.server || e.edge.client ? '' : 'spans'} ${picked(key)}`, tabindex: 0, role: 'button', 'data-key': key,
 		'aria-label': `${names.get(e.edge.source)} to ${names.get(e.edge.target)}, ${e.edge.protocol}, ${label}`, ...press(() => pick(key)) },
 		s('path', { class: 'hit', d: r.d }),
 		s('path', { class: 'line', d: r.d, 'stroke-width': (1.5 + Math.min(4.5, 1.6 * Math.log10(1 + rate))).toFixed(1) }),
-		s('path', { class: 'tip', d: r.tip }), s('text', { x: r.x, y: r.y }, label));
+		s('path', { class: 'tip', d: r.tip }));
+	if (c.error_rate > 0) g.style.color = `hsl(${40 - 38 * c.error_rate ** .6 | 0},75%,53%)`; /* amber to red */
+	return [g, s('text', { class: `rate ${picked(key)}`, x: r.x.toFixed(1), y: (r.y + 4).toFixed(1), 'aria-hidden': true, onclick: () => pick(key) }, label)];
 }
 
 function drawNode(v) {
 	const n = v.node, sub = [n.namespace, n.version || n.cluster].filter(Boolean).join(' · ') || (n.workload ? '' : n.service ? 'service' : '');
-	return s('g', { class: `node ${state.pick === n.id ? 'picked' : ''}`, tabindex: 0, role: 'button', 'data-key': n.id, 'aria-label': `${n.name} ${sub}`,
+	return s('g', { class: `node ${n.id.startsWith('unknown:') ? 'nobody' : ''} ${picked(n.id)}`, tabindex: 0, role: 'button', 'data-key': n.id, 'aria-label': `${n.name} ${sub}`,
 		transform: `translate(${v.x},${(v.y - H / 2).toFixed(1)})`, ...press(() => { pick(n.id); filterBy(n); }) },
 		s('title', null, [n.name, n.namespace].filter(Boolean).join(' in ')),
 		s('rect', { class: 'body', width: W, height: H, rx: 10 }), s('rect', { x: 9, y: 11, width: 4, height: H - 22, rx: 2, fill: colour(n.app || n.name) }),
-		s('text', { x: 22, y: sub ? 20 : 28 }, cut(n.name.replace('.svc.cluster.local', ''), 20)), sub ? s('text', { class: 'sub', x: 22, y: 35 }, cut(sub, 26)) : null);
+		s('text', { x: 22, y: sub ? 20 : 28 }, cut(short(n.name), 20)), sub ? s('text', { class: 'sub', x: 22, y: 35 }, cut(sub, 26)) : null);
 }
 
 function drawGraph() {
-	const graph = state.graph, box = $('graph'), focus = document.activeElement && document.activeElement.getAttribute('data-key');
+	const graph = state.graph, box = $('graph'), focus = document.activeElement?.getAttribute('data-key');
 	$('graph-note').textContent = graph.edges.length ? `${graph.nodes.length} nodes, ${graph.edges.length} edges` : '';
 	if (!graph.edges.length) {
 		box.replaceChildren(h('p', { class: 'quiet' }, 'No calls in this time.'));
 	} else {
-		const l = layout(graph.nodes, graph.edges), names = new Map(graph.nodes.map(n => [n.id, n.name])), seen = new Map();
-		for (const e of l.edges) { const k = e.edge.source + '>' + e.edge.target; e.nth = seen.get(k) || 0; seen.set(k, e.nth + 1); }
-		const shift = e => (e.nth - (seen.get(e.edge.source + '>' + e.edge.target) - 1) / 2) * 14;
+		const l = layout(graph.nodes, graph.edges), names = new Map(graph.nodes.map(n => [n.id, n.name]));
+		for (const e of l.edges) { e.route = route(e, l.bottom); const c = evidence(e.edge); e.label = rateOf(e.edge, c) + (c.errors ? ` · ${percent(c.error_rate)}` : ''); }
+		placeLabels(l.edges, l.all);
+		const drawn = l.edges.map(e => drawEdge(e, names));
 		const svg = s('svg', { class: 'graph', role: 'group', 'aria-label': 'Service graph', viewBox: `0 0 ${l.width} ${l.height.toFixed(0)}`, width: l.width, height: l.height.toFixed(0) },
-			l.edges.map(e => drawEdge(e, shift(e), l.bottom, names)), l.all.map(drawNode));
-		svg.style.minWidth = l.width * .55 + 'px';
+			drawn.map(d => d[0]), drawn.map(d => d[1]), l.all.map(drawNode));
+		svg.style.minWidth = l.width * .5 + 'px';
 		box.replaceChildren(svg);
 	}
 	if (focus) for (const g of box.querySelectorAll('[data-key]')) if (g.getAttribute('data-key') === focus) g.focus();
@@ -197,7 +235,7 @@ function panelOfNode(n, name) {
 }
 
 function drawPanel() {
-	const name = id => (state.graph.nodes.find(n => n.id === id) || { name: id }).name;
+	const name = id => state.graph.nodes.find(n => n.id === id)?.name || id;
 	const edge = state.graph.edges.find(e => edgeKey(e) === state.pick), node = state.graph.nodes.find(n => n.id === state.pick);
 	$('panel').hidden = !edge && !node;
 	if (!edge && !node) return;
@@ -222,8 +260,8 @@ function queryOf() {
 	return query;
 }
 
-const isError = span => !!span.tags && 'error' in span.tags;
-const serviceOf = span => (span.localEndpoint && span.localEndpoint.serviceName) || 'unknown';
+const isError = span => 'error' in (span.tags || {});
+const serviceOf = span => span.localEndpoint?.serviceName || 'unknown';
 const dot = name => { const d = h('i', { class: 'dot' }); d.style.background = colour(name); return d; };
 
 function drawTraces(traces) {
@@ -238,7 +276,7 @@ function drawTraces(traces) {
 		const bar = h('i', { class: r.error ? 'bad' : '' }), id = r.root.traceId;
 		bar.style.width = Math.max(1, 100 * r.length / most) + '%';
 		return h('li', null, h('a', { href: '#trace=' + id, class: id === state.trace ? 'trace picked' : 'trace', title: r.services.join(', ') },
-			h('span', { class: 'what' }, dot(serviceOf(r.root)), h('b', null, serviceOf(r.root)), ' ', r.root.name || '', r.error ? h('span', { class: 'bad' }, ' ● error') : null),
+			h('span', { class: 'what' }, dot(serviceOf(r.root)), h('b', null, serviceOf(r.root)), ' ', short(r.root.name || ''), r.error ? h('span', { class: 'bad' }, ' ● error') : null),
 			h('span', { class: 'meter' }, bar), h('span', { class: 'num' }, micros(r.length)), h('span', { class: 'num spans' }, r.spans.length + (r.spans.length === 1 ? ' span' : ' spans')), h('span', { class: 'num' }, ago(r.start / 1000))));
 	}));
 	return rows.length;
@@ -299,7 +337,7 @@ function drawRow({ span, depth }, start, length) {
 	if (left + width > 75 && left < 20) { label.style.right = 'auto'; label.style.left = left + '%'; label.style.color = '#fff'; }
 	const marks = (span.annotations || []).map(a => { const u = h('u', { title: a.value }); u.style.left = Math.min(100, Math.max(0, 100 * (a.timestamp - start) / length)) + '%'; return u; });
 	who.style.paddingLeft = Math.min(depth, 12) * 14 + 'px';
-	who.append(dot(serviceOf(span)), h('b', null, serviceOf(span)), ' ', span.name || '', h('span', { class: 'kind' }, (span.kind || '').toLowerCase()));
+	who.append(dot(serviceOf(span)), h('b', null, serviceOf(span)), ' ', short(span.name || ''), h('span', { class: 'kind' }, (span.kind || '').toLowerCase()));
 	const row = h('button', { type: 'button', class: 'row span', 'aria-expanded': state.open.has(key), onclick: () => {
 		if (!state.open.delete(key)) state.open.add(key);
 		row.setAttribute('aria-expanded', state.open.has(key));
@@ -317,7 +355,7 @@ function drawTrace(spans) {
 }
 
 async function loadTrace(scroll) {
-	const id = (/^#trace=([0-9a-f]{1,32})$/.exec(location.hash) || [])[1] || '';
+	const id = /^#trace=([0-9a-f]{1,32})$/.exec(location.hash)?.[1] || '';
 	if (id !== state.trace) { state.trace = id; state.traceText = ''; state.open.clear(); }
 	$('trace').hidden = !id;
 	for (const a of $('traces').querySelectorAll('a')) a.classList.toggle('picked', a.hash === '#trace=' + id);
@@ -346,14 +384,14 @@ function drawLedger(ledger) {
 }
 
 async function refresh() {
-	const status = get('/status'), ledger = get('/api/ledger'), graph = get('/api/graph?horizon=' + $('horizon').value);
 	try {
-		const [st, le, gr] = await Promise.all([status, ledger, graph]), received = drawLedger(le);
+		const [st, le, gr] = await Promise.all([get('/status'), get('/api/ledger'), get('/api/graph?horizon=' + $('horizon').value)]), received = drawLedger(le);
 		state.graph = gr;
 		drawGraph();
 		await loadServices();
 		const traces = await loadTraces();
 		$('empty').hidden = received > 0 || traces > 0;
+		drawPorts(st.listen);
 		$('graph-card').hidden = !$('empty').hidden;
 		$('summary').textContent = `${count(received)} received · ${count(st.storage.spans)} spans stored, ${bytes(st.storage.used_bytes)} · storage ${st.storage.state} · ${st.version}`;
 		await loadTrace(false);
@@ -368,9 +406,11 @@ async function live() {
 	setTimeout(live, 5000);
 }
 
-const origin = location.origin, grpc = location.hostname + ':4317';
-$('ports').append(...[['OpenTelemetry, HTTP', origin + '/v1/traces'], ['OpenTelemetry, gRPC', grpc], ['Envoy access logs, gRPC', grpc], ['Zipkin', origin + '/api/v2/spans']]
-	.flatMap(([what, where]) => [h('dt', null, what), h('dd', null, h('code', null, where))]));
+function drawPorts(listen) {
+	const origin = location.origin, grpc = listen.grpc.map(a => a.startsWith('unix:') ? a : location.hostname + a.slice(a.lastIndexOf(':'))).join(' or ');
+	$('ports').replaceChildren(...[['OpenTelemetry, HTTP', origin + '/v1/traces'], ['OpenTelemetry and Envoy access logs, gRPC', grpc], ['Zipkin', origin + '/api/v2/spans']]
+		.flatMap(([what, where]) => [h('dt', null, what), h('dd', null, h('code', null, where))]));
+}
 form.addEventListener('submit', e => { e.preventDefault(); loadTraces(); });
 form.serviceName.addEventListener('change', async () => {
 	const name = form.serviceName.value, names = name ? await get('/api/v2/spans?serviceName=' + encodeURIComponent(name)).catch(() => []) : [];
