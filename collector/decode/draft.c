@@ -16,7 +16,7 @@
  *     extra_length), or has length 0.
  *  2. rows->count <= rows->capacity; rows->data has room for capacity rows.
  *  3. After the first refusal of the arena is_exhausted stays set, and
- *     finish() returns NULL: nothing half-read leaves the draft.
+ *     lay() and finish() refuse: nothing half-read leaves the draft.
  *
  * One thread: the listener whose arena it is. */
 #include "decode/draft.h"
@@ -196,31 +196,31 @@ struct weir_ref weir_draft_text_checked(struct weir_draft *draft, struct weir_st
 
 /* ---- finish ------------------------------------------------------------- */
 
-static uint64_t rows_bytes(const struct weir_rows *rows)
+_Static_assert(sizeof(struct weir_workload) % 8 == 0 && sizeof(struct weir_resource) % 8 == 0 &&
+		       sizeof(struct weir_span) % 8 == 0 && sizeof(struct weir_request) % 8 == 0 &&
+		       sizeof(struct weir_connection) % 8 == 0 && sizeof(struct weir_attr) % 8 == 0 &&
+		       sizeof(struct weir_event) % 8 == 0 && sizeof(struct weir_link) % 8 == 0,
+	"tables follow each other without a gap");
+
+/* Notes that `bytes` come next. Where they will lie, or 0 for none. */
+static uint32_t part_lay(struct weir_draft_parts *parts, const void *data, size_t length)
 {
-	return ((uint64_t)rows->count * rows->row_bytes + 7) & ~UINT64_C(7);
+	uint32_t at = parts->batch.size_bytes;
+
+	if (length == 0) {
+		return 0;
+	}
+	parts->parts[parts->count++] = (struct weir_str){ data, length };
+	parts->batch.size_bytes += (uint32_t)length;
+	return at;
 }
 
-static void rows_lay(const struct weir_rows *rows, struct weir_batch *batch, uint32_t *at, struct weir_table *ret_table)
+static struct weir_table rows_lay(struct weir_draft_parts *parts, const struct weir_rows *rows)
 {
-	*ret_table = (struct weir_table){ *at, rows->count };
-	if (rows->count > 0) {
-		memcpy((char *)batch + *at, rows->data, (size_t)rows->count * rows->row_bytes);
-		*at += (uint32_t)rows_bytes(rows);
-	}
-}
+	uint32_t at = parts->batch.size_bytes;
 
-/* Copies `text` behind what is laid out already and says where it is. */
-static struct weir_ref text_lay(struct weir_str text, struct weir_batch *batch, uint32_t *at)
-{
-	struct weir_ref ref = { *at, (uint32_t)text.length };
-
-	if (text.length == 0) {
-		return (struct weir_ref){ 0, 0 };
-	}
-	memcpy((char *)batch + *at, text.data, text.length);
-	*at += (uint32_t)text.length;
-	return ref;
+	part_lay(parts, rows->data, (size_t)rows->count * rows->row_bytes);
+	return (struct weir_table){ at, rows->count };
 }
 
 static void counts_fill(const struct weir_draft *draft, enum weir_signal signal, struct weir_batch *batch)
@@ -243,27 +243,43 @@ static void counts_fill(const struct weir_draft *draft, enum weir_signal signal,
 	batch->replaced_utf8 = draft->replaced_utf8;
 }
 
-const struct weir_batch *weir_draft_finish(struct weir_draft *draft, const struct weir_draft_head *head)
+static void tables_lay(const struct weir_draft *draft, struct weir_draft_parts *parts)
+{
+	struct weir_batch *batch = &parts->batch;
+
+	batch->workloads = rows_lay(parts, &draft->workloads);
+	batch->resources = rows_lay(parts, &draft->resources);
+	batch->spans = rows_lay(parts, &draft->spans);
+	batch->requests = rows_lay(parts, &draft->requests);
+	batch->connections = rows_lay(parts, &draft->connections);
+	batch->attrs = rows_lay(parts, &draft->attrs);
+	batch->events = rows_lay(parts, &draft->events);
+	batch->links = rows_lay(parts, &draft->links);
+}
+
+/* More than all rows can be, were they not in the arena. */
+static bool is_too_large(const struct weir_draft *draft, const struct weir_draft_head *head)
 {
 	const struct weir_rows *tables[] = { &draft->workloads, &draft->resources, &draft->spans, &draft->requests,
 		&draft->connections, &draft->attrs, &draft->events, &draft->links };
-	uint64_t rows = 0, size = BODY_AT + head->source.length;
-	struct weir_batch *batch = NULL;
-	uint32_t at = BODY_AT;
+	uint64_t size = BODY_AT + draft->body.length + draft->extra_length + head->source.length + 7;
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
-		rows += rows_bytes(tables[i]);
+		size += (uint64_t)tables[i]->count * tables[i]->row_bytes;
 	}
-	size += rows > 0 ? rows + draft->body.length + draft->extra_length + 7 : 7;
-	size &= ~UINT64_C(7);
-	if (!draft->is_exhausted && size <= UINT32_MAX) {
-		batch = weir_arena_alloc(draft->arena, size);
+	return size > UINT32_MAX;
+}
+
+bool weir_draft_lay(struct weir_draft *draft, const struct weir_draft_head *head, struct weir_draft_parts *ret_parts)
+{
+	static const char padding[8];
+	struct weir_batch *batch = &ret_parts->batch;
+
+	draft->is_exhausted = draft->is_exhausted || is_too_large(draft, head);
+	if (draft->is_exhausted) {
+		return false;
 	}
-	if (batch == NULL) {
-		draft->is_exhausted = true;
-		return NULL;
-	}
-	*batch = (struct weir_batch){ .size_bytes = (uint32_t)size, .version = WEIR_BATCH_VERSION };
+	*batch = (struct weir_batch){ .version = WEIR_BATCH_VERSION };
 	batch->protocol = (uint8_t)head->protocol;
 	batch->signal = (uint8_t)head->signal;
 	batch->received_ns = head->received_ns;
@@ -271,22 +287,38 @@ const struct weir_batch *weir_draft_finish(struct weir_draft *draft, const struc
 		memcpy(batch->digest, head->digest, sizeof(batch->digest));
 	}
 	counts_fill(draft, head->signal, batch);
-	if (rows > 0) {
-		text_lay(draft->body, batch, &at);
-		text_lay((struct weir_str){ draft->extra, draft->extra_length }, batch, &at);
+	ret_parts->count = 0;
+	part_lay(ret_parts, batch, sizeof(*batch));
+	if (draft->workloads.count + draft->resources.count + draft->spans.count + draft->requests.count +
+			draft->connections.count + draft->attrs.count + draft->events.count + draft->links.count >
+		0) {
+		part_lay(ret_parts, draft->body.data, draft->body.length);
+		part_lay(ret_parts, draft->extra, draft->extra_length);
 	}
-	batch->source = text_lay(head->source, batch, &at);
-	while (at % 8 != 0) {
-		((char *)batch)[at++] = 0;
+	batch->source.offset = part_lay(ret_parts, head->source.data, head->source.length);
+	batch->source.length = (uint32_t)head->source.length;
+	part_lay(ret_parts, padding, -batch->size_bytes & 7);
+	tables_lay(draft, ret_parts);
+	weir_assert(ret_parts->count <= WEIR_DRAFT_PARTS && batch->size_bytes % 8 == 0);
+	return true;
+}
+
+const struct weir_batch *weir_draft_finish(struct weir_draft *draft, const struct weir_draft_head *head)
+{
+	struct weir_draft_parts parts;
+	char *batch, *at;
+
+	if (!weir_draft_lay(draft, head, &parts)) {
+		return NULL;
 	}
-	rows_lay(&draft->workloads, batch, &at, &batch->workloads);
-	rows_lay(&draft->resources, batch, &at, &batch->resources);
-	rows_lay(&draft->spans, batch, &at, &batch->spans);
-	rows_lay(&draft->requests, batch, &at, &batch->requests);
-	rows_lay(&draft->connections, batch, &at, &batch->connections);
-	rows_lay(&draft->attrs, batch, &at, &batch->attrs);
-	rows_lay(&draft->events, batch, &at, &batch->events);
-	rows_lay(&draft->links, batch, &at, &batch->links);
-	weir_assert(at == size);
-	return batch;
+	batch = at = weir_arena_alloc(draft->arena, parts.batch.size_bytes);
+	if (batch == NULL) {
+		draft->is_exhausted = true;
+		return NULL;
+	}
+	for (uint32_t i = 0; i < parts.count; i++) {
+		memcpy(at, parts.parts[i].data, parts.parts[i].length);
+		at += parts.parts[i].length;
+	}
+	return (const struct weir_batch *)batch;
 }

@@ -3,7 +3,7 @@
  *
  * The pool starts with the sender's body, so a ref to a string of the body
  * costs nothing; strings that had to change are appended. Rows are appended
- * table by table; finish() lays everything out as one struct weir_batch. All
+ * table by table; lay() and finish() make one struct weir_batch of all. All
  * of it lives in one arena and is gone with its reset.
  *
  * Refs are final from the start: the finished batch is header, body, extra,
@@ -147,9 +147,21 @@ struct weir_draft_head {
 	const uint8_t *digest;  /* 16 bytes, or NULL for a stream */
 };
 
-/* One contiguous, sound batch in the arena; NULL when the arena is full.
+#define WEIR_DRAFT_PARTS 13u
+
+struct weir_draft_parts {        /* a sound batch, in pieces that lie one behind the other */
+	struct weir_batch batch; /* the first of them */
+	struct weir_str parts[WEIR_DRAFT_PARTS];
+	uint32_t count;
+};
+
+/* The batch where its pieces are, for whoever copies them anyway (the ring);
+ * good while draft, body and head's source are. False when the arena was full.
  * `kept` becomes the rows of the signal less the thinned ones (which have rows
  * too). The body's bytes are only copied when there are rows to refer to them. */
+bool weir_draft_lay(struct weir_draft *draft, const struct weir_draft_head *head, struct weir_draft_parts *ret_parts);
+
+/* The same in one piece in the arena; NULL when that is full. */
 const struct weir_batch *weir_draft_finish(struct weir_draft *draft, const struct weir_draft_head *head);
 
 #endif

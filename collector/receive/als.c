@@ -121,17 +121,16 @@ static int put(struct weir_als *als, struct stream *stream, struct weir_draft *d
 		.received_ns = weir_clock_now_ns(),
 		.source = node_id.length > 0 ? node_id : weir_str_of("unknown"),
 	};
-	const struct weir_batch *batch;
+	struct weir_draft_parts parts;
 
 	if (als->opts.is_storage_failing && als->opts.is_storage_failing(als->opts.ctx)) {
 		draft->thinned[WEIR_THIN_STORAGE] = draft->requests.count + draft->connections.count;
 	}
-	batch = weir_draft_finish(draft, &head);
-	if (!batch) {
+	if (!weir_draft_lay(draft, &head, &parts)) {
 		too_large(answer, draft->offered);
 		return 0;
 	}
-	switch (weir_ring_put(als->opts.ring, batch, NULL)) {
+	switch (weir_ring_put_parts(als->opts.ring, parts.parts, parts.count, parts.batch.size_bytes, NULL)) {
 	case 0:
 		return 0;
 	case WEIR_RING_FULL:

@@ -2,7 +2,7 @@
  *
  *   draft ── nothing offered ──────────────────────────────▶ TAKEN
  *     │ storage failing ───────────────────────────────────▶ STORAGE
- *     │ finish: arena full ────────────────────────────────▶ TOO_LARGE
+ *     │ lay: arena full ───────────────────────────────────▶ TOO_LARGE
  *     ▼ put
  *     ├ 0 ──▶ crash point before_answer ───────────────────▶ TAKEN
  *     └ FULL, TOO_LARGE, SEALED ───────────────────────────▶ FULL, TOO_LARGE, STOPPING
@@ -94,7 +94,7 @@ enum weir_offer_outcome weir_offer_put(const struct weir_receive_opts *opts, str
 {
 	uint8_t digest[16];
 	struct weir_draft_head head = { .protocol = offer->protocol, .signal = offer->signal, .digest = digest };
-	const struct weir_batch *batch;
+	struct weir_draft_parts parts;
 	uint64_t end = 0;
 
 	*ret_end = 0;
@@ -107,11 +107,10 @@ enum weir_offer_outcome weir_offer_put(const struct weir_receive_opts *opts, str
 	head.source = offer->source.length > 0 ? offer->source : offer->peer;
 	head.received_ns = weir_clock_now_ns();
 	digest_make(offer, head.source, draft->body, digest);
-	batch = weir_draft_finish(draft, &head);
-	if (batch == NULL) {
+	if (!weir_draft_lay(draft, &head, &parts)) {
 		return refuse(offer, WEIR_REFUSAL_TOO_LARGE, draft->offered, WEIR_OFFER_TOO_LARGE);
 	}
-	switch (weir_ring_put(opts->ring, batch, &end)) {
+	switch (weir_ring_put_parts(opts->ring, parts.parts, parts.count, parts.batch.size_bytes, &end)) {
 	case 0:
 		break;
 	case WEIR_RING_FULL:

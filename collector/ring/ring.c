@@ -174,27 +174,36 @@ static void wake_if_needed(struct weir_ring *ring, uint64_t end)
 	}
 }
 
-int weir_ring_put(struct weir_ring *ring, const struct weir_batch *batch, uint64_t *ret_end)
+int weir_ring_put_parts(
+	struct weir_ring *ring, const struct weir_str *parts, size_t count, uint32_t size_bytes, uint64_t *ret_end)
 {
-	uint64_t size = weir_format_record_bytes(batch->size_bytes), begin;
+	uint64_t size = weir_format_record_bytes(size_bytes), begin;
 	struct weir_format_record *record;
-	uint32_t crc;
+	uint32_t crc = ~0u;
+	char *at;
 	int r;
 
 	weir_assert(ring->is_ready);
-	weir_assert(batch->size_bytes >= sizeof(*batch) && batch->size_bytes % 8 == 0);
+	weir_assert(size_bytes >= sizeof(struct weir_batch) && size_bytes % 8 == 0);
 	if (size > ring->map.capacity / WEIR_FORMAT_SHARE) {
 		return WEIR_RING_TOO_LARGE;
 	}
 	/* Before the reservation, so that the reader waits for a copy at most. */
-	crc = weir_crc_add(~0u, batch, batch->size_bytes);
+	for (size_t i = 0; i < count; i++) {
+		crc = weir_crc_add(crc, parts[i].data, parts[i].length);
+	}
 	r = reserve(ring, size, &begin);
 	if (r != 0) {
 		return r;
 	}
 	weir_crash_point("after_reserve");
 	record = weir_map_record(&ring->map, begin);
-	memcpy(record + 1, batch, batch->size_bytes);
+	at = (char *)(record + 1);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(at, parts[i].data, parts[i].length);
+		at += parts[i].length;
+	}
+	weir_assert(at == (char *)(record + 1) + size_bytes);
 	record->size_and_kind = (uint32_t)size + WEIR_FORMAT_BATCH;
 	record->crc = weir_map_seal_crc(crc, record->size_and_kind, begin);
 	atomic_store(&record->word, weir_format_word(ring->map.salt, begin));
@@ -204,6 +213,13 @@ int weir_ring_put(struct weir_ring *ring, const struct weir_batch *batch, uint64
 		*ret_end = begin + size;
 	}
 	return 0;
+}
+
+int weir_ring_put(struct weir_ring *ring, const struct weir_batch *batch, uint64_t *ret_end)
+{
+	struct weir_str whole = { (const char *)batch, batch->size_bytes };
+
+	return weir_ring_put_parts(ring, &whole, 1, batch->size_bytes, ret_end);
 }
 
 /* Sleeps until something may have changed at `position`, at most until `deadline_ns`; lingers first. */

@@ -71,6 +71,9 @@ int weir_ring_recover(struct weir_ring *ring, uint64_t ring_id, uint64_t positio
  * position behind it: once the released or stored position is >= it, it is in
  * the database. Never blocks. 0, FULL, SEALED, TOO_LARGE. */
 int weir_ring_put(struct weir_ring *ring, const struct weir_batch *batch, uint64_t *ret_end);
+/* The same of a batch that lies in pieces, size_bytes in all. */
+int weir_ring_put_parts(
+	struct weir_ring *ring, const struct weir_str *parts, size_t count, uint32_t size_bytes, uint64_t *ret_end);
 
 struct weir_ring_entry {
 	const struct weir_batch *batch; /* borrowed until released past `end` */
