@@ -33,7 +33,7 @@ function ago(ms) {
 	const t = Math.max(0, Date.now() - ms) / 1000;
 	return !ms ? '–' : t < 60 ? Math.round(t) + ' s ago' : t < 3600 ? Math.round(t / 60) + ' min ago' : t < 86400 ? Math.round(t / 3600) + ' h ago' : Math.round(t / 86400) + ' d ago';
 }
-/* A service (`reviews` as `reviews.default`) keeps its colour as long as the page lives; the hues lie well apart. */
+/* A service keeps its colour as long as the page lives; the hues lie well apart. */
 function colour(name) {
 	name = name.split('.')[0];
 	if (!state.hues.has(name)) state.hues.set(name, state.hues.size);

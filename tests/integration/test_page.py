@@ -10,6 +10,15 @@ import mtcap
 from chromium import chromium
 
 
+# Labels that lie on one another, or on a node.
+OVERLAPS = """
+    const box = e => { const r = e.getBoundingClientRect(); return { r, text: e.textContent }; };
+    const labels = [...document.querySelectorAll('#graph .rate')].map(box);
+    const boxes = labels.concat([...document.querySelectorAll('#graph .body')].map(box));
+    return labels.flatMap((a, i) => boxes.slice(i + 1).filter(b => a.r.left < b.r.right && b.r.left < a.r.right
+        && a.r.top < b.r.bottom && b.r.top < a.r.bottom).map(b => a.text + ' / ' + b.text));"""
+
+
 def fresh(capture):
     """Zipkin JSON of a capture with its times moved to now, so that it is among the newest."""
     newest = max(s["timestamp"] for r in capture if r["kind"] == "http" for s in json.loads(r["data"]))
@@ -33,6 +42,9 @@ def test_the_page_shows_graph_traces_waterfall_and_ledger(weir, tmp_path):
         text = page.run("return document.querySelector('#graph').textContent")
         for name in ("productpage", "reviews", "ratings", "details", "mysqldb"):
             assert name in text
+        assert "unknown caller" in text and "unknown destination" in text
+        assert page.run("return document.querySelectorAll('#graph .rate').length") > 5
+        assert page.run(OVERLAPS) == []
         page.wait("return document.querySelectorAll('#traces .trace').length >= 10", "the newest traces")
         page.wait("return document.querySelectorAll('#ledger tbody tr').length > 0", "the ledger")
         assert "closes" in page.run("return document.querySelector('#ledger').textContent")
