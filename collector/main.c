@@ -356,6 +356,7 @@ static int exporters_create(struct keeper *keeper)
 
 static int grpc_open(struct keeper *keeper)
 {
+	const char *which = "listen.grpc";
 	size_t count = 0;
 	struct weir_grpc_opts opts = {
 		.addresses = keeper->conf.listen_grpc.items,
@@ -366,6 +367,7 @@ static int grpc_open(struct keeper *keeper)
 		.max_streams = (uint32_t)keeper->conf.limits_streams,
 		.max_metadata_bytes = (uint32_t)keeper->conf.limits_header,
 		.ack = keeper->ack,
+		.ret_failed = &which,
 	};
 	int r;
 
@@ -374,11 +376,12 @@ static int grpc_open(struct keeper *keeper)
 	weir_health_grpc(keeper->health, &keeper->methods[count++]);
 	opts.method_count = count;
 	r = weir_grpc_open(&opts, &keeper->grpc);
-	return r < 0 ? refuse("gRPC cannot listen", "listen.grpc", r) : 0;
+	return r < 0 ? refuse("gRPC cannot listen", which, r) : 0;
 }
 
 static int http_open(struct keeper *keeper)
 {
+	const char *which = "listen.http";
 	size_t from_exporters = 0, count = 0;
 	const struct weir_http_route *routes = weir_exporters_routes(keeper->exporters, &from_exporters);
 	struct weir_http_opts opts = {
@@ -392,6 +395,7 @@ static int http_open(struct keeper *keeper)
 		.query_queue = QUERY_QUEUE,
 		.query_s = (uint32_t)keeper->conf.limits_query_s,
 		.ack = keeper->ack,
+		.ret_failed = &which,
 	};
 	int r;
 
@@ -402,7 +406,7 @@ static int http_open(struct keeper *keeper)
 	memcpy(&keeper->routes[count], routes, from_exporters * sizeof(*routes));
 	opts.route_count = count + from_exporters;
 	r = weir_http_open(&opts, &keeper->http);
-	return r < 0 ? refuse("HTTP cannot listen", "listen.http", r) : 0;
+	return r < 0 ? refuse("HTTP cannot listen", which, r) : 0;
 }
 
 static void say_ready(const struct keeper *keeper)

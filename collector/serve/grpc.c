@@ -133,6 +133,8 @@ static void methods_register(struct weir_grpc *grpc)
 
 static int parts_create(const struct weir_grpc_opts *opts, struct weir_grpc *grpc)
 {
+	int fault;
+
 	grpc->methods = calloc(opts->method_count + 1, sizeof(grpc->methods[0]));
 	grpc->served = calloc(opts->method_count + 1, sizeof(grpc->served[0]));
 	if (grpc->methods == NULL || grpc->served == NULL) {
@@ -151,7 +153,11 @@ static int parts_create(const struct weir_grpc_opts *opts, struct weir_grpc *grp
 	grpc->calls.server = server_create(opts);
 	grpc_server_register_completion_queue(grpc->calls.server, grpc->calls.queue, NULL);
 	methods_register(grpc);
-	return weir_grpc_port_add(grpc->calls.server, opts->addresses, opts->address_count, &grpc->ports);
+	fault = weir_grpc_port_add(grpc->calls.server, opts->addresses, opts->address_count, &grpc->ports);
+	if (fault != 0 && opts->ret_failed != NULL && grpc->ports.address_count < opts->address_count) {
+		*opts->ret_failed = opts->addresses[grpc->ports.address_count];
+	}
+	return fault;
 }
 
 static void signals_block(sigset_t *ret_before)

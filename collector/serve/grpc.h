@@ -15,7 +15,8 @@ struct weir_grpc_opts {
 	size_t method_count;
 	size_t max_message_bytes; /* inflated; larger: RESOURCE_EXHAUSTED, counted */
 	uint32_t max_connections, max_streams, max_metadata_bytes;
-	struct weir_ack *ack; /* for parked answers */
+	struct weir_ack *ack;    /* for parked answers */
+	const char **ret_failed; /* NULL, or gets the address that could not be bound */
 };
 
 /* Binds and listens, serves nothing yet. -EADDRINUSE and the like. */

@@ -39,6 +39,9 @@ static int listeners_open(struct weir_http *http)
 
 		fault = weir_listen_open(http->opts.addresses[i], &listener->fd, listener->address);
 		http->listener_count += fault == 0;
+		if (fault != 0 && http->opts.ret_failed != NULL) {
+			*http->opts.ret_failed = http->opts.addresses[i];
+		}
 	}
 	return fault;
 }
@@ -68,6 +71,7 @@ int weir_http_open(const struct weir_http_opts *opts, struct weir_http **ret_htt
 		fault = listeners_open(http);
 	}
 	http->opts.addresses = NULL; /* the caller's from here on */
+	http->opts.ret_failed = NULL;
 	http->opts.routes = http->routes;
 	if (fault != 0) {
 		weir_http_close(http);

@@ -19,6 +19,7 @@ struct weir_http_opts {
 	uint32_t query_threads, query_queue; /* beyond the queue: 503 with Retry-After */
 	uint32_t query_s;
 	struct weir_ack *ack;
+	const char **ret_failed; /* NULL, or gets the address that could not be bound */
 };
 
 /* Binds and listens, serves nothing yet; addresses and routes are copied. -EADDRINUSE and the like. */

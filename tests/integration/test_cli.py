@@ -104,6 +104,15 @@ def test_a_second_weir_on_the_same_folder_is_refused_and_names_the_holder(tmp_pa
         assert first.ask("/healthz").status == 200
 
 
+@pytest.mark.parametrize("key", ["http", "grpc"])
+def test_an_address_in_use_is_named(tmp_path, key):
+    with Weir(tmp_path / "one") as first:
+        address = getattr(first, key)
+        second = Weir(tmp_path / "two", flags=[f"--listen.{key}=127.0.0.1:0,{address}"])
+        done = subprocess.run(second.command(), capture_output=True, text=True, timeout=30)
+        assert done.returncode == 1 and f"cannot listen which={address} " in done.stderr
+
+
 def test_a_second_weir_on_the_same_socket_is_refused(tmp_path):
     with Weir(tmp_path / "one", unix=True) as first:
         second = Weir(tmp_path / "two", flags=[f"--listen.grpc=unix:{first.folder}/grpc.sock"])
