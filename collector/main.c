@@ -198,6 +198,7 @@ static int ring_open(struct keeper *keeper)
 		.directory = directory,
 		.size_bytes = keeper->conf.ring_size,
 		.database_id = keeper->found.database_id,
+		.replaced_id = keeper->found.has_replaced_id ? keeper->found.replaced_id : NULL,
 	};
 	struct weir_ring_found found = { 0 };
 	int r;

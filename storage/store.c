@@ -1,7 +1,8 @@
 /* store: opens the one SQLite file, and says how it is.
  *
  *   path          the database           path-lock   flock'ed by the weir that
- *   path-wal/-shm SQLite's                            holds it, its pid inside
+ *   path-wal/-shm SQLite's                            holds it; inside its pid and the
+ *                                                    database's id, should that be damaged
  *   path.bad-<t>  set aside (-wal and -shm with it)
  *
  * Opening: lock → open → migrate → read progress and what is known of every
@@ -32,14 +33,15 @@
 #include "storage/migrate.h"
 
 #define PATH_BYTES 4096u
+#define LOCK_BYTES 128u
 #define HEAP_LIMIT (64ll << 20) /* of all of SQLite, all connections: beyond it a statement fails, not the process */
 
 /* ---- the lock ----------------------------------------------------------- */
 
 static int lock_take(const char *path, int *ret_lock)
 {
-	char name[PATH_BYTES], pid[32];
-	int lock, length;
+	char name[PATH_BYTES];
+	int lock;
 
 	if ((size_t)snprintf(name, sizeof(name), "%s-lock", path) >= sizeof(name)) {
 		return -ENAMETOOLONG;
@@ -54,15 +56,42 @@ static int lock_take(const char *path, int *ret_lock)
 		close(lock);
 		return result;
 	}
-	length = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (ftruncate(lock, 0) < 0 || pwrite(lock, pid, (size_t)length, 0) != length) {
-		int result = errno != 0 ? -errno : -EIO;
-
-		close(lock);
-		return result;
-	}
 	*ret_lock = lock;
 	return 0;
+}
+
+/* The pid, for who is refused; the database's id, for who finds the database damaged. */
+static int lock_write(int lock, const uint8_t database_id[16])
+{
+	char text[LOCK_BYTES];
+	int length = snprintf(text, sizeof(text), "%ld\ndatabase ", (long)getpid());
+
+	for (unsigned i = 0; i < 16; i++) {
+		length += snprintf(text + length, sizeof(text) - (size_t)length, "%02x", database_id[i]);
+	}
+	if (ftruncate(lock, 0) < 0 || pwrite(lock, text, (size_t)length, 0) != length) {
+		return errno != 0 ? -errno : -EIO;
+	}
+	return 0;
+}
+
+/* Which database was here at the last start. False: nobody said. */
+static bool lock_read(int lock, uint8_t ret_database_id[16])
+{
+	char text[LOCK_BYTES] = "";
+	const char *at;
+
+	if (pread(lock, text, sizeof(text) - 1, 0) <= 0) {
+		return false;
+	}
+	at = strstr(text, "\ndatabase ");
+	if (at == NULL || strspn(at + 10, "0123456789abcdef") != 32) {
+		return false;
+	}
+	for (unsigned i = 0; i < 16; i++) {
+		sscanf(at + 10 + 2 * i, "%2hhx", &ret_database_id[i]);
+	}
+	return true;
 }
 
 void weir_store_holder(const char *path, char *ret_text, size_t size)
@@ -333,6 +362,8 @@ int weir_store_open(
 	const struct weir_store_opts *opts, struct weir_store **ret_store, struct weir_store_found *ret_found)
 {
 	struct weir_store *store = calloc(1, sizeof(*store));
+	uint8_t previous_id[16] = { 0 };
+	bool has_previous;
 	const char *why;
 	int result;
 
@@ -347,6 +378,11 @@ int weir_store_open(
 	if (result != 0) {
 		goto out;
 	}
+	has_previous = lock_read(store->lock, previous_id);
+	result = lock_write(store->lock, previous_id);
+	if (result < 0) {
+		goto out;
+	}
 	sqlite3_hard_heap_limit64(HEAP_LIMIT);
 	result = database_open(store, &why);
 	if (was_damaged(opts->path) && why == NULL) {
@@ -357,8 +393,13 @@ int weir_store_open(
 		result = set_aside(opts->path);
 		if (result == 0) {
 			store->found = (struct weir_store_found){ .replaced_why = why };
+			store->found.has_replaced_id = has_previous;
+			memcpy(store->found.replaced_id, previous_id, sizeof(previous_id));
 			result = database_open(store, &why);
 		}
+	}
+	if (result == 0) {
+		result = lock_write(store->lock, store->found.database_id);
 	}
 	if (result == 0) {
 		store->stored_position = store->found.position;

@@ -36,6 +36,8 @@ struct weir_store_found {
 	uint64_t window;            /* number of the last stored window */
 	uint64_t created_ns;        /* of the counters */
 	bool is_same_boot;          /* boot_id is that of the machine as it runs now */
+	bool has_replaced_id;       /* replaced_id is that of the database set aside */
+	uint8_t replaced_id[16];
 };
 
 /* Locks (path-lock beside the file, naming the pid), opens or makes the file,

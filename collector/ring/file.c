@@ -13,7 +13,8 @@
  *     lock orders those who make one at the same time, and renamed when whole.
  *  3. Every byte is allocated (a hole would be SIGBUS in the middle of a put).
  *  4. What is set aside is kept as `.bad`, one at most; it is the first to go
- *     when there is no room for a new ring.
+ *     when there is no room for a new ring. So is the ring of a database that
+ *     was set aside itself.
  *  5. The size changes only while the ring is empty. Position p then has
  *     another place, but nothing lies there that could pass for p's record: a
  *     commit word is unique to its position, and no position is used twice. So
@@ -334,16 +335,28 @@ static int try_once(const struct place *place, struct weir_file *file)
 	return r;
 }
 
-static void name_place(struct place *place)
+static void name_make(const uint8_t database_id[16], const char *end, char ret_name[NAME_BYTES])
 {
 	char hex[33];
 
 	for (size_t i = 0; i < 16; i++) {
-		snprintf(hex + 2 * i, 3, "%02x", place->opts->database_id[i]);
+		snprintf(hex + 2 * i, 3, "%02x", database_id[i]);
 	}
-	snprintf(place->name, NAME_BYTES, "ring-%s", hex);
-	snprintf(place->new_name, NAME_BYTES, "ring-%s.new", hex);
-	snprintf(place->bad_name, NAME_BYTES, "ring-%s.bad", hex);
+	snprintf(ret_name, NAME_BYTES, "ring-%s%s", hex, end);
+}
+
+/* The ring of a database that was set aside becomes our `.bad`; one that
+ * somebody holds, or that cannot be renamed, only takes room: it stays. */
+static void take_over(const struct place *place, const uint8_t replaced_id[16])
+{
+	char name[NAME_BYTES];
+	int fd;
+
+	name_make(replaced_id, "", name);
+	if (acquire(place->directory, name, 0, &fd) == 0) {
+		renameat(place->directory, name, place->directory, place->bad_name);
+		close(fd);
+	}
 }
 
 int weir_file_open(const struct weir_ring_opts *opts, struct weir_file *ret_file)
@@ -356,12 +369,17 @@ int weir_file_open(const struct weir_ring_opts *opts, struct weir_file *ret_file
 		return -EINVAL;
 	}
 	place.capacity = (opts->size_bytes + place.page - 1) / place.page * place.page;
-	name_place(&place);
+	name_make(opts->database_id, "", place.name);
+	name_make(opts->database_id, ".new", place.new_name);
+	name_make(opts->database_id, ".bad", place.bad_name);
 	if (asprintf(&file.path, "%s/%s", opts->directory, place.name) < 0) {
 		return -ENOMEM;
 	}
 	r = open_directory(opts->directory, &place.directory);
 	if (r == 0) {
+		if (opts->replaced_id != NULL) {
+			take_over(&place, opts->replaced_id);
+		}
 		r = AGAIN;
 		for (int i = 0; i < ATTEMPTS && r == AGAIN; i++) {
 			r = try_once(&place, &file);

@@ -24,6 +24,9 @@ struct weir_ring_opts {
 	const char *directory;      /* where ring-<database uuid> lives; made 0700 when missing */
 	uint64_t size_bytes;        /* rounded up to the page; 1 MiB to 16 GiB, else -EINVAL */
 	const uint8_t *database_id; /* 16 bytes: a ring belongs to one database */
+	/* 16 bytes, or NULL: a database that was set aside, for which this one was made. Nobody will read its
+	 * ring again: that becomes our *.bad, so that it does not take the room of the new one. */
+	const uint8_t *replaced_id;
 };
 
 struct weir_ring_found {          /* what open met; for the log and for counters */

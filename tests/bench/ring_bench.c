@@ -31,7 +31,7 @@ static int compare(const void *a, const void *b)
 
 static struct weir_ring *open_ring(const char *folder, uint64_t size_bytes)
 {
-	struct weir_ring_opts opts = { folder, size_bytes, database_id };
+	struct weir_ring_opts opts = { folder, size_bytes, database_id, NULL };
 	struct weir_ring_found found;
 	struct weir_ring *ring;
 	int r = weir_ring_open(&opts, &ring, &found);

@@ -302,6 +302,8 @@ def test_a_damaged_database_is_set_aside_and_named(tmp_path):
         weir.database.with_name("weir.db" + extra).unlink(missing_ok=True)
     with weir:
         assert "set aside" in weir.log() and list(weir.folder.glob("weir.db.bad*"))
+        # Its ring goes with it: a small file system has no room for two.
+        assert sorted(f.name for f in weir.ring.parent.iterdir()) == [weir.ring.name, weir.ring.name + ".bad"]
         assert weir.total("weir_set_aside_total", what="database") == 1 and weir.total("weir_set_aside_total", what="ring") == 0
         trace_id = export(weir)
         assert_all_found(weir, [trace_id], 3)

@@ -42,7 +42,7 @@ static bool is_failing(void *ctx)
 void bench_open(struct bench *bench, uint64_t ring_bytes)
 {
 	static const uint8_t id[16] = { 1, 2, 3 };
-	struct weir_ring_opts opts = { bench->folder, ring_bytes, id };
+	struct weir_ring_opts opts = { bench->folder, ring_bytes, id, NULL };
 	struct weir_ring_recovery recovery;
 	struct weir_ring_found found;
 

@@ -45,7 +45,7 @@ void sample_folder_remove(const char *folder)
 
 struct weir_ring *sample_open(const char *folder, uint64_t size_bytes, struct weir_ring_found *ret_found)
 {
-	struct weir_ring_opts opts = { folder, size_bytes, sample_database_id };
+	struct weir_ring_opts opts = { folder, size_bytes, sample_database_id, NULL };
 	struct weir_ring *ring = NULL;
 
 	assert_int_equal(weir_ring_open(&opts, &ring, ret_found), 0);

@@ -155,7 +155,7 @@ static void folder_is_made_private_and_refused_if_others_may_write(void **state)
 {
 	const struct fixture *fixture = *state;
 	char folder[300];
-	struct weir_ring_opts opts = { folder, SAMPLE_RING_BYTES, sample_database_id };
+	struct weir_ring_opts opts = { folder, SAMPLE_RING_BYTES, sample_database_id, NULL };
 	struct weir_ring_found found;
 	struct weir_ring *ring;
 	struct stat info;
@@ -175,7 +175,7 @@ static void folder_is_made_private_and_refused_if_others_may_write(void **state)
 static void second_opener_is_told_that_it_is_busy(void **state)
 {
 	const struct fixture *fixture = *state;
-	struct weir_ring_opts opts = { fixture->folder, SAMPLE_RING_BYTES, sample_database_id };
+	struct weir_ring_opts opts = { fixture->folder, SAMPLE_RING_BYTES, sample_database_id, NULL };
 	struct weir_ring_found found;
 	struct weir_ring *ring = sample_open(fixture->folder, SAMPLE_RING_BYTES, &found), *other;
 	uint8_t other_database[16] = { 1 };
@@ -195,7 +195,7 @@ static void second_opener_is_told_that_it_is_busy(void **state)
 static void size_out_of_bounds_is_a_fault(void **state)
 {
 	const struct fixture *fixture = *state;
-	struct weir_ring_opts opts = { fixture->folder, SAMPLE_RING_BYTES - 1, sample_database_id };
+	struct weir_ring_opts opts = { fixture->folder, SAMPLE_RING_BYTES - 1, sample_database_id, NULL };
 	struct weir_ring_found found;
 	struct weir_ring *ring;
 
@@ -375,7 +375,7 @@ static void half_made_file_is_taken_over(void **state)
 static void too_little_room_is_named_and_leaves_nothing(void **state)
 {
 	const struct fixture *fixture = *state;
-	struct weir_ring_opts opts = { fixture->folder, 4 * SAMPLE_RING_BYTES, sample_database_id };
+	struct weir_ring_opts opts = { fixture->folder, 4 * SAMPLE_RING_BYTES, sample_database_id, NULL };
 	struct rlimit before, little;
 	struct weir_ring_found found;
 	struct weir_ring *ring;
@@ -468,6 +468,30 @@ static void kill_while_the_size_changes_leaves_a_good_file(void **state)
 
 #define ON_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_fixture, remove_fixture)
 
+static void ring_of_a_database_set_aside_becomes_ours_to_give_up(void **state)
+{
+	const struct fixture *fixture = *state;
+	static const uint8_t next_id[16] = { 7 };
+	struct weir_ring_opts opts = { .directory = fixture->folder,
+		.size_bytes = SAMPLE_RING_BYTES,
+		.database_id = next_id,
+		.replaced_id = sample_database_id };
+	char bad[264];
+	struct weir_ring_found found;
+	struct weir_ring *ring, *held;
+
+	snprintf(bad, sizeof(bad), "%s/ring-07000000000000000000000000000000.bad", fixture->folder);
+	leave_a_ring(fixture);
+	held = sample_open(fixture->folder, SAMPLE_RING_BYTES, &found);
+	assert_int_equal(weir_ring_open(&opts, &ring, &found), 0);
+	assert_true(exists(fixture->path) && !exists(bad)); /* somebody held it */
+	weir_ring_close(ring);
+	weir_ring_close(held);
+	assert_int_equal(weir_ring_open(&opts, &ring, &found), 0);
+	assert_true(!exists(fixture->path) && exists(bad));
+	weir_ring_close(ring);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,6 +510,7 @@ int main(void)
 		ON_A_FOLDER(impossible_positions_are_noticed),
 		ON_A_FOLDER(what_is_no_file_of_ours_is_moved_away_and_not_followed),
 		ON_A_FOLDER(half_made_file_is_taken_over),
+		ON_A_FOLDER(ring_of_a_database_set_aside_becomes_ours_to_give_up),
 		ON_A_FOLDER(too_little_room_is_named_and_leaves_nothing),
 		ON_A_FOLDER(size_changes_once_the_ring_is_empty_and_the_epoch_goes_on),
 		ON_A_FOLDER(kill_while_the_size_changes_leaves_a_good_file),

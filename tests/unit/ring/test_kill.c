@@ -55,7 +55,7 @@ static void *produce(void *arg)
 
 static void run_child(const char *folder, uint64_t position, int out)
 {
-	struct weir_ring_opts opts = { folder, 4 * SAMPLE_RING_BYTES, sample_database_id };
+	struct weir_ring_opts opts = { folder, 4 * SAMPLE_RING_BYTES, sample_database_id, NULL };
 	struct weir_ring_recovery recovery;
 	struct weir_ring_found found;
 	struct weir_ring *ring;

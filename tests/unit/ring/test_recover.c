@@ -50,7 +50,7 @@ static void run_in_child(const char *folder, const char *point, int visit, void 
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		struct weir_ring_opts opts = { folder, SAMPLE_RING_BYTES, sample_database_id };
+		struct weir_ring_opts opts = { folder, SAMPLE_RING_BYTES, sample_database_id, NULL };
 		struct weir_ring_recovery recovery;
 		struct weir_ring_found found;
 		struct weir_ring *ring;
@@ -375,7 +375,7 @@ static void paddings_passed_over_in_turn_are_one_stretch(void **state)
 
 static struct weir_map open_map(const char *folder)
 {
-	struct weir_ring_opts opts = { folder, SAMPLE_RING_BYTES, sample_database_id };
+	struct weir_ring_opts opts = { folder, SAMPLE_RING_BYTES, sample_database_id, NULL };
 	struct weir_ring_found found;
 	struct weir_map map;
 

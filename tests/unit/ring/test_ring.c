@@ -119,7 +119,7 @@ static void positions_follow_each_other_over_many_laps(void **state)
 
 static void data_is_mapped_twice_side_by_side(void **state)
 {
-	struct weir_ring_opts opts = { *state, SAMPLE_RING_BYTES, sample_database_id };
+	struct weir_ring_opts opts = { *state, SAMPLE_RING_BYTES, sample_database_id, NULL };
 	struct weir_ring_found found;
 	struct weir_map map;
 

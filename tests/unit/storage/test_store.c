@@ -228,6 +228,25 @@ static void an_image_larger_than_sqlites_memory_is_stored_and_read_back(void **s
 	rig_fini(&rig);
 }
 
+static void the_database_set_aside_is_named(void **state)
+{
+	uint8_t id[16];
+	struct rig rig;
+
+	(void)state;
+	make_one(&rig);
+	memcpy(id, rig.found.database_id, sizeof(id));
+	overwrite(rig.path, 0, 200);
+	assert_int_equal(reopen(&rig), 0);
+	assert_true(rig.found.has_replaced_id);
+	assert_memory_equal(rig.found.replaced_id, id, sizeof(id));
+	weir_store_close(rig.store);
+	assert_int_equal(reopen(&rig), 0);
+	assert_false(rig.found.has_replaced_id);
+	weir_store_close(rig.store);
+	rig_fini(&rig);
+}
+
 static void another_boot_is_noticed(void **state)
 {
 	struct rig rig;
@@ -343,6 +362,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_file_is_set_aside),
 		cmocka_unit_test(damage_anywhere_never_stops_a_start),
 		cmocka_unit_test(an_image_larger_than_sqlites_memory_is_stored_and_read_back),
+		cmocka_unit_test(the_database_set_aside_is_named),
 		cmocka_unit_test(another_boot_is_noticed),
 		cmocka_unit_test(another_programs_database_is_set_aside),
 		cmocka_unit_test(a_newer_schema_is_set_aside),
