@@ -177,7 +177,7 @@ static void wake_if_needed(struct weir_ring *ring, uint64_t end)
 int weir_ring_put_parts(
 	struct weir_ring *ring, const struct weir_str *parts, size_t count, uint32_t size_bytes, uint64_t *ret_end)
 {
-	uint64_t size = weir_format_record_bytes(size_bytes), begin;
+	uint64_t size = weir_format_record_bytes(size_bytes), begin, sum = 0;
 	struct weir_format_record *record;
 	uint32_t crc = ~0u;
 	char *at;
@@ -191,7 +191,9 @@ int weir_ring_put_parts(
 	/* Before the reservation, so that the reader waits for a copy at most. */
 	for (size_t i = 0; i < count; i++) {
 		crc = weir_crc_add(crc, parts[i].data, parts[i].length);
+		sum += parts[i].length;
 	}
+	weir_assert(sum == size_bytes); /* more would write over the next record */
 	r = reserve(ring, size, &begin);
 	if (r != 0) {
 		return r;
@@ -203,7 +205,6 @@ int weir_ring_put_parts(
 		memcpy(at, parts[i].data, parts[i].length);
 		at += parts[i].length;
 	}
-	weir_assert(at == (char *)(record + 1) + size_bytes);
 	record->size_and_kind = (uint32_t)size + WEIR_FORMAT_BATCH;
 	record->crc = weir_map_seal_crc(crc, record->size_and_kind, begin);
 	atomic_store(&record->word, weir_format_word(ring->map.salt, begin));
