@@ -77,7 +77,7 @@ bool weir_answer_refused(struct weir_http_response *response, int result)
 		busy(response, "the query took longer than limits.query_s\n");
 		return true;
 	case WEIR_QUERY_TOO_LARGE:
-		weir_http_response_text(response, 503, "the answer would be too large: ask for less\n");
+		weir_http_response_text(response, 400, "the answer would be too large: ask for less\n");
 		return true;
 	case WEIR_QUERY_NOT_FOUND:
 		weir_http_response_text(response, 404, "not found\n");

@@ -203,6 +203,9 @@ void weir_conf_help(struct weir_buf *ret_text)
 		char flag[NAME_MAX_BYTES];
 
 		snprintf(flag, sizeof(flag), "--%s.%s=%s", row->section, row->key, kind);
+		for (char *at = strchr(flag, ','); at != NULL; at = strchr(at, ',')) {
+			*at = '|'; /* one of */
+		}
 		weir_buf_addf(ret_text, "  %-30s  %s Default: %s.\n", flag, row->sentence,
 			row->value[0] != '\0' ? row->value : "empty");
 	}

@@ -359,7 +359,7 @@ static void a_query_that_cannot_be_answered_is_503_and_given_back(void **state)
 	fakes.begin_result = 0;
 	fakes.result = WEIR_QUERY_TOO_LARGE;
 	response = fakes_call(weir_zipkin_traces);
-	assert_int_equal(response.status, 503);
+	assert_int_equal(response.status, 400);
 	assert_int_equal(fakes.begun, fakes.ended);
 	fakes_free(&response);
 	fakes.result = -5;
