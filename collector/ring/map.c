@@ -20,7 +20,7 @@
 
 static int map_twice(int fd, uint64_t header_bytes, struct weir_map *map)
 {
-	int access = PROT_READ | PROT_WRITE, kind = MAP_SHARED | MAP_FIXED | MAP_POPULATE;
+	int access = PROT_READ | PROT_WRITE, kind = MAP_SHARED | MAP_FIXED;
 	size_t mapped = header_bytes + 2 * map->capacity;
 	unsigned char *base = mmap(NULL, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
