@@ -92,3 +92,13 @@ void weir_cli_help(void)
 	fwrite(text.data, 1, text.length, stdout);
 	weir_buf_fini(&text);
 }
+
+void weir_cli_sample(void)
+{
+	struct weir_buf text;
+
+	weir_buf_init(&text, 0);
+	weir_conf_sample(&text);
+	fwrite(text.data, 1, text.length, stdout);
+	weir_buf_fini(&text);
+}

@@ -23,7 +23,8 @@ struct weir_cli {
  * compacts the flags in it. */
 int weir_cli_parse(int argc, char **argv, struct weir_cli *ret);
 
-/* `--help`, to stdout. */
+/* `--help` and `sample`, to stdout. */
 void weir_cli_help(void);
+void weir_cli_sample(void);
 
 #endif

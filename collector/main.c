@@ -580,12 +580,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	if (cli.command == WEIR_COMMAND_SAMPLE) {
-		struct weir_buf text;
-
-		weir_buf_init(&text, 0);
-		weir_conf_sample(&text);
-		fwrite(text.data, 1, text.length, stdout);
-		weir_buf_fini(&text);
+		weir_cli_sample();
 		return EXIT_SUCCESS;
 	}
 	if (cli.command == WEIR_COMMAND_VERSION) {

@@ -5,6 +5,7 @@ import json
 import socket
 
 import grpc
+import mtcap
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
@@ -150,6 +151,16 @@ def test_invalid_utf8_is_replaced_and_counted(weir):
 
 def test_unknown_method_is_unimplemented(weir):
     assert refused(weir, "/no.such.Service/Method", b"").code() == grpc.StatusCode.UNIMPLEMENTED
+    assert weir.total("weir_grpc_calls_total", code="12") == 1
+
+
+def test_a_stream_that_names_no_node_is_an_unknown_source(weir):
+    nameless = next(r["data"] for r in mtcap.load("envoy-als") if r["kind"] == "msg" and r["seq"] == 1)
+    with grpc.insecure_channel(weir.grpc) as channel:
+        channel.stream_unary(STREAM)(iter([nameless]), timeout=20)
+    assert weir.total("weir_unknown_source_total") == 1
+    assert weir.total("istio_requests_total") > 0
+    assert {r["source"] for r in weir.ledger()["rows"] if r["received"]} == {"unknown"}
 
 
 def test_unknown_path_is_404_and_wrong_method_405_with_allow(weir):
