@@ -41,7 +41,7 @@
 #define GRACE_MS 2000u
 #define ROUTES_MAX 96u
 /* What is taken up beside the ring and the answers to queries: tables, arenas, libraries. */
-#define MEMORY_BASE_BYTES (64u << 20)
+#define MEMORY_BASE_BYTES (96u << 20)
 /* A series more than those of the default: its text and cells, in the fold, in a scrape's copy and in an image. */
 #define SERIES_BYTES 1024u
 #define SERIES_IN_BASE 50000u

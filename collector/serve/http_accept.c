@@ -88,9 +88,13 @@ void weir_http_accept_doing(struct weir_http *http, struct weir_http_connection 
 	}
 }
 
-static void cut_dawdlers(struct weir_http *http, uint64_t now_ns)
+static void cut_dawdlers(struct weir_http *http)
 {
+	uint64_t now_ns;
+
 	pthread_mutex_lock(&http->lock);
+	/* Read under the lock, as since_ns is: an older reading would make a request that has just begun look endless. */
+	now_ns = weir_clock_monotonic_ns();
 	for (struct weir_http_connection *socket = http->connections; socket != NULL; socket = socket->next) {
 		uint64_t limit_ms = socket->doing == WEIR_HTTP_READING ? http->read_ms : http->write_ms;
 
@@ -171,7 +175,7 @@ static void *accept_loop(void *ctx)
 		uint64_t now_ns = weir_clock_monotonic_ns();
 
 		if (now_ns >= look_at_ns) {
-			cut_dawdlers(http, now_ns);
+			cut_dawdlers(http);
 			look_at_ns = now_ns + LOOK_MS * UINT64_C(1000000);
 		}
 		if (poll(waits, http->listener_count + 1, LOOK_MS) == 0) {
