@@ -27,16 +27,16 @@
 #include "base/crash.h"
 #include "base/stat.h"
 
-#define ARENA_CHUNK_MIN (UINT64_C(256) * 1024)
+#define ARENA_CHUNK (UINT64_C(1024) * 1024)
 
 void weir_offer_arena_init(struct weir_arena *arena, const struct weir_ring *ring)
 {
 	/* A batch is at most an eighth of the ring; its rows are made beside it,
 	 * and a table that outgrows its guess leaves its old place behind. */
 	uint64_t batch = weir_ring_capacity(ring) / 8;
-	uint64_t chunk = 2 * batch > ARENA_CHUNK_MIN ? 2 * batch : ARENA_CHUNK_MIN;
 
-	weir_arena_init(arena, chunk, chunk + 3 * batch);
+	/* The usual request fits the chunk that is kept; a large one's chunks go back when it is done. */
+	weir_arena_init(arena, ARENA_CHUNK, ARENA_CHUNK + 4 * batch);
 }
 
 struct weir_str weir_offer_peer(struct weir_str address)
