@@ -59,14 +59,6 @@ struct worker {
 static const char *const stream_method = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
 static const char *const export_method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-static uint64_t mix(uint64_t z)
-{
-	z += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
 static void pace(const struct shared *shared, uint64_t n)
 {
 	double due_s = shared->load->rate > 0 ? (double)n * shared->load->batch / shared->load->rate : 0;
@@ -155,7 +147,7 @@ static void *work(void *arg)
 	weir_buf_init(&body, 0);
 	connection_open(worker);
 	for (;;) {
-		uint64_t n = atomic_fetch_add(&shared->next, 1), seed = mix(n ^ shared->began_ns);
+		uint64_t n = atomic_fetch_add(&shared->next, 1), seed = weir_template_mix(n ^ shared->began_ns);
 		const struct weir_template *template = &shared->templates[n % shared->load->templates];
 		int code;
 

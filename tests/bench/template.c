@@ -13,15 +13,7 @@
 #include "tests/bench/mesh_spans.h"
 #include "tests/support/mtcap.h"
 
-static uint64_t mix(uint64_t z)
-{
-	z += 0x9e3779b97f4a7c15u;
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-static void mark_add(struct weir_template *template, uint32_t offset, enum weir_mark_kind kind, uint64_t base)
+void weir_template_mark(struct weir_template *template, uint32_t offset, enum weir_mark_kind kind, uint64_t base)
 {
 	if (template->mark_count == template->mark_capacity) {
 		template->mark_capacity = template->mark_capacity == 0 ? 1024 : template->mark_capacity * 2;
@@ -56,7 +48,7 @@ static void put_uuid(char *at, uint64_t value)
 	char hex[32];
 
 	put_hex(hex, value);
-	put_hex(hex + 16, mix(value));
+	put_hex(hex + 16, weir_template_mix(value));
 	for (int i = 0, from = 0; i < 36; i++) {
 		at[i] = i == 8 || i == 13 || i == 18 || i == 23 ? '-' : hex[from++];
 	}
@@ -78,20 +70,20 @@ static void mark_fill(char *at, const struct weir_mark *mark, uint64_t seed, uin
 	switch ((enum weir_mark_kind)mark->kind) {
 	case WEIR_MARK_TRACE:
 		put_big(at, seed);
-		put_big(at + 8, mark->base ^ mix(seed));
+		put_big(at + 8, mark->base ^ weir_template_mix(seed));
 		break;
 	case WEIR_MARK_SPAN:
-		put_big(at, mark->base ^ mix(seed + 1));
+		put_big(at, mark->base ^ weir_template_mix(seed + 1));
 		break;
 	case WEIR_MARK_TIME_NS:
 		memcpy(at, &time_ns, sizeof(time_ns));
 		break;
 	case WEIR_MARK_TRACE_HEX:
 		put_hex(at, seed);
-		put_hex(at + 16, mark->base ^ mix(seed));
+		put_hex(at + 16, mark->base ^ weir_template_mix(seed));
 		break;
 	case WEIR_MARK_SPAN_HEX:
-		put_hex(at, mark->base ^ mix(seed + 1));
+		put_hex(at, mark->base ^ weir_template_mix(seed + 1));
 		break;
 	case WEIR_MARK_TIME_US:
 		snprintf(digits, sizeof(digits), "%016llu", (unsigned long long)(time_ns / 1000));
@@ -101,7 +93,7 @@ static void mark_fill(char *at, const struct weir_mark *mark, uint64_t seed, uin
 		put_varint(at, now_ns / 1000000000u);
 		break;
 	case WEIR_MARK_UUID:
-		put_uuid(at, seed ^ mix(mark->base));
+		put_uuid(at, seed ^ weir_template_mix(mark->base));
 		break;
 	}
 }
@@ -130,7 +122,7 @@ void weir_template_print_trace(const struct weir_template *template, uint64_t se
 	}
 	if (first != NULL) {
 		fprintf(out, "%016llx%016llx %u\n", (unsigned long long)seed,
-			(unsigned long long)(first->base ^ mix(seed)), spans);
+			(unsigned long long)(first->base ^ weir_template_mix(seed)), spans);
 	}
 }
 
@@ -161,7 +153,7 @@ static void add_varint(struct weir_buf *buf, uint64_t value)
 	weir_buf_add_char(buf, (char)value);
 }
 
-static void add_head(struct weir_buf *buf, unsigned number, uint64_t length)
+void weir_template_head(struct weir_buf *buf, unsigned number, uint64_t length)
 {
 	add_varint(buf, number << 3 | 2);
 	add_varint(buf, length);
@@ -185,7 +177,7 @@ static size_t field_length(size_t length)
 
 static void add_text(struct weir_buf *buf, unsigned number, const char *text)
 {
-	add_head(buf, number, strlen(text));
+	weir_template_head(buf, number, strlen(text));
 	weir_buf_add_text(buf, text);
 }
 
@@ -193,9 +185,9 @@ static void add_attribute(struct weir_buf *buf, unsigned number, const char *key
 {
 	size_t any = field_length(strlen(value));
 
-	add_head(buf, number, field_length(strlen(key)) + field_length(any));
+	weir_template_head(buf, number, field_length(strlen(key)) + field_length(any));
 	add_text(buf, 1, key);
-	add_head(buf, 2, any);
+	weir_template_head(buf, 2, any);
 	add_text(buf, 1, value);
 }
 
@@ -203,9 +195,9 @@ static void add_int_attribute(struct weir_buf *buf, unsigned number, const char 
 {
 	size_t any = 1 + varint_length(value);
 
-	add_head(buf, number, field_length(strlen(key)) + field_length(any));
+	weir_template_head(buf, number, field_length(strlen(key)) + field_length(any));
 	add_text(buf, 1, key);
-	add_head(buf, 2, any);
+	weir_template_head(buf, 2, any);
 	add_varint(buf, 3u << 3);
 	add_varint(buf, value);
 }
@@ -237,25 +229,25 @@ static void add_otlp_span(struct weir_template *template, struct weir_buf *buf, 
 	char zeros[16] = { 0 };
 
 	span_texts_make(span, &texts);
-	add_head(buf, 1, 16);
-	mark_add(template, (uint32_t)buf->length, WEIR_MARK_TRACE, span->trace);
+	weir_template_head(buf, 1, 16);
+	weir_template_mark(template, (uint32_t)buf->length, WEIR_MARK_TRACE, span->trace);
 	weir_buf_add(buf, zeros, 16);
-	add_head(buf, 2, 8);
-	mark_add(template, (uint32_t)buf->length, WEIR_MARK_SPAN, span->id);
+	weir_template_head(buf, 2, 8);
+	weir_template_mark(template, (uint32_t)buf->length, WEIR_MARK_SPAN, span->id);
 	weir_buf_add(buf, zeros, 8);
 	if (span->parent != 0) {
-		add_head(buf, 4, 8);
-		mark_add(template, (uint32_t)buf->length, WEIR_MARK_SPAN, span->parent);
+		weir_template_head(buf, 4, 8);
+		weir_template_mark(template, (uint32_t)buf->length, WEIR_MARK_SPAN, span->parent);
 		weir_buf_add(buf, zeros, 8);
 	}
 	add_text(buf, 5, texts.name);
 	add_varint(buf, 6u << 3);
 	add_varint(buf, span->is_client ? 3 : 2);
 	add_varint(buf, 7u << 3 | 1);
-	mark_add(template, (uint32_t)buf->length, WEIR_MARK_TIME_NS, span->start_ns);
+	weir_template_mark(template, (uint32_t)buf->length, WEIR_MARK_TIME_NS, span->start_ns);
 	weir_buf_add(buf, zeros, 8);
 	add_varint(buf, 8u << 3 | 1);
-	mark_add(template, (uint32_t)buf->length, WEIR_MARK_TIME_NS, span->end_ns);
+	weir_template_mark(template, (uint32_t)buf->length, WEIR_MARK_TIME_NS, span->end_ns);
 	weir_buf_add(buf, zeros, 8);
 	add_attribute(buf, 9, "node_id", texts.node);
 	add_attribute(buf, 9, "http.request.method", "GET");
@@ -266,7 +258,7 @@ static void add_otlp_span(struct weir_template *template, struct weir_buf *buf, 
 	add_attribute(buf, 9, "user_agent", span->agent);
 	add_attribute(buf, 9, "response_flags", span->status >= 500 ? "UF" : "-");
 	if (span->status >= 500) {
-		add_head(buf, 15, 2);
+		weir_template_head(buf, 15, 2);
 		weir_buf_add(buf, "\x18\x02", 2);
 	}
 }
@@ -275,7 +267,7 @@ static void add_otlp_span(struct weir_template *template, struct weir_buf *buf, 
 static void nest(struct weir_template *template, struct weir_buf *outer, unsigned number, const struct weir_buf *inner,
 	uint32_t first_mark)
 {
-	add_head(outer, number, inner->length);
+	weir_template_head(outer, number, inner->length);
 	for (uint32_t i = first_mark; i < template->mark_count; i++) {
 		template->marks[i].offset += (uint32_t)outer->length;
 	}
@@ -294,7 +286,7 @@ static void encode_otlp(struct weir_template *template, const struct weir_mesh_s
 
 		weir_buf_clear(&scope);
 		weir_buf_clear(&resource);
-		add_head(&scope, 1, field_length(5) + field_length(6));
+		weir_template_head(&scope, 1, field_length(5) + field_length(6));
 		add_text(&scope, 1, "envoy");
 		add_text(&scope, 2, "1.31.0");
 		for (uint32_t i = 0; i < count; i++) {
@@ -326,7 +318,7 @@ static void encode_otlp(struct weir_template *template, const struct weir_mesh_s
 
 static void add_mark_text(struct weir_template *template, enum weir_mark_kind kind, uint64_t base, size_t length)
 {
-	mark_add(template, (uint32_t) template->body.length, kind, base);
+	weir_template_mark(template, (uint32_t) template->body.length, kind, base);
 	for (size_t i = 0; i < length; i++) {
 		weir_buf_add_char(&template->body, '1');
 	}
@@ -398,8 +390,6 @@ static int make_spans(const char *proto, uint32_t batch, uint32_t count, struct 
 	free(spans);
 	return 0;
 }
-
-int weir_template_make_als(const char *capture, uint32_t batch, uint32_t count, struct weir_template *templates);
 
 int weir_template_make(
 	const char *proto, const char *capture, uint32_t batch, uint32_t count, struct weir_template **ret_templates)

@@ -29,6 +29,20 @@ struct weir_template {
 	uint32_t mark_count, mark_capacity, items;
 };
 
+/* The finaliser of splitmix64: a number that looks random, the same each time. */
+static inline uint64_t weir_template_mix(uint64_t z)
+{
+	z += 0x9e3779b97f4a7c15u;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+/* For the encoders: a place to overwrite, and a length-delimited field's head. */
+void weir_template_mark(struct weir_template *template, uint32_t offset, enum weir_mark_kind kind, uint64_t base);
+void weir_template_head(struct weir_buf *buf, unsigned number, uint64_t length);
+int weir_template_make_als(const char *capture, uint32_t batch, uint32_t count, struct weir_template *templates);
+
 /* `count` templates of `batch` items: otlp-grpc, otlp-http, zipkin-json, or als
  * (from the capture at `capture`). 0 or -errno. */
 int weir_template_make(

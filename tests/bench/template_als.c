@@ -11,8 +11,6 @@
 
 #define ENTRIES_MAX 1024u
 
-int weir_template_make_als(const char *capture, uint32_t batch, uint32_t count, struct weir_template *templates);
-
 struct entries {
 	struct weir_str identifier; /* the bytes of the first message's field 1 */
 	struct weir_str items[ENTRIES_MAX];
@@ -61,19 +59,6 @@ static int entries_read(struct weir_mtcap *mtcap, struct entries *entries)
 	return r == WEIR_MTCAP_END && entries->count > 0 ? 0 : -EBADMSG;
 }
 
-static void mark(
-	struct weir_template *template, const char *base, struct weir_str at, enum weir_mark_kind kind, uint64_t n)
-{
-	if (template->mark_count == template->mark_capacity) {
-		template->mark_capacity = template->mark_capacity == 0 ? 256 : template->mark_capacity * 2;
-		template->marks = realloc(template->marks, template->mark_capacity * sizeof(*template->marks));
-		if (template->marks == NULL) {
-			abort();
-		}
-	}
-	template->marks[template->mark_count++] = (struct weir_mark){ (uint32_t)(at.data - base), kind, n };
-}
-
 /* Finds the places of one entry that already lies in the template's body. */
 static void entry_mark(struct weir_template *template, struct weir_str entry, uint64_t n)
 {
@@ -91,27 +76,18 @@ static void entry_mark(struct weir_template *template, struct weir_str entry, ui
 				(field.number == 1 && part.number == 26) || (field.number == 3 && part.number == 9);
 
 			if (is_id && part.bytes.length == 36) {
-				mark(template, base, part.bytes, WEIR_MARK_UUID, n);
+				weir_template_mark(template, (uint32_t)(part.bytes.data - base), WEIR_MARK_UUID, n);
 			}
 			if (field.number == 1 && part.number == 5) {
 				time = weir_wire_of(part.bytes);
 				if (weir_wire_next(&time, &seconds) && seconds.number == 1 &&
 					time.at - (const uint8_t *)part.bytes.data == 6) {
-					mark(template, base, weir_str_make(part.bytes.data + 1, 5), WEIR_MARK_SECONDS,
-						n);
+					weir_template_mark(
+						template, (uint32_t)(part.bytes.data + 1 - base), WEIR_MARK_SECONDS, n);
 				}
 			}
 		}
 	}
-}
-
-static void add_head(struct weir_buf *buf, unsigned number, uint64_t length)
-{
-	weir_buf_add_char(buf, (char)(number << 3 | 2));
-	for (; length > 127; length >>= 7) {
-		weir_buf_add_char(buf, (char)((length & 127) | 128));
-	}
-	weir_buf_add_char(buf, (char)length);
 }
 
 static void encode(const struct entries *entries, uint32_t first, uint32_t batch, struct weir_template *template)
@@ -125,16 +101,16 @@ static void encode(const struct entries *entries, uint32_t first, uint32_t batch
 	for (uint32_t i = 0; i < batch; i++) {
 		struct weir_str entry = entries->items[(first + i) % entries->count];
 
-		add_head(&list, 1, entry.length);
+		weir_template_head(&list, 1, entry.length);
 		weir_buf_add_str(&list, entry);
 	}
-	add_head(&template->body, 2, list.length);
+	weir_template_head(&template->body, 2, list.length);
 	weir_buf_add_str(&template->body, weir_buf_str(&list));
 	wire = weir_wire_of(weir_str_make(template->body.data + template->body.length - list.length, list.length));
 	while (weir_wire_next(&wire, &field)) {
 		entry_mark(template, field.bytes, (uint64_t)first << 20 | n++);
 	}
-	add_head(&template->identifier, 1, entries->identifier.length);
+	weir_template_head(&template->identifier, 1, entries->identifier.length);
 	weir_buf_add_str(&template->identifier, entries->identifier);
 	template->items = batch;
 	weir_buf_fini(&list);
