@@ -27,11 +27,13 @@
 #include "base/stat.h"
 #include "cli.h"
 #include "exporters/exporters.h"
-#include "receive/receive.h"
+#include "receive/admit.h"
+#include "receivers.h"
 #include "ring/ring.h"
 #include "serve/ack.h"
 #include "serve/grpc.h"
 #include "serve/http.h"
+#include "serve/tls.h"
 #include "storage/store.h"
 #include "storage/writer.h"
 
@@ -61,15 +63,13 @@ struct keeper {
 	struct weir_writer *writer;
 	struct weir_ack *ack;
 
-	struct weir_otlp *otlp_grpc, *otlp_http;
-	struct weir_zipkin *zipkin;
-	struct weir_als *als;
-	struct weir_health *health;
+	struct weir_tls *tls; /* NULL: none configured */
+	struct weir_admit *admit;
+	struct weir_receivers receivers;
 	struct weir_exporters *exporters;
 	struct weir_grpc *grpc;
 	struct weir_http *http;
 	struct weir_http_route routes[ROUTES_MAX];
-	struct weir_grpc_method methods[8];
 	_Atomic bool is_ready;
 };
 
@@ -259,10 +259,18 @@ static void counters_settle(struct keeper *keeper, const struct weir_ring_recove
 	}
 }
 
+static enum weir_fold_istio istio_of(const char *text)
+{
+	return strcmp(text, "on") == 0    ? WEIR_FOLD_ISTIO_ON
+	       : strcmp(text, "off") == 0 ? WEIR_FOLD_ISTIO_OFF
+					  : WEIR_FOLD_ISTIO_AUTO;
+}
+
 static int state_open(struct keeper *keeper)
 {
 	struct weir_fold_opts fold_opts = {
 		.max_series = (uint32_t)keeper->conf.metrics_max_series,
+		.istio = istio_of(keeper->conf.metrics_istio),
 		.hash_seed = keeper->found.hash_seed,
 	};
 	struct weir_ring_recovery recovery = { 0 };
@@ -314,27 +322,67 @@ static int threads_start(struct keeper *keeper)
 	return r < 0 ? refuse("the threads cannot be started", "writer", r) : 0;
 }
 
+static int tls_create(struct keeper *keeper)
+{
+	const struct weir_conf *conf = &keeper->conf;
+	struct weir_tls_opts opts = { .cert = conf->security_cert,
+		.key = conf->security_key,
+		.ca = conf->security_ca,
+		.is_client_required = strcmp(conf->security_client, "require") == 0 };
+	struct weir_buf why;
+	int r;
+
+	if (conf->security_cert[0] == '\0') {
+		return 0;
+	}
+	weir_buf_init(&why, 0);
+	r = weir_tls_create(&opts, &why, &keeper->tls);
+	if (r == WEIR_TLS_BAD) {
+		weir_log(WEIR_LOG_ERROR, "main", "cannot start: the certificates cannot be used why=\"%.*s\"",
+			(int)why.length, why.data);
+		r = -EINVAL;
+	} else if (r < 0) {
+		refuse("the certificates cannot be read", conf->security_cert, r);
+	}
+	weir_buf_fini(&why);
+	return r;
+}
+
+/* What listens beyond this machine without TLS must be allowed to. */
+static int exposure_check(const struct keeper *keeper, const struct weir_conf_list *addresses)
+{
+	bool is_allowed = strcmp(keeper->conf.security_allow_insecure, "true") == 0;
+
+	for (size_t i = 0; i < addresses->count; i++) {
+		const char *bare;
+
+		if (!weir_tls_is_wanted(addresses->items[i], keeper->tls != NULL, &bare) && weir_tls_is_exposed(bare) &&
+			!is_allowed) {
+			weir_log(WEIR_LOG_ERROR, "main",
+				"cannot start: an address beyond this machine without TLS needs "
+				"security.allow_insecure: true address=%s",
+				addresses->items[i]);
+			return -EPERM;
+		}
+	}
+	return 0;
+}
+
 static int receivers_create(struct keeper *keeper)
 {
-	static const char *const services[] = {
-		"opentelemetry.proto.collector.trace.v1.TraceService",
-		"envoy.service.accesslog.v3.AccessLogService",
-		"grpc.health.v1.Health",
-	};
 	struct weir_receive_opts opts = {
 		.ring = keeper->ring,
 		.max_message_bytes = keeper->conf.limits_message,
 		.parks = strcmp(keeper->conf.storage_sync, "always") == 0,
 		.is_storage_failing = is_storage_failing,
 		.ctx = keeper,
+		.rejects_identity = strcmp(keeper->conf.security_identity, "reject") == 0,
+		.envoy_counters_are_deltas = strcmp(keeper->conf.metrics_envoy_counters, "delta") == 0,
 	};
-	int r = weir_otlp_create(&opts, &keeper->otlp_grpc);
+	int r = weir_admit_create(keeper->ring, (uint32_t)keeper->conf.limits_source_share, &keeper->admit);
 
-	r = r < 0 ? r : weir_otlp_create(&opts, &keeper->otlp_http);
-	r = r < 0 ? r : weir_zipkin_create(&opts, &keeper->zipkin);
-	r = r < 0 ? r : weir_als_create(&opts, &keeper->als);
-	r = r < 0 ? r : weir_health_create(services, sizeof(services) / sizeof(services[0]), &keeper->health);
-	return r;
+	opts.admit = keeper->admit;
+	return r < 0 ? r : weir_receivers_init(&keeper->receivers, &opts);
 }
 
 static int exporters_create(struct keeper *keeper)
@@ -359,24 +407,23 @@ static int exporters_create(struct keeper *keeper)
 static int grpc_open(struct keeper *keeper)
 {
 	const char *which = "listen.grpc";
-	size_t count = 0;
 	struct weir_grpc_opts opts = {
 		.addresses = keeper->conf.listen_grpc.items,
 		.address_count = keeper->conf.listen_grpc.count,
-		.methods = keeper->methods,
+		.methods = keeper->receivers.methods,
+		.method_count = keeper->receivers.method_count,
 		.max_message_bytes = keeper->conf.limits_message,
 		.max_connections = (uint32_t)keeper->conf.limits_connections,
 		.max_streams = (uint32_t)keeper->conf.limits_streams,
 		.max_metadata_bytes = (uint32_t)keeper->conf.limits_header,
+		.max_connection_age_s = keeper->conf.limits_connection_age,
+		.connection_grace_s = keeper->conf.limits_connection_grace,
+		.tls = keeper->tls,
 		.ack = keeper->ack,
 		.ret_failed = &which,
 	};
 	int r;
 
-	weir_otlp_grpc(keeper->otlp_grpc, &keeper->methods[count++]);
-	weir_als_grpc(keeper->als, &keeper->methods[count++]);
-	weir_health_grpc(keeper->health, &keeper->methods[count++]);
-	opts.method_count = count;
 	r = weir_grpc_open(&opts, &keeper->grpc);
 	return r < 0 ? refuse("gRPC cannot listen", which, r) : 0;
 }
@@ -384,7 +431,7 @@ static int grpc_open(struct keeper *keeper)
 static int http_open(struct keeper *keeper)
 {
 	const char *which = "listen.http";
-	size_t from_exporters = 0, count = 0;
+	size_t from_exporters = 0, count = keeper->receivers.route_count;
 	const struct weir_http_route *routes = weir_exporters_routes(keeper->exporters, &from_exporters);
 	struct weir_http_opts opts = {
 		.addresses = keeper->conf.listen_http.items,
@@ -393,6 +440,7 @@ static int http_open(struct keeper *keeper)
 		.max_body_bytes = keeper->conf.limits_message,
 		.max_header_bytes = keeper->conf.limits_header,
 		.max_connections = (uint32_t)keeper->conf.limits_connections,
+		.tls = keeper->tls,
 		.query_threads = QUERY_THREADS,
 		.query_queue = QUERY_QUEUE,
 		.query_s = (uint32_t)keeper->conf.limits_query_s,
@@ -401,9 +449,7 @@ static int http_open(struct keeper *keeper)
 	};
 	int r;
 
-	weir_otlp_http(keeper->otlp_http, &keeper->routes[count++]);
-	weir_zipkin_http(keeper->zipkin, &keeper->routes[count]);
-	count += WEIR_ZIPKIN_ROUTES;
+	memcpy(keeper->routes, keeper->receivers.routes, count * sizeof(*routes));
 	weir_assert(count + from_exporters <= ROUTES_MAX);
 	memcpy(&keeper->routes[count], routes, from_exporters * sizeof(*routes));
 	opts.route_count = count + from_exporters;
@@ -433,6 +479,9 @@ static int keeper_start(struct keeper *keeper)
 	r = r < 0 ? r : ring_open(keeper);
 	r = r < 0 ? r : state_open(keeper);
 	r = r < 0 ? r : threads_start(keeper);
+	r = r < 0 ? r : tls_create(keeper);
+	r = r < 0 ? r : exposure_check(keeper, &keeper->conf.listen_grpc);
+	r = r < 0 ? r : exposure_check(keeper, &keeper->conf.listen_http);
 	r = r < 0 ? r : receivers_create(keeper);
 	r = r < 0 ? r : exporters_create(keeper);
 	r = r < 0 ? r : grpc_open(keeper);
@@ -448,7 +497,7 @@ static int keeper_start(struct keeper *keeper)
 		return r;
 	}
 	atomic_store(&keeper->is_ready, true);
-	weir_health_set_serving(keeper->health, true);
+	weir_health_set_serving(keeper->receivers.health, true);
 	say_ready(keeper);
 	return 0;
 }
@@ -457,8 +506,8 @@ static int keeper_start(struct keeper *keeper)
 static void keeper_stop(struct keeper *keeper)
 {
 	atomic_store(&keeper->is_ready, false);
-	if (keeper->health != NULL) {
-		weir_health_set_serving(keeper->health, false);
+	if (keeper->receivers.health != NULL) {
+		weir_health_set_serving(keeper->receivers.health, false);
 	}
 	if (keeper->grpc != NULL) {
 		weir_grpc_stop(keeper->grpc, GRACE_MS);
@@ -481,11 +530,9 @@ static void keeper_stop(struct keeper *keeper)
 	weir_grpc_close(keeper->grpc);
 	weir_http_close(keeper->http);
 	weir_exporters_destroy(keeper->exporters);
-	weir_health_destroy(keeper->health);
-	weir_als_destroy(keeper->als);
-	weir_zipkin_destroy(keeper->zipkin);
-	weir_otlp_destroy(keeper->otlp_http);
-	weir_otlp_destroy(keeper->otlp_grpc);
+	weir_receivers_fini(&keeper->receivers);
+	weir_admit_destroy(keeper->admit);
+	weir_tls_destroy(keeper->tls);
 	weir_run_destroy(keeper->run);
 	weir_ack_destroy(keeper->ack);
 	weir_windows_destroy(keeper->windows);
@@ -494,17 +541,65 @@ static void keeper_stop(struct keeper *keeper)
 	weir_store_close(keeper->store);
 }
 
-static void wait_for_the_end(void)
+#define TICK_NS 250000000
+#define TICKS_A_SECOND 4u
+
+/* New certificates, when the files changed; `is_forced`: SIGHUP. */
+static void reload(struct keeper *keeper, bool is_forced)
 {
+	struct weir_buf why;
+	bool is_new = false;
+	int r;
+
+	if (keeper->tls == NULL) {
+		if (is_forced) {
+			weir_log(WEIR_LOG_INFO, "main", "nothing to reload: no certificates are configured");
+		}
+		return;
+	}
+	weir_buf_init(&why, 0);
+	r = weir_tls_reload(keeper->tls, is_forced, &is_new, &why);
+	if (r != 0) {
+		weir_stat_add(WEIR_STAT_TLS_RELOAD_FAILED, 1);
+		weir_log(WEIR_LOG_WARN, "main", "the new certificates cannot be used, the old ones stay why=\"%.*s\"",
+			(int)why.length, why.length > 0 ? why.data : "");
+	} else if (is_new) {
+		r = weir_http_renew(keeper->http);
+		weir_stat_add(WEIR_STAT_TLS_RELOADED, 1);
+		weir_log(r < 0 ? WEIR_LOG_WARN : WEIR_LOG_INFO, "main", "new certificates are in use%s",
+			r < 0 ? ", but not for HTTP" : "");
+	}
+	weir_buf_fini(&why);
+}
+
+/* Health follows: everything refused (storage failing or the ring full) is not serving. */
+static void health_follow(struct keeper *keeper)
+{
+	bool is_refusing = is_storage_failing(keeper) || weir_admit_level(keeper->admit) == WEIR_ADMIT_THIN;
+
+	weir_health_set_serving(keeper->receivers.health, !is_refusing);
+}
+
+static void wait_for_the_end(struct keeper *keeper)
+{
+	const struct timespec tick = { .tv_nsec = TICK_NS };
 	sigset_t set;
-	int which = 0;
+	unsigned ticks = 0;
+	int which;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
-	while (sigwait(&set, &which) == 0 && which == SIGHUP) {
-		weir_log(WEIR_LOG_INFO, "main", "nothing to reload: the configuration is read at the start");
+	for (;;) {
+		which = sigtimedwait(&set, NULL, &tick);
+		if (which == SIGTERM || which == SIGINT) {
+			break;
+		}
+		if (which == SIGHUP || ++ticks % TICKS_A_SECOND == 0) {
+			reload(keeper, which == SIGHUP);
+		}
+		health_follow(keeper);
 	}
 	weir_log(WEIR_LOG_INFO, "main", "stopping signal=%d", which);
 }
@@ -543,7 +638,7 @@ static int run(struct keeper *keeper)
 	name_refusals();
 	r = r < 0 ? r : keeper_start(keeper);
 	if (r == 0) {
-		wait_for_the_end();
+		wait_for_the_end(keeper);
 	}
 	keeper_stop(keeper);
 	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

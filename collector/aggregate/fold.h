@@ -20,9 +20,12 @@
 struct weir_fold;
 struct weir_snapshot;
 
+enum weir_fold_istio { WEIR_FOLD_ISTIO_AUTO, WEIR_FOLD_ISTIO_ON, WEIR_FOLD_ISTIO_OFF }; /* metrics.istio */
+
 struct weir_fold_opts {
 	uint32_t max_series; /* metrics.max_series */
-	uint64_t hash_seed;  /* of this database; part of the stored image */
+	enum weir_fold_istio istio;
+	uint64_t hash_seed; /* of this database; part of the stored image */
 };
 
 int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold);

@@ -1,8 +1,8 @@
 /* draft: rows and text of one request, laid out as a batch at the end.
  *
  *   +--------------+---------------+-------+--------+---+--------------------+
- *   | struct batch | body, as it   | extra | source |pad| workloads resources |
- *   |              | came          |       |        |   | spans … links       |
+ *   | struct batch | body, as it   | extra | source,|pad| workloads resources |
+ *   |              | came          |       | princ. |   | spans … logs        |
  *   +--------------+---------------+-------+--------+---+--------------------+
  *   0              BODY_AT         + body length
  *
@@ -46,6 +46,9 @@ void weir_draft_init(struct weir_draft *draft, struct weir_arena *arena, struct 
 	draft->attrs.row_bytes = sizeof(struct weir_attr);
 	draft->events.row_bytes = sizeof(struct weir_event);
 	draft->links.row_bytes = sizeof(struct weir_link);
+	draft->instruments.row_bytes = sizeof(struct weir_instrument);
+	draft->points.row_bytes = sizeof(struct weir_point);
+	draft->logs.row_bytes = sizeof(struct weir_log);
 	/* Guesses that hold for what SDKs and proxies send, so that a table is
 	 * seldom moved: a span takes 200 bytes and more, an attribute 32. */
 	draft->spans.first_capacity = length / 256;
@@ -119,6 +122,27 @@ struct weir_event *weir_draft_event(struct weir_draft *draft)
 struct weir_link *weir_draft_link(struct weir_draft *draft)
 {
 	return row_zeroed(draft, &draft->links);
+}
+
+struct weir_instrument *weir_draft_instrument(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->instruments);
+}
+
+struct weir_point *weir_draft_point(struct weir_draft *draft)
+{
+	return row_zeroed(draft, &draft->points);
+}
+
+struct weir_log *weir_draft_log(struct weir_draft *draft)
+{
+	struct weir_log *log = row_zeroed(draft, &draft->logs);
+
+	if (log != NULL) {
+		log->request = WEIR_NONE;
+		log->body.type = WEIR_ATTR_EMPTY;
+	}
+	return log;
 }
 
 char *weir_draft_reserve(struct weir_draft *draft, size_t size)
@@ -199,7 +223,9 @@ struct weir_ref weir_draft_text_checked(struct weir_draft *draft, struct weir_st
 _Static_assert(sizeof(struct weir_workload) % 8 == 0 && sizeof(struct weir_resource) % 8 == 0 &&
 		       sizeof(struct weir_span) % 8 == 0 && sizeof(struct weir_request) % 8 == 0 &&
 		       sizeof(struct weir_connection) % 8 == 0 && sizeof(struct weir_attr) % 8 == 0 &&
-		       sizeof(struct weir_event) % 8 == 0 && sizeof(struct weir_link) % 8 == 0,
+		       sizeof(struct weir_event) % 8 == 0 && sizeof(struct weir_link) % 8 == 0 &&
+		       sizeof(struct weir_instrument) % 8 == 0 && sizeof(struct weir_point) % 8 == 0 &&
+		       sizeof(struct weir_log) % 8 == 0,
 	"tables follow each other without a gap");
 
 /* Notes that `bytes` come next. Where they will lie, or 0 for none. */
@@ -223,10 +249,23 @@ static struct weir_table rows_lay(struct weir_draft_parts *parts, const struct w
 	return (struct weir_table){ at, rows->count };
 }
 
+static uint32_t items_count(const struct weir_draft *draft, enum weir_signal signal)
+{
+	switch (signal) {
+	case WEIR_SIGNAL_SPAN:
+		return draft->spans.count;
+	case WEIR_SIGNAL_METRIC_POINT:
+		return draft->points.count;
+	case WEIR_SIGNAL_LOG:
+		return draft->logs.count;
+	default:
+		return draft->requests.count + draft->connections.count;
+	}
+}
+
 static void counts_fill(const struct weir_draft *draft, enum weir_signal signal, struct weir_batch *batch)
 {
-	uint32_t rows =
-		signal == WEIR_SIGNAL_SPAN ? draft->spans.count : draft->requests.count + draft->connections.count;
+	uint32_t rows = items_count(draft, signal);
 	uint64_t shed = 0, thinned = 0;
 
 	for (unsigned i = 0; i < WEIR_DROPS; i++) {
@@ -241,6 +280,7 @@ static void counts_fill(const struct weir_draft *draft, enum weir_signal signal,
 	batch->offered = draft->offered;
 	batch->kept = rows - (uint32_t)thinned;
 	batch->replaced_utf8 = draft->replaced_utf8;
+	batch->mismatched = draft->mismatched;
 }
 
 static void tables_lay(const struct weir_draft *draft, struct weir_draft_parts *parts)
@@ -255,14 +295,19 @@ static void tables_lay(const struct weir_draft *draft, struct weir_draft_parts *
 	batch->attrs = rows_lay(parts, &draft->attrs);
 	batch->events = rows_lay(parts, &draft->events);
 	batch->links = rows_lay(parts, &draft->links);
+	batch->instruments = rows_lay(parts, &draft->instruments);
+	batch->points = rows_lay(parts, &draft->points);
+	batch->logs = rows_lay(parts, &draft->logs);
 }
 
 /* More than all rows can be, were they not in the arena. */
 static bool is_too_large(const struct weir_draft *draft, const struct weir_draft_head *head)
 {
 	const struct weir_rows *tables[] = { &draft->workloads, &draft->resources, &draft->spans, &draft->requests,
-		&draft->connections, &draft->attrs, &draft->events, &draft->links };
-	uint64_t size = BODY_AT + draft->body.length + draft->extra_length + head->source.length + 7;
+		&draft->connections, &draft->attrs, &draft->events, &draft->links, &draft->instruments, &draft->points,
+		&draft->logs };
+	uint64_t size =
+		BODY_AT + draft->body.length + draft->extra_length + head->source.length + head->principal.length + 7;
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
 		size += (uint64_t)tables[i]->count * tables[i]->row_bytes;
@@ -290,13 +335,16 @@ bool weir_draft_lay(struct weir_draft *draft, const struct weir_draft_head *head
 	ret_parts->count = 0;
 	part_lay(ret_parts, batch, sizeof(*batch));
 	if (draft->workloads.count + draft->resources.count + draft->spans.count + draft->requests.count +
-			draft->connections.count + draft->attrs.count + draft->events.count + draft->links.count >
+			draft->connections.count + draft->attrs.count + draft->events.count + draft->links.count +
+			draft->points.count + draft->logs.count + draft->instruments.count >
 		0) {
 		part_lay(ret_parts, draft->body.data, draft->body.length);
 		part_lay(ret_parts, draft->extra, draft->extra_length);
 	}
 	batch->source.offset = part_lay(ret_parts, head->source.data, head->source.length);
 	batch->source.length = (uint32_t)head->source.length;
+	batch->principal.offset = part_lay(ret_parts, head->principal.data, head->principal.length);
+	batch->principal.length = (uint32_t)head->principal.length;
 	part_lay(ret_parts, padding, -batch->size_bytes & 7);
 	tables_lay(draft, ret_parts);
 	weir_assert(ret_parts->count <= WEIR_DRAFT_PARTS && batch->size_bytes % 8 == 0);

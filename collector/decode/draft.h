@@ -31,12 +31,16 @@ struct weir_draft {
 	struct weir_arena *arena;
 	struct weir_str body; /* the pool's first part */
 	struct weir_rows workloads, resources, spans, requests, connections, attrs, events, links;
+	struct weir_rows instruments, points, logs;
 	char *extra; /* the pool's second part */
 	uint32_t extra_length, extra_capacity;
 	uint32_t offered, dropped[WEIR_DROPS], thinned[WEIR_THINS], replaced_utf8;
 	const char *error; /* static sentence */
 	size_t error_offset;
 	bool is_exhausted; /* the arena is full */
+	/* Set by the receiver before decoding: what the sender's certificate says (security.identity), or empty. */
+	struct weir_str peer_namespace, peer_account;
+	uint32_t mismatched; /* rows that claim another one: weir_draft_claim() */
 };
 
 /* `body` stays where it is until finish(); at most 1 GiB. */
@@ -64,6 +68,9 @@ struct weir_connection *weir_draft_connection(struct weir_draft *draft);
 struct weir_attr *weir_draft_attr(struct weir_draft *draft);
 struct weir_event *weir_draft_event(struct weir_draft *draft);
 struct weir_link *weir_draft_link(struct weir_draft *draft);
+struct weir_instrument *weir_draft_instrument(struct weir_draft *draft);
+struct weir_point *weir_draft_point(struct weir_draft *draft);
+struct weir_log *weir_draft_log(struct weir_draft *draft); /* without a request: WEIR_NONE */
 
 /* The bytes of 16 at `at`, folded into 8. */
 static inline uint64_t weir_draft_fold16(const char *at)
@@ -139,15 +146,29 @@ static inline struct weir_ref weir_draft_text(struct weir_draft *draft, struct w
 	return weir_draft_text_checked(draft, inside_body);
 }
 
+/* `items` items say that their sender lives in this namespace, under this
+ * service account (either may be unset: then it claims nothing). */
+static inline void weir_draft_claim(
+	struct weir_draft *draft, struct weir_str namespace_, struct weir_str account, uint32_t items)
+{
+	if ((draft->peer_namespace.length > 0 && namespace_.length > 0 &&
+		    !weir_str_equal(draft->peer_namespace, namespace_)) ||
+		(draft->peer_account.length > 0 && account.length > 0 &&
+			!weir_str_equal(draft->peer_account, account))) {
+		draft->mismatched += items;
+	}
+}
+
 struct weir_draft_head {
 	enum weir_protocol protocol;
 	enum weir_signal signal;
 	uint64_t received_ns;
-	struct weir_str source; /* anywhere */
-	const uint8_t *digest;  /* 16 bytes, or NULL for a stream */
+	struct weir_str source;    /* anywhere */
+	const uint8_t *digest;     /* 16 bytes, or NULL for a stream */
+	struct weir_str principal; /* of the sender's certificate, anywhere; empty: none */
 };
 
-#define WEIR_DRAFT_PARTS 13u
+#define WEIR_DRAFT_PARTS 17u
 
 struct weir_draft_parts {        /* a sound batch, in pieces that lie one behind the other */
 	struct weir_batch batch; /* the first of them */
@@ -158,7 +179,9 @@ struct weir_draft_parts {        /* a sound batch, in pieces that lie one behind
 /* The batch where its pieces are, for whoever copies them anyway (the ring);
  * good while draft, body and head's source are. False when the arena was full.
  * `kept` becomes the rows of the signal less the thinned ones (which have rows
- * too). The body's bytes are only copied when there are rows to refer to them. */
+ * too): requests and connections of an access log or a Mixer report, points,
+ * logs, spans. Rows beside those of the signal (the span or the request that
+ * was told by a report or a log) are not items. The body's bytes are only copied when there are rows to refer to them. */
 bool weir_draft_lay(struct weir_draft *draft, const struct weir_draft_head *head, struct weir_draft_parts *ret_parts);
 
 /* The same in one piece in the arena; NULL when that is full. */

@@ -329,3 +329,17 @@ bool weir_identity_spiffe(struct weir_str uri, struct weir_str *ret_namespace, s
 	*ret_account = rest;
 	return true;
 }
+
+struct weir_str weir_identity_proxy(struct weir_str node_id_or_uid)
+{
+	static const char scheme[] = "kubernetes://";
+	struct weir_str rest = node_id_or_uid, part;
+
+	if (rest.length > sizeof(scheme) - 1 && memcmp(rest.data, scheme, sizeof(scheme) - 1) == 0) {
+		return weir_str_make(rest.data + sizeof(scheme) - 1, rest.length - (sizeof(scheme) - 1));
+	}
+	weir_str_cut(&rest, '~');
+	weir_str_cut(&rest, '~');
+	part = weir_str_cut(&rest, '~');
+	return part.length > 0 ? part : node_id_or_uid;
+}

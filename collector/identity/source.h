@@ -32,6 +32,11 @@ struct weir_identity_labels {
 void weir_identity_take_label(struct weir_str key, struct weir_str value, struct weir_identity_labels *labels);
 void weir_identity_apply_labels(const struct weir_identity_labels *labels, struct weir_identity *identity);
 
+/* The name that all signals of one proxy agree on, `<pod>.<namespace>`: of an
+ * Envoy its node id's third part, of a Mixer client `kubernetes://…` without
+ * the scheme. Anything else is returned as it is. */
+struct weir_str weir_identity_proxy(struct weir_str node_id_or_uid);
+
 /* For a peer of whom only a name is known: app and version as the mesh's own
  * convention spells them into the workload (`reviews-v1`, or any `<service>-…`
  * when the service that it serves is known), version `latest` without one; then

@@ -23,11 +23,18 @@ static const char *const protocol_names[] = {
 	[WEIR_PROTOCOL_OTLP_GRPC] = "otlp_grpc",
 	[WEIR_PROTOCOL_OTLP_HTTP] = "otlp_http",
 	[WEIR_PROTOCOL_ZIPKIN_HTTP] = "zipkin_http",
+	[WEIR_PROTOCOL_ALS_V2] = "als_v2",
+	[WEIR_PROTOCOL_MIXER] = "mixer",
+	[WEIR_PROTOCOL_METRICS_V2] = "envoy_metrics_v2",
+	[WEIR_PROTOCOL_METRICS_V3] = "envoy_metrics_v3",
+	[WEIR_PROTOCOL_ZIPKIN_GRPC] = "zipkin_grpc",
 };
 
 static const char *const drop_names[] = {
 	[WEIR_DROP_INVALID] = "invalid",
 	[WEIR_DROP_INTERMEDIATE] = "intermediate",
+	[WEIR_DROP_SUMMARY] = "summary",
+	[WEIR_DROP_NO_VALUE] = "no_value",
 };
 
 static const char *const thin_names[] = {
@@ -41,6 +48,8 @@ static const char *const refusal_names[] = {
 	[WEIR_REFUSAL_MALFORMED] = "malformed",
 	[WEIR_REFUSAL_STORAGE] = "storage",
 	[WEIR_REFUSAL_STOPPING] = "stopping",
+	[WEIR_REFUSAL_SOURCE] = "source",
+	[WEIR_REFUSAL_IDENTITY] = "identity",
 };
 
 _Static_assert(sizeof(signal_names) / sizeof(signal_names[0]) == WEIR_SIGNALS, "every signal has a name");
@@ -107,17 +116,20 @@ static bool is_range_inside(struct weir_table table, uint32_t first, uint32_t co
 	return count == 0 || (uint64_t)first + count <= table.count;
 }
 
+static bool is_attr_sound(const struct weir_batch *batch, const struct weir_attr *attr)
+{
+	bool is_text = attr->type == WEIR_ATTR_STRING || attr->type == WEIR_ATTR_BYTES || attr->type == WEIR_ATTR_JSON;
+
+	return attr->type <= WEIR_ATTR_EMPTY && is_ref_inside(batch, attr->key) &&
+	       (!is_text || is_ref_inside(batch, attr->value.text));
+}
+
 static bool are_attrs_sound(const struct weir_batch *batch)
 {
 	const struct weir_attr *attrs = weir_batch_attrs(batch);
 
 	for (uint32_t i = 0; i < batch->attrs.count; i++) {
-		const struct weir_attr *attr = &attrs[i];
-		bool is_text =
-			attr->type == WEIR_ATTR_STRING || attr->type == WEIR_ATTR_BYTES || attr->type == WEIR_ATTR_JSON;
-
-		if (attr->type > WEIR_ATTR_EMPTY || !is_ref_inside(batch, attr->key) ||
-			(is_text && !is_ref_inside(batch, attr->value.text))) {
+		if (!is_attr_sound(batch, &attrs[i])) {
 			return false;
 		}
 	}
@@ -147,7 +159,8 @@ static bool are_resources_sound(const struct weir_batch *batch)
 
 	for (uint32_t i = 0; i < batch->resources.count; i++) {
 		const struct weir_resource *resource = &resources[i];
-		const struct weir_ref refs[] = { resource->service, resource->scope_name, resource->scope_version };
+		const struct weir_ref refs[] = { resource->service, resource->proxy, resource->scope_name,
+			resource->scope_version };
 
 		if (!is_range_inside(batch->attrs, resource->attr_first, resource->attr_count) ||
 			!are_refs_inside(batch, refs, sizeof(refs) / sizeof(refs[0]))) {
@@ -204,7 +217,7 @@ static bool is_workload_inside(const struct weir_batch *batch, uint32_t row)
 
 static bool is_call_sound(const struct weir_batch *batch, const struct weir_call *call)
 {
-	const struct weir_ref refs[] = { call->service_host, call->service_name, call->service_namespace,
+	const struct weir_ref refs[] = { call->proxy, call->service_host, call->service_name, call->service_namespace,
 		call->source_principal, call->destination_principal };
 
 	return is_workload_inside(batch, call->source) && is_workload_inside(batch, call->destination) &&
@@ -247,6 +260,72 @@ static bool are_connections_sound(const struct weir_batch *batch)
 	return true;
 }
 
+static bool are_instruments_sound(const struct weir_batch *batch)
+{
+	const struct weir_instrument *instruments = weir_batch_instruments(batch);
+
+	for (uint32_t i = 0; i < batch->instruments.count; i++) {
+		const struct weir_instrument *instrument = &instruments[i];
+
+		if (instrument->resource >= batch->resources.count || instrument->kind > WEIR_INSTRUMENT_SUMMARY ||
+			instrument->temporality > WEIR_TEMPORALITY_CUMULATIVE ||
+			instrument->naming > WEIR_NAMING_VERBATIM || !is_ref_inside(batch, instrument->name) ||
+			!is_ref_inside(batch, instrument->description) || !is_ref_inside(batch, instrument->unit)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Do the arrays of a point belong together, as its kind says? */
+static bool are_numbers_sound(const struct weir_point *point, unsigned kind)
+{
+	uint32_t bounds = point->bounds.length, counts = point->counts.length;
+
+	if (bounds % 8 != 0 || counts % 8 != 0 || point->negative.length % 8 != 0) {
+		return false;
+	}
+	if (kind == WEIR_INSTRUMENT_HISTOGRAM) {
+		return counts == 0 ? bounds == 0 : counts == bounds + 8;
+	}
+	return kind != WEIR_INSTRUMENT_SUMMARY || counts == bounds;
+}
+
+static bool are_points_sound(const struct weir_batch *batch)
+{
+	const struct weir_point *points = weir_batch_points(batch);
+
+	for (uint32_t i = 0; i < batch->points.count; i++) {
+		const struct weir_point *point = &points[i];
+
+		if (point->instrument >= batch->instruments.count ||
+			!is_range_inside(batch->attrs, point->attr_first, point->attr_count) ||
+			!is_ref_inside(batch, point->bounds) || !is_ref_inside(batch, point->counts) ||
+			!is_ref_inside(batch, point->negative) ||
+			!are_numbers_sound(point, weir_batch_instruments(batch)[point->instrument].kind)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool are_logs_sound(const struct weir_batch *batch)
+{
+	const struct weir_log *logs = weir_batch_logs(batch);
+
+	for (uint32_t i = 0; i < batch->logs.count; i++) {
+		const struct weir_log *log = &logs[i];
+
+		if (log->resource >= batch->resources.count || !is_attr_sound(batch, &log->body) ||
+			(log->request != WEIR_NONE && log->request >= batch->requests.count) ||
+			!is_range_inside(batch->attrs, log->attr_first, log->attr_count) ||
+			!is_ref_inside(batch, log->severity_text) || !is_ref_inside(batch, log->event_name)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool is_header_sound(const struct weir_batch *batch)
 {
 	uint64_t sum = batch->kept;
@@ -258,7 +337,8 @@ static bool is_header_sound(const struct weir_batch *batch)
 		sum += batch->thinned[i];
 	}
 	return batch->version == WEIR_BATCH_VERSION && batch->protocol < WEIR_PROTOCOLS &&
-	       batch->signal < WEIR_SIGNALS && batch->offered == sum && is_ref_inside(batch, batch->source);
+	       batch->signal < WEIR_SIGNALS && batch->offered == sum && is_ref_inside(batch, batch->source) &&
+	       is_ref_inside(batch, batch->principal);
 }
 
 bool weir_batch_is_sound(const struct weir_batch *batch, uint64_t size)
@@ -273,10 +353,14 @@ bool weir_batch_is_sound(const struct weir_batch *batch, uint64_t size)
 		!is_table_inside(batch, batch->connections, sizeof(struct weir_connection)) ||
 		!is_table_inside(batch, batch->attrs, sizeof(struct weir_attr)) ||
 		!is_table_inside(batch, batch->events, sizeof(struct weir_event)) ||
-		!is_table_inside(batch, batch->links, sizeof(struct weir_link))) {
+		!is_table_inside(batch, batch->links, sizeof(struct weir_link)) ||
+		!is_table_inside(batch, batch->instruments, sizeof(struct weir_instrument)) ||
+		!is_table_inside(batch, batch->points, sizeof(struct weir_point)) ||
+		!is_table_inside(batch, batch->logs, sizeof(struct weir_log))) {
 		return false;
 	}
 	return are_attrs_sound(batch) && are_workloads_sound(batch) && are_resources_sound(batch) &&
 	       are_spans_sound(batch) && are_events_and_links_sound(batch) && are_requests_sound(batch) &&
-	       are_connections_sound(batch);
+	       are_connections_sound(batch) && are_instruments_sound(batch) && are_points_sound(batch) &&
+	       are_logs_sound(batch);
 }

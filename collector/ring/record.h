@@ -8,7 +8,8 @@
  *
  *   +--------+-----------------------------------------------+--------------+
  *   | batch  | tables: workloads resources spans requests    | pool: string |
- *   | header | connections attrs events links (8-aligned)    | bytes        |
+ *   | header | connections attrs events links instruments    | bytes        |
+ *   |        | points logs (8-aligned)                       |              |
  *   +--------+-----------------------------------------------+--------------+
  *
  * The pool is usually the sender's body as it came (one memcpy), followed by
@@ -31,10 +32,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/str.h"
 
-#define WEIR_BATCH_VERSION 1u
+#define WEIR_BATCH_VERSION 2u
 #define WEIR_NONE UINT32_MAX /* no such row */
 
 struct weir_ref { /* bytes of the same batch; length 0 = unset */
@@ -55,22 +57,29 @@ enum weir_signal { /* as the `signal` label says it */
 };
 
 enum weir_protocol {               /* how it came; `protocol` in /api/ledger */
-	WEIR_PROTOCOL_ALS_V3,      /* als_v3 */
+	WEIR_PROTOCOL_ALS_V3,      /* als_v3; numbers are stored: new ones go to the end */
 	WEIR_PROTOCOL_OTLP_GRPC,   /* otlp_grpc */
 	WEIR_PROTOCOL_OTLP_HTTP,   /* otlp_http */
 	WEIR_PROTOCOL_ZIPKIN_HTTP, /* zipkin_http */
+	WEIR_PROTOCOL_ALS_V2,      /* als_v2 */
+	WEIR_PROTOCOL_MIXER,       /* mixer */
+	WEIR_PROTOCOL_METRICS_V2,  /* envoy_metrics_v2 */
+	WEIR_PROTOCOL_METRICS_V3,  /* envoy_metrics_v3 */
+	WEIR_PROTOCOL_ZIPKIN_GRPC, /* zipkin_grpc */
 	WEIR_PROTOCOLS
 };
 
 enum weir_drop {                /* received, but not counted at all */
 	WEIR_DROP_INVALID,      /* invalid: an id of the wrong length or all zero */
 	WEIR_DROP_INTERMEDIATE, /* intermediate: a start or periodic record of an HTTP request that will report its end */
+	WEIR_DROP_SUMMARY,      /* summary: Envoy's quantiles of the last interval; the histogram comes beside them */
+	WEIR_DROP_NO_VALUE,     /* no_value: a point that says that nothing was recorded */
 	WEIR_DROPS
 };
 
 enum weir_thin {            /* counted in metrics and graph, its detail shed */
 	WEIR_THIN_STORAGE,  /* storage: the store is failing */
-	WEIR_THIN_OVERLOAD, /* overload: kept for the receivers' issue */
+	WEIR_THIN_OVERLOAD, /* overload: weir is behind, and the sender cannot come again */
 	WEIR_THINS
 };
 
@@ -80,6 +89,8 @@ enum weir_refusal { /* never entered the ring; counted per process */
 	WEIR_REFUSAL_MALFORMED,
 	WEIR_REFUSAL_STORAGE,
 	WEIR_REFUSAL_STOPPING,
+	WEIR_REFUSAL_SOURCE,   /* source: this sender has more than its share of a ring that runs full */
+	WEIR_REFUSAL_IDENTITY, /* identity: the records claim another sender than the certificate names */
 	WEIR_REFUSALS
 };
 
@@ -99,9 +110,11 @@ struct weir_batch {
 	uint32_t offered, kept; /* items, see invariant 3 */
 	uint32_t dropped[WEIR_DROPS], thinned[WEIR_THINS];
 	uint32_t replaced_utf8; /* strings in which invalid UTF-8 was replaced */
-	uint32_t padding;
-	struct weir_ref source; /* who sent it, for the ledger: node id, service name or address */
+	uint32_t mismatched; /* items that claim another sender than the certificate names (security.identity: mark) */
+	struct weir_ref source;    /* who sent it, for the ledger: node id, service name or address */
+	struct weir_ref principal; /* the SPIFFE id of the sender's certificate, when it showed one */
 	struct weir_table workloads, resources, spans, requests, connections, attrs, events, links;
+	struct weir_table instruments, points, logs;
 };
 
 /* ---- values ------------------------------------------------------------- */
@@ -150,8 +163,10 @@ struct weir_address { /* ip is IPv6 or v4-mapped, network order; all zero = unse
 	uint16_t port, padding[3];
 };
 
-struct weir_resource {           /* who made spans: OTLP resource and scope, or Zipkin's local endpoint */
+struct weir_resource {           /* who made spans, points or logs: OTLP resource and scope, Zipkin's local endpoint,
+				  * or the node of an Envoy that sends metrics */
 	struct weir_ref service; /* lower-cased for Zipkin; service.name for OTLP */
+	struct weir_ref proxy;   /* weir_identity_proxy() of an Envoy; else empty */
 	struct weir_ref scope_name, scope_version;
 	struct weir_address address;
 	uint32_t attr_first, attr_count; /* resource attributes, service.name included */
@@ -197,6 +212,7 @@ struct weir_workload { /* one end of a call, resolved; unset fields are empty, n
 };
 
 struct weir_call {                    /* who called whom, as one proxy saw it: all that labels are made of */
+	struct weir_ref proxy;        /* who saw it, by the name that all its signals agree on: weir_identity_proxy() */
 	uint32_t source, destination; /* rows of `workloads`; WEIR_NONE: nobody known */
 	uint8_t reporter, protocol, security, padding;
 	uint32_t response_flags; /* bit N-1 = ALS ResponseFlags field N (wire.md §2); bit 12 = UAEX */
@@ -236,15 +252,89 @@ struct weir_request { /* a finished HTTP or gRPC request */
 
 enum weir_connection_state { WEIR_CONNECTION_OPEN, WEIR_CONNECTION_CONTINUE, WEIR_CONNECTION_CLOSE };
 
-struct weir_connection { /* one report about a TCP connection; bytes are running totals of that connection */
+struct weir_connection { /* one report about a TCP connection */
 	struct weir_call call;
 	uint64_t start_ns, duration_ns;
-	uint64_t received_bytes, sent_bytes;
-	uint8_t state, padding[3];
+	uint64_t received_bytes, sent_bytes; /* running totals of the connection, or, is_delta, since its last report */
+	uint8_t state, is_delta, padding[2];
 	uint32_t attr_first, attr_count;
 	uint32_t padding2;
 	struct weir_ref stream_id, upstream_cluster, sni;
 	struct weir_address peer_address;
+};
+
+/* ---- metric points ------------------------------------------------------ */
+
+enum weir_instrument_kind {
+	WEIR_INSTRUMENT_GAUGE,
+	WEIR_INSTRUMENT_SUM,
+	WEIR_INSTRUMENT_HISTOGRAM,
+	WEIR_INSTRUMENT_EXPONENTIAL,
+	WEIR_INSTRUMENT_SUMMARY,
+};
+
+enum weir_temporality { /* OTLP's numbers */
+	WEIR_TEMPORALITY_UNSPECIFIED,
+	WEIR_TEMPORALITY_DELTA,
+	WEIR_TEMPORALITY_CUMULATIVE,
+};
+
+enum weir_instrument_naming { /* whose names these are; the exposition follows it */
+	WEIR_NAMING_OTEL,     /* OpenTelemetry's: unit and `_total` become part of the name */
+	WEIR_NAMING_ENVOY,    /* Envoy's own stats: `envoy_` before the name, as its /stats/prometheus has it */
+	WEIR_NAMING_VERBATIM, /* Prometheus' already: `istiocustom.istio_requests_total` without its first part */
+};
+
+struct weir_instrument { /* one metric of one resource in this batch; its points refer to it */
+	struct weir_ref name, description, unit;
+	uint32_t resource; /* row of `resources` */
+	uint8_t kind, temporality, is_monotonic /* SUM */, naming;
+};
+
+enum weir_point_flag {
+	WEIR_POINT_IS_INT = 1,  /* GAUGE, SUM: value.integer */
+	WEIR_POINT_HAS_SUM = 2, /* HISTOGRAM, EXPONENTIAL, SUMMARY */
+	WEIR_POINT_HAS_MIN = 4,
+	WEIR_POINT_HAS_MAX = 8,
+	WEIR_POINT_HAS_EXEMPLAR = 16,
+};
+
+/* Arrays of numbers (`bounds`, `counts`, `negative`) are refs to little-endian
+ * 8-byte numbers in the pool, of any alignment: weir_batch_number() reads one.
+ *
+ *   HISTOGRAM    bounds: n doubles, ascending; counts: n + 1 (or none of both), not cumulative
+ *   EXPONENTIAL  counts, negative: dense from positive_offset, negative_offset (wire.md 4.1)
+ *   SUMMARY      bounds: quantiles, doubles; counts: their values, doubles */
+struct weir_point {
+	uint32_t instrument; /* row of `instruments` */
+	uint32_t attr_first, attr_count, flags;
+	uint64_t start_ns, time_ns; /* 0: unknown */
+	union {
+		double real;
+		int64_t integer;
+	} value;
+	uint64_t count;
+	double sum, min, max;
+	struct weir_ref bounds, counts, negative;
+	int32_t scale, positive_offset, negative_offset, padding;
+	uint64_t zero_count;
+	double zero_threshold;
+	double exemplar_value; /* the newest exemplar that names a trace */
+	uint64_t exemplar_ns;
+	uint8_t exemplar_trace[16], exemplar_span[8];
+};
+
+/* ---- logs --------------------------------------------------------------- */
+
+struct weir_log {
+	uint64_t time_ns, observed_ns; /* 0: unknown */
+	uint8_t trace_id[16], span_id[8];
+	uint32_t resource; /* row of `resources` */
+	uint32_t attr_first, attr_count, dropped_attrs, w3c_flags;
+	uint32_t request; /* row of `requests` made of it (an access log with mapped attributes), or WEIR_NONE */
+	uint32_t severity, padding; /* SeverityNumber: 0 unset, 1 … 24 */
+	struct weir_ref severity_text, event_name;
+	struct weir_attr body; /* its key is empty */
 };
 
 /* ---- reading ------------------------------------------------------------ */
@@ -297,6 +387,42 @@ static inline const struct weir_event *weir_batch_events(const struct weir_batch
 static inline const struct weir_link *weir_batch_links(const struct weir_batch *batch)
 {
 	return weir_batch_at(batch, batch->links.offset);
+}
+
+static inline const struct weir_instrument *weir_batch_instruments(const struct weir_batch *batch)
+{
+	return weir_batch_at(batch, batch->instruments.offset);
+}
+
+static inline const struct weir_point *weir_batch_points(const struct weir_batch *batch)
+{
+	return weir_batch_at(batch, batch->points.offset);
+}
+
+static inline const struct weir_log *weir_batch_logs(const struct weir_batch *batch)
+{
+	return weir_batch_at(batch, batch->logs.offset);
+}
+
+/* Number i of an array of a point; the caller knows that it has more than i. */
+static inline uint64_t weir_batch_number(const struct weir_batch *batch, struct weir_ref array, uint32_t i)
+{
+	uint64_t number;
+
+	memcpy(&number, (const char *)batch + array.offset + (size_t)i * 8, sizeof(number));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	number = __builtin_bswap64(number);
+#endif
+	return number;
+}
+
+static inline double weir_batch_real(const struct weir_batch *batch, struct weir_ref array, uint32_t i)
+{
+	uint64_t number = weir_batch_number(batch, array, i);
+	double real;
+
+	memcpy(&real, &number, sizeof(real));
+	return real;
 }
 
 /* Are invariants 1, 2 and 3 true of these `size` bytes? */

@@ -5,6 +5,7 @@
 
 #include "serve/ack.h"
 #include "serve/route.h"
+#include "serve/tls.h"
 
 struct weir_grpc;
 
@@ -15,8 +16,10 @@ struct weir_grpc_opts {
 	size_t method_count;
 	size_t max_message_bytes; /* inflated; larger: RESOURCE_EXHAUSTED, counted */
 	uint32_t max_connections, max_streams, max_metadata_bytes;
-	struct weir_ack *ack;    /* for parked answers */
-	const char **ret_failed; /* NULL, or gets the address that could not be bound */
+	uint64_t max_connection_age_s, connection_grace_s; /* age 0: for ever */
+	struct weir_tls *tls;                              /* NULL: every address is plain; see weir_tls_is_wanted() */
+	struct weir_ack *ack;                              /* for parked answers */
+	const char **ret_failed;                           /* NULL, or gets the address that could not be bound */
 };
 
 /* Binds and listens, serves nothing yet. -EADDRINUSE and the like. */

@@ -5,6 +5,7 @@
 
 #include "serve/ack.h"
 #include "serve/route.h"
+#include "serve/tls.h"
 
 struct weir_http;
 
@@ -16,6 +17,7 @@ struct weir_http_opts {
 	size_t max_body_bytes;   /* inflated; larger: 413, counted */
 	size_t max_header_bytes; /* larger: 431 */
 	uint32_t max_connections;
+	struct weir_tls *tls;                /* NULL: every address is plain; see weir_tls_is_wanted() */
 	uint32_t query_threads, query_queue; /* beyond the queue: 503 with Retry-After */
 	uint32_t query_s;
 	struct weir_ack *ack;
@@ -28,6 +30,9 @@ int weir_http_open(const struct weir_http_opts *opts, struct weir_http **ret_htt
 const char *weir_http_address(const struct weir_http *http, size_t i);
 /* Starts the threads. After a fault only close is left to call. */
 int weir_http_start(struct weir_http *http);
+/* New connections are served with the certificates that are in use now; old ones live on. Main's thread, after
+ * weir_tls_reload() found a new set. 0, or a fault: the old ones stay in use. */
+int weir_http_renew(struct weir_http *http);
 /* Accepts no more, finishes the queries that run, refuses (503) those that wait and what is still parked, lets answers
  * go out for up to 1 s, joins. Its handlers are not called any more afterwards. */
 void weir_http_stop(struct weir_http *http);

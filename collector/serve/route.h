@@ -33,6 +33,8 @@ struct weir_str weir_http_request_argument(const struct weir_http_request *reque
 struct weir_str weir_http_request_header(const struct weir_http_request *request, const char *name);
 struct weir_str weir_http_request_body(const struct weir_http_request *request); /* gzip already undone; contiguous */
 struct weir_str weir_http_request_peer(const struct weir_http_request *request); /* address text without port */
+/* The SPIFFE id (URI) of the client's certificate; empty without one. */
+struct weir_str weir_http_request_identity(const struct weir_http_request *request);
 /* Monotonic time at which the answer stops being of use (limits.query_s). */
 uint64_t weir_http_request_deadline_ns(const struct weir_http_request *request);
 
@@ -68,6 +70,7 @@ enum weir_grpc_code {
 	WEIR_GRPC_OK = 0,
 	WEIR_GRPC_INVALID_ARGUMENT = 3,
 	WEIR_GRPC_NOT_FOUND = 5,
+	WEIR_GRPC_PERMISSION_DENIED = 7,
 	WEIR_GRPC_RESOURCE_EXHAUSTED = 8,
 	WEIR_GRPC_UNIMPLEMENTED = 12,
 	WEIR_GRPC_INTERNAL = 13,
@@ -84,7 +87,8 @@ struct weir_grpc_answer {
 
 /* What a listener tells about a call's other end. */
 struct weir_grpc_peer {
-	struct weir_str address; /* "ipv4:127.0.0.1:41234", "unix:" */
+	struct weir_str address;  /* "ipv4:127.0.0.1:41234", "unix:" */
+	struct weir_str identity; /* the SPIFFE id (URI) of the client's certificate; empty without one */
 };
 
 typedef void weir_grpc_unary_fn(
@@ -103,10 +107,29 @@ struct weir_grpc_stream_fns {
 	void (*close)(void *ctx, void *stream); /* always, last */
 };
 
+/* Both sides talk: the client sends messages, the server sends as many as it
+ * likes, at any time. Health's Watch and reflection. */
+struct weir_grpc_talk; /* one such call, as serve knows it */
+
+/* Any thread, between open and close: queues a message for the client; `message` is taken over. Only the newest
+ * WEIR_GRPC_TALK_QUEUE messages of a client that does not read are kept. */
+#define WEIR_GRPC_TALK_QUEUE 64u
+void weir_grpc_talk_say(struct weir_grpc_talk *talk, struct weir_buf message);
+
+struct weir_grpc_talk_fns {
+	int (*open)(void *ctx, const struct weir_grpc_peer *peer, struct weir_grpc_talk *talk, void **ret_stream);
+	/* One message of the client. *answer with a code that is not OK ends the call with it. */
+	void (*message)(void *ctx, void *stream, struct weir_str message, struct weir_grpc_answer *answer);
+	/* The client half-closed. True: the call ends with OK once all is said; false: it stays open (Watch). */
+	bool (*end)(void *ctx, void *stream);
+	void (*close)(void *ctx, void *stream); /* always, last; afterwards nothing is said any more */
+};
+
 struct weir_grpc_method {
 	const char *path;                          /* "/package.Service/Method" */
-	weir_grpc_unary_fn *unary;                 /* one of the two */
+	weir_grpc_unary_fn *unary;                 /* one of the three */
 	const struct weir_grpc_stream_fns *stream; /* client streaming */
+	const struct weir_grpc_talk_fns *talk;     /* server or both streaming */
 	void *ctx;
 	weir_route_refused_fn *refused; /* may be NULL */
 };
