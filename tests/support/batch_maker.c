@@ -17,7 +17,8 @@ static void rows_clear(struct batch_rows *rows)
 static struct batch_rows *all_rows(struct batch_maker *maker, unsigned i)
 {
 	struct batch_rows *const rows[] = { &maker->workloads, &maker->resources, &maker->spans, &maker->requests,
-		&maker->connections, &maker->attrs, &maker->events, &maker->links };
+		&maker->connections, &maker->attrs, &maker->events, &maker->links, &maker->instruments, &maker->points,
+		&maker->logs };
 
 	return i < sizeof(rows) / sizeof(rows[0]) ? rows[i] : NULL;
 }
@@ -48,9 +49,8 @@ void batch_maker_fini(struct batch_maker *maker)
 	memset(maker, 0, sizeof(*maker));
 }
 
-struct weir_ref batch_maker_text(struct batch_maker *maker, const char *text)
+static struct weir_ref bytes_add(struct batch_maker *maker, const void *bytes, uint32_t length)
 {
-	uint32_t length = (uint32_t)strlen(text);
 	struct weir_ref ref = { (uint32_t)sizeof(struct weir_batch) + maker->pool_length, length };
 
 	while (maker->pool_capacity - maker->pool_length < length) {
@@ -59,10 +59,15 @@ struct weir_ref batch_maker_text(struct batch_maker *maker, const char *text)
 		weir_assert(maker->pool != NULL);
 	}
 	if (length > 0) {
-		memcpy(maker->pool + maker->pool_length, text, length);
+		memcpy(maker->pool + maker->pool_length, bytes, length);
 	}
 	maker->pool_length += length;
 	return length > 0 ? ref : (struct weir_ref){ 0, 0 };
+}
+
+struct weir_ref batch_maker_text(struct batch_maker *maker, const char *text)
+{
+	return bytes_add(maker, text, (uint32_t)strlen(text));
 }
 
 static void *row_add(struct batch_rows *rows, size_t size)
@@ -137,6 +142,53 @@ struct weir_link *batch_maker_link(struct batch_maker *maker)
 	return row_add(&maker->links, sizeof(struct weir_link));
 }
 
+uint32_t batch_maker_instrument(struct batch_maker *maker, const char *name, unsigned kind, unsigned temporality)
+{
+	struct weir_instrument *instrument = row_add(&maker->instruments, sizeof(*instrument));
+
+	instrument->name = batch_maker_text(maker, name);
+	instrument->kind = (uint8_t)kind;
+	instrument->temporality = (uint8_t)temporality;
+	instrument->is_monotonic = kind == WEIR_INSTRUMENT_SUM;
+	instrument->resource = maker->resources.count - 1;
+	return maker->instruments.count - 1;
+}
+
+struct weir_instrument *batch_maker_instrument_row(struct batch_maker *maker, uint32_t instrument)
+{
+	return (struct weir_instrument *)maker->instruments.data + instrument;
+}
+
+struct weir_point *batch_maker_point(struct batch_maker *maker, uint32_t instrument)
+{
+	struct weir_point *point = row_add(&maker->points, sizeof(*point));
+
+	point->instrument = instrument;
+	return point;
+}
+
+struct weir_ref batch_maker_numbers(struct batch_maker *maker, const void *numbers, uint32_t count)
+{
+	return bytes_add(maker, numbers, count * 8);
+}
+
+struct weir_log *batch_maker_log(struct batch_maker *maker)
+{
+	struct weir_log *log = row_add(&maker->logs, sizeof(*log));
+
+	log->request = WEIR_NONE;
+	return log;
+}
+
+void batch_maker_tag(struct batch_maker *maker, const char *key, const char *value)
+{
+	struct weir_attr *attr = batch_maker_attr(maker);
+
+	attr->key = batch_maker_text(maker, key);
+	attr->type = WEIR_ATTR_STRING;
+	attr->value.text = batch_maker_text(maker, value);
+}
+
 static uint32_t table_put(
 	char *at, uint32_t offset, const struct batch_rows *rows, size_t size, struct weir_table *table)
 {
@@ -147,14 +199,31 @@ static uint32_t table_put(
 	return offset + (uint32_t)((rows->count * size + 7) & ~(size_t)7);
 }
 
+/* What the ledger counts: the rows of the batch's signal; the rest was told by them. */
+static uint32_t items_of(const struct weir_batch *head)
+{
+	switch (head->signal) {
+	case WEIR_SIGNAL_SPAN:
+		return head->spans.count;
+	case WEIR_SIGNAL_METRIC_POINT:
+		return head->points.count;
+	case WEIR_SIGNAL_LOG:
+		return head->logs.count;
+	default:
+		return head->requests.count + head->connections.count;
+	}
+}
+
 const struct weir_batch *batch_maker_finish(struct batch_maker *maker)
 {
 	static const size_t sizes[] = { sizeof(struct weir_workload), sizeof(struct weir_resource),
 		sizeof(struct weir_span), sizeof(struct weir_request), sizeof(struct weir_connection),
-		sizeof(struct weir_attr), sizeof(struct weir_event), sizeof(struct weir_link) };
+		sizeof(struct weir_attr), sizeof(struct weir_event), sizeof(struct weir_link),
+		sizeof(struct weir_instrument), sizeof(struct weir_point), sizeof(struct weir_log) };
 	struct weir_batch *head = &maker->head;
 	struct weir_table *const tables[] = { &head->workloads, &head->resources, &head->spans, &head->requests,
-		&head->connections, &head->attrs, &head->events, &head->links };
+		&head->connections, &head->attrs, &head->events, &head->links, &head->instruments, &head->points,
+		&head->logs };
 	uint32_t at = ((uint32_t)sizeof(*head) + maker->pool_length + 7) & ~7u, size = at;
 
 	for (unsigned i = 0; all_rows(maker, i) != NULL; i++) {
@@ -169,11 +238,11 @@ const struct weir_batch *batch_maker_finish(struct batch_maker *maker)
 		at = table_put((char *)maker->made, at, all_rows(maker, i), sizes[i], tables[i]);
 	}
 	head->size_bytes = size;
-	head->kept = head->spans.count + head->requests.count + head->connections.count;
+	head->offered = items_of(head);
+	head->kept = head->offered;
 	for (unsigned i = 0; i < WEIR_THINS; i++) {
 		head->kept -= head->thinned[i];
 	}
-	head->offered = head->spans.count + head->requests.count + head->connections.count;
 	for (unsigned i = 0; i < WEIR_DROPS; i++) {
 		head->offered += head->dropped[i];
 	}

@@ -13,7 +13,8 @@ struct batch_maker {
 	struct weir_batch head; /* the test may set anything in it before finish */
 	char *pool;
 	uint32_t pool_length, pool_capacity;
-	struct batch_rows workloads, resources, spans, requests, connections, attrs, events, links;
+	struct batch_rows workloads, resources, spans, requests, connections, attrs, events, links, instruments, points,
+		logs;
 	struct weir_batch *made;
 };
 
@@ -33,8 +34,17 @@ struct weir_attr *batch_maker_attr(struct batch_maker *maker);
 struct weir_event *batch_maker_event(struct batch_maker *maker);
 struct weir_link *batch_maker_link(struct batch_maker *maker);
 
-/* The batch; kept counts its spans, requests and connections, offered what
- * closes the sum. Lives until the next begin or fini. */
+/* A metric of the resource added last (SUM: monotonic), and its row to change. */
+uint32_t batch_maker_instrument(struct batch_maker *maker, const char *name, unsigned kind, unsigned temporality);
+struct weir_instrument *batch_maker_instrument_row(struct batch_maker *maker, uint32_t instrument);
+struct weir_point *batch_maker_point(struct batch_maker *maker, uint32_t instrument);
+/* `count` numbers of 8 bytes, as the arrays of a point hold them. */
+struct weir_ref batch_maker_numbers(struct batch_maker *maker, const void *numbers, uint32_t count);
+struct weir_log *batch_maker_log(struct batch_maker *maker);
+/* One attribute more: a string. */
+void batch_maker_tag(struct batch_maker *maker, const char *key, const char *value);
+
+/* The batch; kept counts the rows of its signal, offered what closes the sum. Lives until the next begin or fini. */
 const struct weir_batch *batch_maker_finish(struct batch_maker *maker);
 
 #endif
