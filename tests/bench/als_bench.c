@@ -96,7 +96,7 @@ static void make_messages(const struct stream *stream, struct weir_buf *messages
 	}
 }
 
-static double run(struct weir_buf *messages, struct weir_als_sender *sender, struct weir_arena *arena, unsigned count,
+static double run(struct weir_buf *messages, struct weir_envoy_sender *sender, struct weir_arena *arena, unsigned count,
 	bool does_finish)
 {
 	const struct weir_draft_head head = {
@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 	static struct weir_buf messages[MESSAGES];
 	unsigned count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 4000;
 	struct weir_mtcap_record record;
-	struct weir_als_sender sender;
+	struct weir_envoy_sender sender;
 	struct weir_mtcap *mtcap;
 	struct weir_arena arena;
 	struct weir_draft draft;
@@ -147,7 +147,7 @@ int main(int argc, char **argv)
 	}
 	make_messages(&streams[busiest], messages);
 	weir_arena_init(&arena, 4 << 20, 64 << 20);
-	weir_als_sender_init(&sender);
+	weir_envoy_sender_init(&sender);
 	weir_draft_init(&draft, &arena, streams[busiest].first);
 	if (weir_als_decode(&draft, &sender) != 0) {
 		die("the first message cannot be decoded");
@@ -164,7 +164,7 @@ int main(int argc, char **argv)
 		}
 		printf("%s: %.0f ns an entry\n", does_finish ? "decode + finish" : "decode", best);
 	}
-	weir_als_sender_fini(&sender);
+	weir_envoy_sender_fini(&sender);
 	weir_arena_fini(&arena);
 	for (unsigned m = 0; m < MESSAGES; m++) {
 		weir_buf_fini(&messages[m]);

@@ -29,6 +29,8 @@
 
 struct load {
 	const char *proto, *target, *capture, *traces_path;
+	const char *ca; /* TLS, the server's certificate signed by this one; NULL: plain */
+	bool is_gzip;
 	uint64_t items;
 	uint32_t batch, connections, templates;
 	int pid;
@@ -57,7 +59,13 @@ struct worker {
 #define REFUSED_MOST 6000    /* times: half a minute */
 
 static const char *const stream_method = "/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs";
-static const char *const export_method = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+static const char *method_of(const char *proto)
+{
+	return strcmp(proto, "mixer") == 0    ? "/istio.mixer.v1.Mixer/Report"
+	       : strcmp(proto, "points") == 0 ? "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+					      : "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+}
 
 static void pace(const struct shared *shared, uint64_t n)
 {
@@ -99,7 +107,7 @@ static int send_once(struct worker *worker, struct weir_str body)
 		return weir_sender_stream_write(worker->stream, body);
 	}
 	if (worker->sender != NULL) {
-		return weir_sender_call(worker->sender, export_method, body, 30);
+		return weir_sender_call(worker->sender, method_of(load->proto), body, 30);
 	}
 	code = weir_sender_post(&worker->fd, load->target, is_zipkin ? "/api/v2/spans" : "/v1/traces",
 		is_zipkin ? "Content-Type: application/json\r\n" : "Content-Type: application/x-protobuf\r\n", body);
@@ -114,12 +122,16 @@ static bool is_refused(const struct worker *worker, int code)
 static void connection_open(struct worker *worker)
 {
 	const struct load *load = worker->shared->load;
+	const struct weir_sender_opts opts = { .target = load->target, .ca = load->ca, .is_gzip = load->is_gzip };
 
 	worker->fd = -1;
 	if (strcmp(load->proto, "otlp-http") == 0 || strcmp(load->proto, "zipkin-json") == 0) {
 		return;
 	}
-	weir_sender_open(load->target, &worker->sender);
+	if (weir_sender_open(&opts, &worker->sender) < 0) {
+		fprintf(stderr, "load: no connection: is the CA readable?\n");
+		exit(1);
+	}
 	if (strcmp(load->proto, "als") == 0) {
 		weir_sender_stream_open(worker->sender, stream_method, &worker->stream);
 		weir_sender_stream_write(worker->stream, weir_template_identifier(worker->shared->templates));
@@ -313,6 +325,10 @@ int main(int argc, char **argv)
 			load.target = v;
 		} else if ((v = value_of(argv[i], "--capture")) != NULL) {
 			load.capture = v;
+		} else if ((v = value_of(argv[i], "--ca")) != NULL) {
+			load.ca = v;
+		} else if (strcmp(argv[i], "--gzip") == 0) {
+			load.is_gzip = true;
 		} else if ((v = value_of(argv[i], "--traces")) != NULL) {
 			load.traces_path = v;
 		} else if ((v = value_of(argv[i], "--items")) != NULL) {

@@ -144,7 +144,7 @@ double weir_template_item_bytes(const struct weir_template *templates, uint32_t 
 
 /* ---- OTLP ---------------------------------------------------------------- */
 
-static void add_varint(struct weir_buf *buf, uint64_t value)
+void weir_template_varint(struct weir_buf *buf, uint64_t value)
 {
 	while (value > 127) {
 		weir_buf_add_char(buf, (char)((value & 127) | 128));
@@ -155,8 +155,8 @@ static void add_varint(struct weir_buf *buf, uint64_t value)
 
 void weir_template_head(struct weir_buf *buf, unsigned number, uint64_t length)
 {
-	add_varint(buf, number << 3 | 2);
-	add_varint(buf, length);
+	weir_template_varint(buf, number << 3 | 2);
+	weir_template_varint(buf, length);
 }
 
 static size_t varint_length(uint64_t value)
@@ -175,20 +175,20 @@ static size_t field_length(size_t length)
 	return 1 + varint_length(length) + length;
 }
 
-static void add_text(struct weir_buf *buf, unsigned number, const char *text)
+void weir_template_text(struct weir_buf *buf, unsigned number, const char *text)
 {
 	weir_template_head(buf, number, strlen(text));
 	weir_buf_add_text(buf, text);
 }
 
-static void add_attribute(struct weir_buf *buf, unsigned number, const char *key, const char *value)
+void weir_template_attribute(struct weir_buf *buf, unsigned number, const char *key, const char *value)
 {
 	size_t any = field_length(strlen(value));
 
 	weir_template_head(buf, number, field_length(strlen(key)) + field_length(any));
-	add_text(buf, 1, key);
+	weir_template_text(buf, 1, key);
 	weir_template_head(buf, 2, any);
-	add_text(buf, 1, value);
+	weir_template_text(buf, 1, value);
 }
 
 static void add_int_attribute(struct weir_buf *buf, unsigned number, const char *key, uint64_t value)
@@ -196,10 +196,10 @@ static void add_int_attribute(struct weir_buf *buf, unsigned number, const char 
 	size_t any = 1 + varint_length(value);
 
 	weir_template_head(buf, number, field_length(strlen(key)) + field_length(any));
-	add_text(buf, 1, key);
+	weir_template_text(buf, 1, key);
 	weir_template_head(buf, 2, any);
-	add_varint(buf, 3u << 3);
-	add_varint(buf, value);
+	weir_template_varint(buf, 3u << 3);
+	weir_template_varint(buf, value);
 }
 
 struct span_texts {
@@ -240,32 +240,31 @@ static void add_otlp_span(struct weir_template *template, struct weir_buf *buf, 
 		weir_template_mark(template, (uint32_t)buf->length, WEIR_MARK_SPAN, span->parent);
 		weir_buf_add(buf, zeros, 8);
 	}
-	add_text(buf, 5, texts.name);
-	add_varint(buf, 6u << 3);
-	add_varint(buf, span->is_client ? 3 : 2);
-	add_varint(buf, 7u << 3 | 1);
+	weir_template_text(buf, 5, texts.name);
+	weir_template_varint(buf, 6u << 3);
+	weir_template_varint(buf, span->is_client ? 3 : 2);
+	weir_template_varint(buf, 7u << 3 | 1);
 	weir_template_mark(template, (uint32_t)buf->length, WEIR_MARK_TIME_NS, span->start_ns);
 	weir_buf_add(buf, zeros, 8);
-	add_varint(buf, 8u << 3 | 1);
+	weir_template_varint(buf, 8u << 3 | 1);
 	weir_template_mark(template, (uint32_t)buf->length, WEIR_MARK_TIME_NS, span->end_ns);
 	weir_buf_add(buf, zeros, 8);
-	add_attribute(buf, 9, "node_id", texts.node);
-	add_attribute(buf, 9, "http.request.method", "GET");
-	add_attribute(buf, 9, "url.path", span->path);
+	weir_template_attribute(buf, 9, "node_id", texts.node);
+	weir_template_attribute(buf, 9, "http.request.method", "GET");
+	weir_template_attribute(buf, 9, "url.path", span->path);
 	add_int_attribute(buf, 9, "http.response.status_code", span->status);
-	add_attribute(buf, 9, "upstream_cluster", texts.cluster);
-	add_attribute(buf, 9, "peer.address", weir_mesh_services[span->remote].ip);
-	add_attribute(buf, 9, "user_agent", span->agent);
-	add_attribute(buf, 9, "response_flags", span->status >= 500 ? "UF" : "-");
+	weir_template_attribute(buf, 9, "upstream_cluster", texts.cluster);
+	weir_template_attribute(buf, 9, "peer.address", weir_mesh_services[span->remote].ip);
+	weir_template_attribute(buf, 9, "user_agent", span->agent);
+	weir_template_attribute(buf, 9, "response_flags", span->status >= 500 ? "UF" : "-");
 	if (span->status >= 500) {
 		weir_template_head(buf, 15, 2);
 		weir_buf_add(buf, "\x18\x02", 2);
 	}
 }
 
-/* Appends `inner` as a field of the body, moving the marks made since `first_mark`. */
-static void nest(struct weir_template *template, struct weir_buf *outer, unsigned number, const struct weir_buf *inner,
-	uint32_t first_mark)
+void weir_template_nest(struct weir_template *template, struct weir_buf *outer, unsigned number,
+	const struct weir_buf *inner, uint32_t first_mark)
 {
 	weir_template_head(outer, number, inner->length);
 	for (uint32_t i = first_mark; i < template->mark_count; i++) {
@@ -287,27 +286,27 @@ static void encode_otlp(struct weir_template *template, const struct weir_mesh_s
 		weir_buf_clear(&scope);
 		weir_buf_clear(&resource);
 		weir_template_head(&scope, 1, field_length(5) + field_length(6));
-		add_text(&scope, 1, "envoy");
-		add_text(&scope, 2, "1.31.0");
+		weir_template_text(&scope, 1, "envoy");
+		weir_template_text(&scope, 2, "1.31.0");
 		for (uint32_t i = 0; i < count; i++) {
 			uint32_t span_first = template->mark_count;
 
 			if (spans[i].service == service) {
 				weir_buf_clear(&span);
 				add_otlp_span(template, &span, &spans[i]);
-				nest(template, &scope, 2, &span, span_first);
+				weir_template_nest(template, &scope, 2, &span, span_first);
 			}
 		}
 		if (template->mark_count == first) {
 			continue;
 		}
 		weir_buf_clear(&span);
-		add_attribute(&span, 1, "service.name", weir_mesh_services[service].name);
-		add_attribute(&span, 1, "service.namespace", "default");
-		add_attribute(&span, 1, "k8s.node.name", "node-1");
-		nest(template, &resource, 1, &span, template->mark_count);
-		nest(template, &resource, 2, &scope, first);
-		nest(template, &template->body, 1, &resource, first);
+		weir_template_attribute(&span, 1, "service.name", weir_mesh_services[service].name);
+		weir_template_attribute(&span, 1, "service.namespace", "default");
+		weir_template_attribute(&span, 1, "k8s.node.name", "node-1");
+		weir_template_nest(template, &resource, 1, &span, template->mark_count);
+		weir_template_nest(template, &resource, 2, &scope, first);
+		weir_template_nest(template, &template->body, 1, &resource, first);
 	}
 	weir_buf_fini(&scope);
 	weir_buf_fini(&resource);
@@ -403,6 +402,13 @@ int weir_template_make(
 	}
 	if (strcmp(proto, "als") == 0) {
 		r = capture != NULL ? weir_template_make_als(capture, batch, count, templates) : -EINVAL;
+	}
+	if (strcmp(proto, "mixer") == 0) {
+		r = capture != NULL ? weir_template_make_mixer(capture, batch, count, templates) : -EINVAL;
+	}
+	for (uint32_t i = 0; strcmp(proto, "points") == 0 && i < count; i++) {
+		weir_template_make_points(batch, &templates[i]);
+		r = 0;
 	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strcmp(proto, known[i]) == 0) {

@@ -41,10 +41,18 @@ static inline uint64_t weir_template_mix(uint64_t z)
 /* For the encoders: a place to overwrite, and a length-delimited field's head. */
 void weir_template_mark(struct weir_template *template, uint32_t offset, enum weir_mark_kind kind, uint64_t base);
 void weir_template_head(struct weir_buf *buf, unsigned number, uint64_t length);
+void weir_template_varint(struct weir_buf *buf, uint64_t value);
+void weir_template_text(struct weir_buf *buf, unsigned number, const char *text);
+void weir_template_attribute(struct weir_buf *buf, unsigned number, const char *key, const char *value);
+/* Appends `inner` as field `number`, moving the marks made since `first_mark`. */
+void weir_template_nest(struct weir_template *template, struct weir_buf *outer, unsigned number,
+	const struct weir_buf *inner, uint32_t first_mark);
+void weir_template_make_points(uint32_t batch, struct weir_template *template);
+int weir_template_make_mixer(const char *capture, uint32_t batch, uint32_t count, struct weir_template *templates);
 int weir_template_make_als(const char *capture, uint32_t batch, uint32_t count, struct weir_template *templates);
 
-/* `count` templates of `batch` items: otlp-grpc, otlp-http, zipkin-json, or als
- * (from the capture at `capture`). 0 or -errno. */
+/* `count` templates of `batch` items: otlp-grpc, otlp-http, zipkin-json, points,
+ * or als and mixer (from the capture at `capture`). 0 or -errno. */
 int weir_template_make(
 	const char *proto, const char *capture, uint32_t batch, uint32_t count, struct weir_template **ret_templates);
 void weir_template_free(struct weir_template *templates, uint32_t count);

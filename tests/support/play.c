@@ -115,7 +115,9 @@ static void play_open(struct player *player, const struct weir_mtcap_record *rec
 	char method[256];
 
 	if (player->senders[record->conn] == NULL) {
-		weir_sender_open(player->grpc, &player->senders[record->conn]);
+		const struct weir_sender_opts opts = { .target = player->grpc };
+
+		weir_sender_open(&opts, &player->senders[record->conn]);
 	}
 	snprintf(method, sizeof(method), "%.*s", (int)record->method.length, record->method.data);
 	weir_sender_stream_open(player->senders[record->conn], method, &player->streams[record->stream]);

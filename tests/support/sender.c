@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grpc/byte_buffer.h>
+#include <grpc/compression.h>
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
 #include <netdb.h>
@@ -25,7 +26,38 @@ struct weir_sender_stream {
 	grpc_call *call;
 };
 
-int weir_sender_open(const char *target, struct weir_sender **ret_sender)
+/* A whole small file, NUL-terminated; NULL: it cannot be read. */
+static char *file_read(const char *path)
+{
+	enum { MOST = 1 << 20 };
+	FILE *file = fopen(path, "rb");
+	char *text = file != NULL ? calloc(1, MOST) : NULL;
+
+	if (text != NULL && fread(text, 1, MOST - 1, file) == 0) {
+		free(text);
+		text = NULL;
+	}
+	if (file != NULL) {
+		fclose(file);
+	}
+	return text;
+}
+
+static grpc_channel_credentials *credentials_make(const char *ca)
+{
+	grpc_channel_credentials *credentials;
+	char *roots;
+
+	if (ca == NULL) {
+		return grpc_insecure_credentials_create();
+	}
+	roots = file_read(ca);
+	credentials = roots != NULL ? grpc_ssl_credentials_create_ex(roots, NULL, NULL, NULL) : NULL;
+	free(roots);
+	return credentials;
+}
+
+int weir_sender_open(const struct weir_sender_opts *opts, struct weir_sender **ret_sender)
 {
 	grpc_arg list[] = {
 		{ .type = GRPC_ARG_INTEGER,
@@ -34,6 +66,9 @@ int weir_sender_open(const char *target, struct weir_sender **ret_sender)
 		{ .type = GRPC_ARG_INTEGER,
 			.key = (char *)(uintptr_t)GRPC_ARG_MAX_SEND_MESSAGE_LENGTH,
 			.value.integer = -1 },
+		{ .type = GRPC_ARG_INTEGER,
+			.key = (char *)(uintptr_t)GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM,
+			.value.integer = opts->is_gzip ? GRPC_COMPRESS_GZIP : GRPC_COMPRESS_NONE },
 	};
 	grpc_channel_args args = { sizeof(list) / sizeof(list[0]), list };
 	grpc_channel_credentials *credentials;
@@ -43,8 +78,13 @@ int weir_sender_open(const char *target, struct weir_sender **ret_sender)
 		return -ENOMEM;
 	}
 	grpc_init();
-	credentials = grpc_insecure_credentials_create();
-	sender->channel = grpc_channel_create(target, credentials, &args);
+	credentials = credentials_make(opts->ca);
+	if (credentials == NULL) {
+		grpc_shutdown();
+		free(sender);
+		return -ENOENT;
+	}
+	sender->channel = grpc_channel_create(opts->target, credentials, &args);
 	grpc_channel_credentials_release(credentials);
 	sender->queue = grpc_completion_queue_create_for_pluck(NULL);
 	*ret_sender = sender;

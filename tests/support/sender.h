@@ -3,6 +3,7 @@
 #ifndef WEIR_TESTS_SENDER_H
 #define WEIR_TESTS_SENDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,8 +12,14 @@
 
 struct weir_sender;
 
-/* A connection of its own to "host:port" or "unix:/path"; connects lazily. */
-int weir_sender_open(const char *target, struct weir_sender **ret_sender);
+struct weir_sender_opts {
+	const char *target; /* "host:port" or "unix:/path" */
+	const char *ca;     /* PEM file: TLS, the server's certificate signed by it; NULL: plain */
+	bool is_gzip;       /* compresses what it sends */
+};
+
+/* A connection of its own; connects lazily. 0, or a fault: `ca` cannot be read. */
+int weir_sender_open(const struct weir_sender_opts *opts, struct weir_sender **ret_sender);
 void weir_sender_close(struct weir_sender *sender);
 
 /* One unary call. Returns the gRPC status code, 14 when nobody answers within timeout_s. */
