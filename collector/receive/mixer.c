@@ -1,0 +1,282 @@
+/* mixer: istio.mixer.v1.Mixer, as sidecars of Istio 1.0 to 1.7 call it.
+ *
+ *   Report                                   answer
+ *   taken, or empty                          OK, ReportResponse (empty)
+ *   malformed; more words known by heart     INVALID_ARGUMENT
+ *   than there are
+ *   too large                                RESOURCE_EXHAUSTED
+ *   ring full, storage failing, more than    RESOURCE_EXHAUSTED + RetryInfo
+ *   its share
+ *   another sender than the certificate's    PERMISSION_DENIED
+ *   stopping                                 UNAVAILABLE
+ *
+ * A proxy never sends a Report again: whatever is refused is lost to it, and
+ * counted in weir_refused_items_total.
+ *
+ *   Check                                    answer
+ *   anything that can be read                OK, leave to pass (wire.md 1.2)
+ *   malformed                                INVALID_ARGUMENT
+ *
+ * Leave to pass is one answer for all: it names no attribute that it depends
+ * on, so a proxy keeps it under one key and asks again after CHECK_LIFE_S or
+ * CHECK_USES requests. Every quota that was asked for is granted in full. The
+ * number of words that the asker knows is not looked at: no attribute is read,
+ * and an error would make most proxies deny the request that they ask about.
+ *
+ * One instance, one listener thread, one arena. */
+#include "receive/receive.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "mixer/v1/mixer.pb-c.h"
+
+#include "base/stat.h"
+#include "decode/mixer/check.h"
+#include "decode/mixer/report.h"
+#include "receive/offer.h"
+
+#define METHOD_REPORT "/istio.mixer.v1.Mixer/Report"
+#define METHOD_CHECK "/istio.mixer.v1.Mixer/Check"
+#define CHECK_LIFE_S 60
+#define CHECK_USES 10000
+#define FIRST_QUOTAS 4u
+
+typedef Istio__Mixer__V1__CheckResponse__QuotaResult QuotaResult;
+typedef Istio__Mixer__V1__CheckResponse__QuotasEntry QuotasEntry;
+
+struct weir_mixer {
+	struct weir_receive_opts opts;
+	struct weir_arena arena;
+};
+
+int weir_mixer_create(const struct weir_receive_opts *opts, struct weir_mixer **ret)
+{
+	struct weir_mixer *mixer = calloc(1, sizeof(*mixer));
+
+	if (mixer == NULL) {
+		return -ENOMEM;
+	}
+	mixer->opts = *opts;
+	weir_offer_arena_init(&mixer->arena, opts->ring);
+	*ret = mixer;
+	return 0;
+}
+
+void weir_mixer_destroy(struct weir_mixer *mixer)
+{
+	if (mixer != NULL) {
+		weir_arena_fini(&mixer->arena);
+		free(mixer);
+	}
+}
+
+/* ---- Report --------------------------------------------------------------- */
+
+static void answer_fill(enum weir_offer_outcome outcome, uint64_t end, struct weir_grpc_answer *answer)
+{
+	answer->code = WEIR_GRPC_RESOURCE_EXHAUSTED;
+	switch (outcome) {
+	case WEIR_OFFER_TAKEN:
+		answer->code = WEIR_GRPC_OK;
+		answer->park_position = end;
+		break;
+	case WEIR_OFFER_FULL:
+		answer->message = "the ring is full";
+		answer->retry_delay_ms = WEIR_OFFER_RETRY_FULL_S * 1000;
+		break;
+	case WEIR_OFFER_SOURCE:
+		answer->message = "this proxy sends more than its share";
+		answer->retry_delay_ms = WEIR_OFFER_RETRY_SOURCE_S * 1000;
+		break;
+	case WEIR_OFFER_STORAGE:
+		answer->message = "the storage is failing";
+		answer->retry_delay_ms = WEIR_OFFER_RETRY_STORAGE_S * 1000;
+		break;
+	case WEIR_OFFER_TOO_LARGE:
+		answer->message = "the report is too large: send fewer attribute sets at a time";
+		break;
+	case WEIR_OFFER_IDENTITY:
+		answer->code = WEIR_GRPC_PERMISSION_DENIED;
+		answer->message = "the attributes name another sender than the certificate";
+		break;
+	case WEIR_OFFER_STOPPING:
+		answer->code = WEIR_GRPC_UNAVAILABLE;
+		answer->message = "weir is stopping";
+		break;
+	}
+}
+
+static void refuse(enum weir_refusal reason, const char *message, struct weir_grpc_answer *answer)
+{
+	weir_stat_refused(WEIR_SIGNAL_MIXER, reason, 1);
+	if (reason == WEIR_REFUSAL_TOO_LARGE) {
+		answer_fill(WEIR_OFFER_TOO_LARGE, 0, answer);
+		return;
+	}
+	weir_stat_add(WEIR_STAT_MALFORMED_PROTOBUF, 1);
+	answer->code = WEIR_GRPC_INVALID_ARGUMENT;
+	answer->message = message;
+}
+
+static void report(
+	void *ctx, const struct weir_grpc_peer *peer, struct weir_str message, struct weir_grpc_answer *answer)
+{
+	struct weir_mixer *mixer = ctx;
+	struct weir_offer offer = { .protocol = WEIR_PROTOCOL_MIXER,
+		.signal = WEIR_SIGNAL_MIXER,
+		.method = METHOD_REPORT,
+		.peer = weir_offer_peer(peer->address),
+		.identity = peer->identity };
+	struct weir_draft draft;
+	uint64_t end;
+	int r;
+
+	if (message.length > mixer->opts.max_message_bytes) {
+		refuse(WEIR_REFUSAL_TOO_LARGE, NULL, answer);
+		return;
+	}
+	weir_arena_reset(&mixer->arena);
+	weir_draft_init(&draft, &mixer->arena, message);
+	weir_offer_identity(&draft, peer->identity);
+	r = weir_report_decode(&draft, &offer.source);
+	if (r != 0) {
+		refuse(r == WEIR_DECODE_MALFORMED ? WEIR_REFUSAL_MALFORMED : WEIR_REFUSAL_TOO_LARGE, draft.error,
+			answer);
+		return;
+	}
+	answer_fill(weir_offer_put(&mixer->opts, &draft, &offer, &end), end, answer);
+}
+
+/* ---- Check ---------------------------------------------------------------- */
+
+struct leave { /* the parts of an answer; the quotas share them */
+	Google__Rpc__Status status;
+	Google__Protobuf__Duration life;
+	Istio__Mixer__V1__ReferencedAttributes referenced;
+	Istio__Mixer__V1__CheckResponse__PreconditionResult precondition;
+	Istio__Mixer__V1__CheckResponse response;
+	size_t quota_capacity;
+};
+
+static void leave_init(struct leave *leave)
+{
+	*leave = (struct leave){ 0 };
+	google__rpc__status__init(&leave->status);
+	google__protobuf__duration__init(&leave->life);
+	istio__mixer__v1__referenced_attributes__init(&leave->referenced);
+	istio__mixer__v1__check_response__precondition_result__init(&leave->precondition);
+	istio__mixer__v1__check_response__init(&leave->response);
+	leave->life.seconds = CHECK_LIFE_S;
+	leave->precondition.status = &leave->status;
+	leave->precondition.valid_duration = &leave->life;
+	leave->precondition.valid_use_count = CHECK_USES;
+	leave->precondition.referenced_attributes = &leave->referenced;
+	leave->response.precondition = &leave->precondition;
+}
+
+/* False: the arena is full. */
+static bool leave_grow(struct leave *leave, struct weir_arena *arena)
+{
+	size_t count = leave->response.n_quotas;
+	size_t capacity = leave->quota_capacity > 0 ? 2 * leave->quota_capacity : FIRST_QUOTAS;
+	QuotasEntry **quotas;
+
+	if (count < leave->quota_capacity) {
+		return true;
+	}
+	quotas = weir_arena_alloc(arena, capacity * sizeof(*quotas));
+	if (quotas == NULL) {
+		return false;
+	}
+	if (count > 0) {
+		memcpy(quotas, leave->response.quotas, count * sizeof(*quotas));
+	}
+	leave->response.quotas = quotas;
+	leave->quota_capacity = capacity;
+	return true;
+}
+
+/* Grants one quota. False: the arena is full. */
+static bool leave_grant(struct leave *leave, const struct weir_check_quota *quota, struct weir_arena *arena)
+{
+	struct {
+		QuotasEntry entry;
+		QuotaResult result;
+	} * granted;
+	char *name;
+
+	granted = weir_arena_alloc(arena, sizeof(*granted));
+	name = weir_arena_alloc(arena, quota->name.length + 1);
+	if (granted == NULL || name == NULL || !leave_grow(leave, arena)) {
+		return false;
+	}
+	if (quota->name.length > 0) {
+		memcpy(name, quota->name.data, quota->name.length);
+	}
+	name[quota->name.length] = '\0';
+	istio__mixer__v1__check_response__quotas_entry__init(&granted->entry);
+	istio__mixer__v1__check_response__quota_result__init(&granted->result);
+	granted->result.valid_duration = &leave->life;
+	granted->result.granted_amount = quota->amount;
+	granted->result.referenced_attributes = &leave->referenced;
+	granted->result.status = &leave->status;
+	granted->entry.key = name;
+	granted->entry.value = &granted->result;
+	leave->response.quotas[leave->response.n_quotas++] = &granted->entry;
+	return true;
+}
+
+static void leave_write(const struct leave *leave, struct weir_buf *body)
+{
+	size_t size = istio__mixer__v1__check_response__get_packed_size(&leave->response);
+	char *at = weir_buf_reserve(body, size);
+
+	if (at != NULL) {
+		weir_buf_advance(body, istio__mixer__v1__check_response__pack(&leave->response, (uint8_t *)at));
+	}
+}
+
+static void check(
+	void *ctx, const struct weir_grpc_peer *peer, struct weir_str message, struct weir_grpc_answer *answer)
+{
+	struct weir_mixer *mixer = ctx;
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_check_quota quota;
+	struct leave leave;
+
+	(void)peer;
+	weir_arena_reset(&mixer->arena);
+	leave_init(&leave);
+	while (weir_check_next(&wire, &quota)) {
+		if (!leave_grant(&leave, &quota, &mixer->arena)) {
+			answer->code = WEIR_GRPC_RESOURCE_EXHAUSTED;
+			answer->message = "more quotas than can be granted at once";
+			return;
+		}
+	}
+	if (wire.is_malformed) {
+		weir_stat_add(WEIR_STAT_MALFORMED_PROTOBUF, 1);
+		answer->code = WEIR_GRPC_INVALID_ARGUMENT;
+		answer->message = "the check is no CheckRequest";
+		return;
+	}
+	weir_stat_add(WEIR_STAT_MIXER_CHECKS, 1);
+	answer->code = WEIR_GRPC_OK;
+	leave_write(&leave, &answer->body);
+}
+
+static void refused(void *ctx, enum weir_route_refusal why)
+{
+	(void)ctx;
+	weir_stat_refused(
+		WEIR_SIGNAL_MIXER, why == WEIR_ROUTE_TOO_LARGE ? WEIR_REFUSAL_TOO_LARGE : WEIR_REFUSAL_MALFORMED, 1);
+}
+
+void weir_mixer_grpc(struct weir_mixer *mixer, struct weir_grpc_method ret_methods[WEIR_MIXER_METHODS])
+{
+	ret_methods[0] =
+		(struct weir_grpc_method){ .path = METHOD_REPORT, .unary = report, .ctx = mixer, .refused = refused };
+	/* A check holds no items: what serve refuses of it is in its own counters. */
+	ret_methods[1] = (struct weir_grpc_method){ .path = METHOD_CHECK, .unary = check, .ctx = mixer };
+}
