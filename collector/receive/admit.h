@@ -14,6 +14,7 @@
 #ifndef WEIR_RECEIVE_ADMIT_H
 #define WEIR_RECEIVE_ADMIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -31,14 +32,22 @@ void weir_admit_destroy(struct weir_admit *admit);
 
 enum weir_admit_level weir_admit_level(struct weir_admit *admit);
 
+/* Is so little room left (1/32; then until there is 3/32) that streams are held as well? Nothing at all is taken
+ * then: health follows it. */
+bool weir_admit_is_closed(struct weir_admit *admit);
+
 enum { WEIR_ADMIT_FULL = 1, WEIR_ADMIT_SOURCE = 2 }; /* outcomes: refuse; the source is to wait longest */
 
 /* May this source put `bytes` by a call that can be repeated? Books them when it may. */
 int weir_admit_unary(struct weir_admit *admit, struct weir_str source, uint64_t bytes);
+/* The same at a monotonic time that is given. */
+int weir_admit_unary_at(struct weir_admit *admit, struct weir_str source, uint64_t bytes, uint64_t now_ns);
 
 enum weir_admit_stream { WEIR_ADMIT_TAKE, WEIR_ADMIT_HOLD, WEIR_ADMIT_THIN_IT };
 
-/* For a message of a stream. *held_since_ns is the stream's, 0 at first: since when its message at hand is held. */
+/* For a message of a stream: ask, and thin (WEIR_THIN_OVERLOAD) when told so. *held_since_ns is the stream's, 0 at
+ * first: since when its message at hand is held. The caller sets it to 0 when that message is in the ring (or will
+ * never be); a message that was to be thinned and found the ring full is held on, and thinned as soon as it fits. */
 enum weir_admit_stream weir_admit_stream(struct weir_admit *admit, uint64_t now_ns, uint64_t *held_since_ns);
 
 #endif

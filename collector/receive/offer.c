@@ -1,7 +1,9 @@
 /* offer: draft → batch → ring, once for all unary protocols.
  *
  *   draft ── nothing offered ──────────────────────────────▶ TAKEN
+ *     │ claims another sender, and that is refused ────────▶ IDENTITY
  *     │ storage failing ───────────────────────────────────▶ STORAGE
+ *     │ admission: the ring runs full, or this source's share ▶ FULL, SOURCE
  *     │ lay: arena full ───────────────────────────────────▶ TOO_LARGE
  *     ▼ put
  *     ├ 0 ──▶ crash point before_answer ───────────────────▶ TAKEN
@@ -26,6 +28,7 @@
 #include "base/clock.h"
 #include "base/crash.h"
 #include "base/stat.h"
+#include "identity/source.h"
 
 #define ARENA_CHUNK (UINT64_C(1024) * 1024)
 
@@ -68,6 +71,18 @@ struct weir_str weir_offer_service(const struct weir_draft *draft)
 	return weir_str_is(service, "unknown_service") ? weir_str_make(NULL, 0) : service;
 }
 
+void weir_offer_identity(struct weir_draft *draft, struct weir_str identity)
+{
+	if (!weir_identity_spiffe(identity, &draft->peer_namespace, &draft->peer_account)) {
+		draft->peer_namespace = draft->peer_account = weir_str_make(NULL, 0);
+	}
+}
+
+bool weir_offer_is_denied(const struct weir_receive_opts *opts, const struct weir_draft *draft)
+{
+	return opts->rejects_identity && draft->mismatched > 0;
+}
+
 static void digest_make(const struct weir_offer *offer, struct weir_str source, struct weir_str body, uint8_t *digest)
 {
 	XXH64_hash_t seed =
@@ -89,22 +104,50 @@ static enum weir_offer_outcome refuse(
 	return outcome;
 }
 
+/* May it be put? TAKEN: yes, as far as can be known before. */
+static enum weir_offer_outcome admit(
+	const struct weir_receive_opts *opts, const struct weir_draft *draft, const struct weir_offer *offer)
+{
+	struct weir_str source = offer->source.length > 0 ? offer->source : offer->peer;
+
+	if (weir_offer_is_denied(opts, draft)) {
+		return refuse(offer, WEIR_REFUSAL_IDENTITY, draft->offered, WEIR_OFFER_IDENTITY);
+	}
+	if (opts->is_storage_failing != NULL && opts->is_storage_failing(opts->ctx)) {
+		return refuse(offer, WEIR_REFUSAL_STORAGE, draft->offered, WEIR_OFFER_STORAGE);
+	}
+	if (opts->admit == NULL) {
+		return WEIR_OFFER_TAKEN;
+	}
+	switch (weir_admit_unary(opts->admit, source, draft->body.length)) {
+	case WEIR_ADMIT_FULL:
+		return refuse(offer, WEIR_REFUSAL_RING_FULL, draft->offered, WEIR_OFFER_FULL);
+	case WEIR_ADMIT_SOURCE:
+		return refuse(offer, WEIR_REFUSAL_SOURCE, draft->offered, WEIR_OFFER_SOURCE);
+	default:
+		return WEIR_OFFER_TAKEN;
+	}
+}
+
 enum weir_offer_outcome weir_offer_put(const struct weir_receive_opts *opts, struct weir_draft *draft,
 	const struct weir_offer *offer, uint64_t *ret_end)
 {
 	uint8_t digest[16];
 	struct weir_draft_head head = { .protocol = offer->protocol, .signal = offer->signal, .digest = digest };
 	struct weir_draft_parts parts;
+	enum weir_offer_outcome outcome;
 	uint64_t end = 0;
 
 	*ret_end = 0;
 	if (draft->offered == 0) {
 		return WEIR_OFFER_TAKEN;
 	}
-	if (opts->is_storage_failing != NULL && opts->is_storage_failing(opts->ctx)) {
-		return refuse(offer, WEIR_REFUSAL_STORAGE, draft->offered, WEIR_OFFER_STORAGE);
+	outcome = admit(opts, draft, offer);
+	if (outcome != WEIR_OFFER_TAKEN) {
+		return outcome;
 	}
 	head.source = offer->source.length > 0 ? offer->source : offer->peer;
+	head.principal = offer->identity;
 	head.received_ns = weir_clock_now_ns();
 	digest_make(offer, head.source, draft->body, digest);
 	if (!weir_draft_lay(draft, &head, &parts)) {

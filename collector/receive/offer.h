@@ -13,9 +13,12 @@ enum weir_offer_outcome {
 	WEIR_OFFER_STORAGE,   /* come again in WEIR_OFFER_RETRY_STORAGE_S */
 	WEIR_OFFER_TOO_LARGE, /* never */
 	WEIR_OFFER_STOPPING,  /* come again, somewhere else */
+	WEIR_OFFER_SOURCE,    /* more than its share: come again in WEIR_OFFER_RETRY_SOURCE_S */
+	WEIR_OFFER_IDENTITY, /* never: the records claim another sender than the certificate (PERMISSION_DENIED, 403) */
 };
 
 #define WEIR_OFFER_RETRY_FULL_S 1u
+#define WEIR_OFFER_RETRY_SOURCE_S 3u
 #define WEIR_OFFER_RETRY_STORAGE_S 5u
 
 struct weir_offer {
@@ -24,6 +27,9 @@ struct weir_offer {
 	const char *method;     /* part of the digest */
 	struct weir_str source; /* for the ledger, and part of the digest; empty: `peer` */
 	struct weir_str peer;   /* the sender's address, as weir_offer_peer() gives it */
+	/* The sender's SPIFFE id: peer->identity, or weir_http_request_identity(). Give the same to
+	 * weir_offer_identity() before decoding. */
+	struct weir_str identity;
 };
 
 /* The arena of a receiver: large enough for the largest batch that the ring
@@ -33,6 +39,14 @@ void weir_offer_arena_init(struct weir_arena *arena, const struct weir_ring *rin
 /* "ipv4:10.0.0.1:4242" → "10.0.0.1": without the port, which changes when a
  * sender comes again; "unix:…" → "unix". */
 struct weir_str weir_offer_peer(struct weir_str address);
+
+/* Between weir_draft_init() and decoding, of every receiver: what weir_draft_claim() compares with. An identity that
+ * is no SPIFFE id with a namespace and an account (or none at all) claims nothing. `identity` must outlive the draft. */
+void weir_offer_identity(struct weir_draft *draft, struct weir_str identity);
+
+/* Is this batch to be refused for what it claims (security.identity: reject)? For streams; weir_offer_put() asks by
+ * itself. Counts nothing. */
+bool weir_offer_is_denied(const struct weir_receive_opts *opts, const struct weir_draft *draft);
 
 /* Finishes the draft and puts it. A draft that was offered nothing puts
  * nothing. *ret_end is the position to park an answer at (0: no parking). Every

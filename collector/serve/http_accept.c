@@ -1,5 +1,5 @@
 /* http_accept: the thread that accepts for all HTTP addresses and hands the
- * connections to libmicrohttpd's one thread.
+ * connections to libmicrohttpd: to its plain daemon, or to the one with TLS.
  *
  * Why not libmicrohttpd's own listeners: it has one a daemon, so several
  * addresses would be several threads, and an ingest handler belongs to one;
@@ -7,9 +7,10 @@
  * own to wait for. Here, one descriptor in reserve accepts and closes (see
  * listen.c), and when not even that is there the thread waits SHORT_MS.
  *
- * The same thread looks once a second for connections that dawdle: a request
- * must have come in whole read_ms after the connection or the last answer, and
- * an answer must have gone out after write_ms, however slowly its bytes drip.
+ * The same thread looks once a second for connections that dawdle: a TLS
+ * handshake must be over after greet_ms, a request must have come in whole
+ * read_ms after the connection or the last answer, and an answer must have gone
+ * out after write_ms, however slowly its bytes drip.
  * (libmicrohttpd's own timeout is for silence.) Such a connection is shut
  * down; libmicrohttpd then sees its end.
  *
@@ -33,13 +34,22 @@
 
 static void connection_add(struct weir_http *http, struct MHD_Connection *connection, void **socket_ctx)
 {
+	int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 	struct weir_http_connection *socket = calloc(1, sizeof(*socket));
+	bool is_tls = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_DAEMON)->daemon == http->tls_daemon;
 
+	if (socket != NULL) {
+		socket->http = http;
+		socket->fd = fd;
+		socket->doing = WEIR_HTTP_READING;
+	}
+	if (socket == NULL || (is_tls && !weir_http_tls_begin(http, connection, socket))) {
+		shutdown(fd, SHUT_RDWR); /* no memory to watch over it */
+	}
 	pthread_mutex_lock(&http->lock);
 	http->open++;
 	http->handed_over -= http->handed_over > 0;
-	if (socket != NULL) { /* without it, served all the same, but for the bound on dawdling */
-		socket->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	if (socket != NULL) {
 		socket->since_ns = weir_clock_monotonic_ns();
 		socket->next = http->connections;
 		if (socket->next != NULL) {
@@ -74,7 +84,10 @@ void weir_http_accept_notify(
 		}
 	}
 	pthread_mutex_unlock(&http->lock);
-	free(socket);
+	if (socket != NULL) {
+		weir_http_tls_end(socket);
+		free(socket);
+	}
 	*socket_ctx = NULL;
 }
 
@@ -88,6 +101,18 @@ void weir_http_accept_doing(struct weir_http *http, struct weir_http_connection 
 	}
 }
 
+static uint64_t limit_ms(const struct weir_http *http, enum weir_http_doing doing)
+{
+	switch (doing) {
+	case WEIR_HTTP_GREETING:
+		return http->greet_ms;
+	case WEIR_HTTP_READING:
+		return http->read_ms;
+	default:
+		return http->write_ms;
+	}
+}
+
 static void cut_dawdlers(struct weir_http *http)
 {
 	uint64_t now_ns;
@@ -96,9 +121,9 @@ static void cut_dawdlers(struct weir_http *http)
 	/* Read under the lock, as since_ns is: an older reading would make a request that has just begun look endless. */
 	now_ns = weir_clock_monotonic_ns();
 	for (struct weir_http_connection *socket = http->connections; socket != NULL; socket = socket->next) {
-		uint64_t limit_ms = socket->doing == WEIR_HTTP_READING ? http->read_ms : http->write_ms;
-
-		if (socket->doing != WEIR_HTTP_HANDLING && now_ns - socket->since_ns > limit_ms * 1000000) {
+		if (socket->doing != WEIR_HTTP_HANDLING &&
+			now_ns - socket->since_ns > limit_ms(http, socket->doing) * 1000000) {
+			socket->is_cut = true;
 			shutdown(socket->fd, SHUT_RDWR);
 		}
 	}
@@ -127,24 +152,27 @@ static void places_settle(struct weir_http *http)
 	pthread_mutex_unlock(&http->lock);
 }
 
-static void hand_over(struct weir_http *http, int fd, const struct sockaddr_storage *address, socklen_t length)
+static void hand_over(
+	struct weir_http *http, bool is_tls, int fd, const struct sockaddr_storage *address, socklen_t length)
 {
+	struct MHD_Daemon *daemon = is_tls ? http->tls_daemon : http->daemon;
+
 	if (!place_take(http)) {
 		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1); /* counted before the other side can see it */
 		close(fd);
-	} else if (MHD_add_connection(http->daemon, fd, (const struct sockaddr *)address, length) != MHD_YES) {
+	} else if (MHD_add_connection(daemon, fd, (const struct sockaddr *)address, length) != MHD_YES) {
 		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1); /* no memory; it has closed the socket */
 	}
 }
 
 /* All that wait on one socket. false: no descriptor, come again in a moment. */
-static bool accept_all(struct weir_http *http, int listening)
+static bool accept_all(struct weir_http *http, const struct weir_http_listener *listener)
 {
 	for (;;) {
 		struct sockaddr_storage address = { 0 };
 		socklen_t length = sizeof(address);
 		int fd = weir_listen_accept(
-			&http->spare, listening, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+			&http->spare, listener->fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd == -EMFILE) {
 			return false;
@@ -155,7 +183,7 @@ static bool accept_all(struct weir_http *http, int listening)
 		if (fd < 0) {
 			continue; /* that one broke (ECONNABORTED, EPROTO, …); the next may be whole */
 		}
-		hand_over(http, fd, &address, length);
+		hand_over(http, listener->is_tls, fd, &address, length);
 	}
 }
 
@@ -186,7 +214,7 @@ static void *accept_loop(void *ctx)
 			return NULL;
 		}
 		for (size_t i = 1; i <= http->listener_count; i++) {
-			if (waits[i].revents != 0 && !accept_all(http, waits[i].fd)) {
+			if (waits[i].revents != 0 && !accept_all(http, &http->listeners[i - 1])) {
 				is_short = true;
 			}
 		}

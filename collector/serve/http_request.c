@@ -6,7 +6,8 @@
  *               └─→ query: suspended, queued ─pool→ answer made, resumed
  *        └──→ asked again with the answer made: sent
  *
- * Threads: libmicrohttpd's one thread runs all of it. While a request is
+ * Threads: a connection's daemon's one thread runs all of it (ingest handlers
+ * under a lock: there may be a second daemon, for TLS). While a request is
  * suspended it belongs to a pool thread, or to the writer's thread that
  * resumes a parked one; suspend and resume are the hand-over.
  *
@@ -81,6 +82,11 @@ struct weir_str weir_http_request_peer(const struct weir_http_request *request)
 	return weir_str_of(request->peer);
 }
 
+struct weir_str weir_http_request_identity(const struct weir_http_request *request)
+{
+	return request->socket != NULL ? weir_str_of(request->socket->identity) : weir_str_make(NULL, 0);
+}
+
 uint64_t weir_http_request_deadline_ns(const struct weir_http_request *request)
 {
 	return request->deadline_ns;
@@ -90,8 +96,15 @@ uint64_t weir_http_request_deadline_ns(const struct weir_http_request *request)
 
 static struct weir_http_request *request_get(struct weir_http *http)
 {
-	struct weir_http_request *request = http->idle;
+	struct weir_http_request *request;
 
+	pthread_mutex_lock(&http->lock);
+	request = http->idle;
+	if (request != NULL) {
+		http->idle = request->next;
+		http->idle_count--;
+	}
+	pthread_mutex_unlock(&http->lock);
 	if (request == NULL) {
 		request = calloc(1, sizeof(*request));
 		if (request != NULL) {
@@ -101,8 +114,6 @@ static struct weir_http_request *request_get(struct weir_http *http)
 		}
 		return request;
 	}
-	http->idle = request->next;
-	http->idle_count--;
 	request->next = NULL;
 	return request;
 }
@@ -118,16 +129,25 @@ static void request_put(struct weir_http_request *request)
 {
 	struct weir_http *http = request->http;
 	struct weir_http_request fresh = { .http = http, .body = request->body, .coding = request->coding };
+	bool is_kept;
 
-	if (http->idle_count == IDLE_REQUESTS || request->body.capacity > IDLE_BODY_BYTES) {
+	if (request->body.capacity > IDLE_BODY_BYTES) {
 		request_free(request);
 		return;
 	}
 	*request = fresh;
 	weir_buf_clear(&request->body);
-	request->next = http->idle;
-	http->idle = request;
-	http->idle_count++;
+	pthread_mutex_lock(&http->lock);
+	is_kept = http->idle_count < IDLE_REQUESTS;
+	if (is_kept) {
+		request->next = http->idle;
+		http->idle = request;
+		http->idle_count++;
+	}
+	pthread_mutex_unlock(&http->lock);
+	if (!is_kept) {
+		request_free(request);
+	}
 }
 
 void weir_http_request_free_idle(struct weir_http *http)
@@ -406,7 +426,9 @@ static enum MHD_Result body_complete(struct weir_http_request *request)
 		}
 		return MHD_YES;
 	}
+	pthread_mutex_lock(&http->ingest_lock);
 	request->route->fn(request->route->ctx, request, &request->response);
+	pthread_mutex_unlock(&http->ingest_lock);
 	weir_http_answer_make(request);
 	if (request->response.park_position > 0 && request->ready_status < 300 && http->opts.ack != NULL) {
 		weir_http_park(request);

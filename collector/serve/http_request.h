@@ -5,6 +5,7 @@
  *   http_request.c  a request's way through libmicrohttpd's callbacks
  *   http_answer.c   a handler's response → libmicrohttpd's
  *   http_park.c     answers that wait for storage
+ *   http_tls.c      certificates, handshakes, who a client is
  *   http_pool.c     the query threads and their bounded queue */
 #ifndef WEIR_SERVE_HTTP_REQUEST_H
 #define WEIR_SERVE_HTTP_REQUEST_H
@@ -46,12 +47,27 @@ struct weir_http_request {
 };
 
 /* What a connection is doing, for the thread that cuts off who dawdles. */
-enum weir_http_doing { WEIR_HTTP_READING, WEIR_HTTP_HANDLING, WEIR_HTTP_WRITING };
+enum weir_http_doing {
+	WEIR_HTTP_GREETING /* TLS' handshake */,
+	WEIR_HTTP_READING,
+	WEIR_HTTP_HANDLING,
+	WEIR_HTTP_WRITING
+};
+
+/* How far a handshake came: nothing that could be read, begun, and its two ends. */
+enum weir_http_tls_state { WEIR_HTTP_TLS_SILENT, WEIR_HTTP_TLS_BEGUN, WEIR_HTTP_TLS_DONE, WEIR_HTTP_TLS_REFUSED };
+
+struct weir_http_credentials; /* http_tls.c */
 
 struct weir_http_connection {
+	struct weir_http *http;
 	int fd;
 	enum weir_http_doing doing;
 	uint64_t since_ns;
+	bool is_cut; /* dawdled */
+	enum weir_http_tls_state tls_state;
+	struct weir_http_credentials *credentials; /* NULL: plain */
+	char *identity;                            /* NULL: none shown */
 	struct weir_http_connection *next, *previous;
 };
 
@@ -66,6 +82,7 @@ struct weir_http_pool {
 
 struct weir_http_listener {
 	int fd;
+	bool is_tls;
 	char address[WEIR_LISTEN_ADDRESS_BYTES];
 };
 
@@ -74,22 +91,23 @@ struct weir_http {
 	struct weir_http_route *routes;
 	struct weir_http_listener *listeners;
 	size_t listener_count;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemon, *tls_daemon; /* NULL: no address wants it */
 	struct weir_http_pool pool;
 	/* the accepting thread's */
 	pthread_t acceptor;
 	struct weir_listen_spare spare;
 	int wake_fd; /* eventfd: stop accepting */
 	bool is_acceptor_started, is_started;
-	/* libmicrohttpd's thread's */
-	struct weir_http_request *idle;
-	size_t idle_count;
+	pthread_mutex_t ingest_lock; /* ingest handlers run one at a time, whichever daemon's thread it is */
 	/* under `lock` */
 	pthread_mutex_t lock;
-	pthread_cond_t is_answered; /* or a parked one is resumed */
+	struct weir_http_request *idle;
+	size_t idle_count;
+	struct weir_http_credentials *credentials; /* in use; NULL: no TLS */
+	pthread_cond_t is_answered;                /* or a parked one is resumed */
 	struct weir_http_request *parked;
 	struct weir_http_connection *connections;
-	uint64_t read_ms, write_ms; /* bounds for a whole request and a whole answer */
+	uint64_t greet_ms, read_ms, write_ms; /* bounds for a handshake, a whole request, a whole answer */
 	uint32_t open, handed_over; /* connections that libmicrohttpd has, and that it has not begun with yet */
 	bool is_parking_over;
 	uint32_t answering; /* requests whose body is complete and whose answer is not sent */
@@ -118,6 +136,15 @@ int weir_http_pool_put(struct weir_http_pool *pool, struct weir_http_request *re
 void weir_http_pool_stop(
 	struct weir_http_pool *pool); /* finishes what runs, refuses what waits and what comes; joins */
 void weir_http_pool_fini(struct weir_http_pool *pool); /* when nobody puts any more */
+
+/* http_tls.c */
+int weir_http_tls_renew(struct weir_http *http); /* takes the set that is in use now; the first time as well */
+void weir_http_tls_fini(struct weir_http *http); /* when no connection is left */
+const struct weir_tls_set *weir_http_tls_set(const struct weir_http *http); /* main's thread: good until renewed */
+/* A connection of the TLS daemon before its first byte; false: end it. */
+bool weir_http_tls_begin(
+	struct weir_http *http, struct MHD_Connection *connection, struct weir_http_connection *socket);
+void weir_http_tls_end(struct weir_http_connection *socket); /* counts a handshake that came to nothing */
 
 /* http_accept.c */
 int weir_http_accept_start(struct weir_http *http);
