@@ -8,15 +8,11 @@
  *
  * All threads but this one run with every signal blocked. */
 #include <errno.h>
-#include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "aggregate/run.h"
@@ -25,8 +21,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/stat.h"
+#include "certificates.h"
 #include "cli.h"
 #include "exporters/exporters.h"
+#include "process.h"
 #include "receive/admit.h"
 #include "receivers.h"
 #include "ring/ring.h"
@@ -110,22 +108,6 @@ static int refuse(const char *what, const char *which, int fault)
 {
 	weir_log(WEIR_LOG_ERROR, "main", "cannot start: %s which=%s why=\"%s\"", what, which, strerror(-fault));
 	return fault;
-}
-
-static int settle_process(void)
-{
-	struct rlimit files;
-	sigset_t all;
-
-	mallopt(M_ARENA_MAX, 2);
-	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* and no growing one: what is large goes back when it is freed */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	sigfillset(&all);
-	signal(SIGPIPE, SIG_IGN);
-	return -pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
 /* What limits.memory leaves for answers, or a refusal: the tables are bounded by other keys. */
@@ -322,52 +304,6 @@ static int threads_start(struct keeper *keeper)
 	return r < 0 ? refuse("the threads cannot be started", "writer", r) : 0;
 }
 
-static int tls_create(struct keeper *keeper)
-{
-	const struct weir_conf *conf = &keeper->conf;
-	struct weir_tls_opts opts = { .cert = conf->security_cert,
-		.key = conf->security_key,
-		.ca = conf->security_ca,
-		.is_client_required = strcmp(conf->security_client, "require") == 0 };
-	struct weir_buf why;
-	int r;
-
-	if (conf->security_cert[0] == '\0') {
-		return 0;
-	}
-	weir_buf_init(&why, 0);
-	r = weir_tls_create(&opts, &why, &keeper->tls);
-	if (r == WEIR_TLS_BAD) {
-		weir_log(WEIR_LOG_ERROR, "main", "cannot start: the certificates cannot be used why=\"%.*s\"",
-			(int)why.length, why.data);
-		r = -EINVAL;
-	} else if (r < 0) {
-		refuse("the certificates cannot be read", conf->security_cert, r);
-	}
-	weir_buf_fini(&why);
-	return r;
-}
-
-/* What listens beyond this machine without TLS must be allowed to. */
-static int exposure_check(const struct keeper *keeper, const struct weir_conf_list *addresses)
-{
-	bool is_allowed = strcmp(keeper->conf.security_allow_insecure, "true") == 0;
-
-	for (size_t i = 0; i < addresses->count; i++) {
-		const char *bare;
-
-		if (!weir_tls_is_wanted(addresses->items[i], keeper->tls != NULL, &bare) && weir_tls_is_exposed(bare) &&
-			!is_allowed) {
-			weir_log(WEIR_LOG_ERROR, "main",
-				"cannot start: an address beyond this machine without TLS needs "
-				"security.allow_insecure: true address=%s",
-				addresses->items[i]);
-			return -EPERM;
-		}
-	}
-	return 0;
-}
-
 static int receivers_create(struct keeper *keeper)
 {
 	struct weir_receive_opts opts = {
@@ -475,13 +411,11 @@ static int keeper_start(struct keeper *keeper)
 {
 	int r = memory_settle(keeper);
 
+	r = r < 0 ? r : weir_certificates_load(&keeper->conf, &keeper->tls);
 	r = r < 0 ? r : store_open(keeper);
 	r = r < 0 ? r : ring_open(keeper);
 	r = r < 0 ? r : state_open(keeper);
 	r = r < 0 ? r : threads_start(keeper);
-	r = r < 0 ? r : tls_create(keeper);
-	r = r < 0 ? r : exposure_check(keeper, &keeper->conf.listen_grpc);
-	r = r < 0 ? r : exposure_check(keeper, &keeper->conf.listen_http);
 	r = r < 0 ? r : receivers_create(keeper);
 	r = r < 0 ? r : exporters_create(keeper);
 	r = r < 0 ? r : grpc_open(keeper);
@@ -544,40 +478,10 @@ static void keeper_stop(struct keeper *keeper)
 #define TICK_NS 250000000
 #define TICKS_A_SECOND 4u
 
-/* New certificates, when the files changed; `is_forced`: SIGHUP. */
-static void reload(struct keeper *keeper, bool is_forced)
-{
-	struct weir_buf why;
-	bool is_new = false;
-	int r;
-
-	if (keeper->tls == NULL) {
-		if (is_forced) {
-			weir_log(WEIR_LOG_INFO, "main", "nothing to reload: no certificates are configured");
-		}
-		return;
-	}
-	weir_buf_init(&why, 0);
-	r = weir_tls_reload(keeper->tls, is_forced, &is_new, &why);
-	if (r != 0) {
-		weir_stat_add(WEIR_STAT_TLS_RELOAD_FAILED, 1);
-		weir_log(WEIR_LOG_WARN, "main", "the new certificates cannot be used, the old ones stay why=\"%.*s\"",
-			(int)why.length, why.length > 0 ? why.data : "");
-	} else if (is_new) {
-		r = weir_http_renew(keeper->http);
-		weir_stat_add(WEIR_STAT_TLS_RELOADED, 1);
-		weir_log(r < 0 ? WEIR_LOG_WARN : WEIR_LOG_INFO, "main", "new certificates are in use%s",
-			r < 0 ? ", but not for HTTP" : "");
-	}
-	weir_buf_fini(&why);
-}
-
-/* Health follows: everything refused (storage failing or the ring full) is not serving. */
+/* Storage that fails, and a ring that runs full, refuse who can come again: what is left to take is served. */
 static void health_follow(struct keeper *keeper)
 {
-	bool is_refusing = is_storage_failing(keeper) || weir_admit_level(keeper->admit) == WEIR_ADMIT_THIN;
-
-	weir_health_set_serving(keeper->receivers.health, !is_refusing);
+	weir_health_set_serving(keeper->receivers.health, !weir_admit_is_closed(keeper->admit));
 }
 
 static void wait_for_the_end(struct keeper *keeper)
@@ -597,45 +501,19 @@ static void wait_for_the_end(struct keeper *keeper)
 			break;
 		}
 		if (which == SIGHUP || ++ticks % TICKS_A_SECOND == 0) {
-			reload(keeper, which == SIGHUP);
+			weir_certificates_reload(keeper->tls, keeper->http, which == SIGHUP);
 		}
 		health_follow(keeper);
+		weir_admit_level(keeper->admit); /* the gauge falls when nobody puts any more */
 	}
 	weir_log(WEIR_LOG_INFO, "main", "stopping signal=%d", which);
 }
 
-static void name_refusals(void)
-{
-	const char *signals[WEIR_SIGNALS], *reasons[WEIR_REFUSALS];
-
-	for (unsigned i = 0; i < WEIR_SIGNALS; i++) {
-		signals[i] = weir_signal_name(i);
-	}
-	for (unsigned i = 0; i < WEIR_REFUSALS; i++) {
-		reasons[i] = weir_refusal_name(i);
-	}
-	weir_stat_name_refusals(signals, WEIR_SIGNALS, reasons, WEIR_REFUSALS);
-}
-
-static enum weir_log_level level_of(const char *text)
-{
-	static const char *const names[] = { "debug", "info", "warn", "error" };
-
-	for (int i = 0; i < 4; i++) {
-		if (strcmp(text, names[i]) == 0) {
-			return (enum weir_log_level)i;
-		}
-	}
-	return WEIR_LOG_INFO;
-}
-
 static int run(struct keeper *keeper)
 {
-	int r = settle_process();
+	int r = weir_process_settle(keeper->conf.log_level);
 
-	weir_log_set_level(level_of(keeper->conf.log_level));
 	keeper->started_ns = weir_clock_now_ns();
-	name_refusals();
 	r = r < 0 ? r : keeper_start(keeper);
 	if (r == 0) {
 		wait_for_the_end(keeper);
@@ -652,6 +530,9 @@ static int configure(struct keeper *keeper, const struct weir_cli *cli)
 
 	weir_buf_init(&why, 0);
 	r = weir_conf_load(&keeper->arena, cli->config, cli->flags, cli->flag_count, &keeper->conf, &why);
+	if (r == 0 && cli->command == WEIR_COMMAND_CHECK) {
+		r = weir_certificates_check(&keeper->conf, &why);
+	}
 	if (r != 0) {
 		fprintf(stderr, "weir: %.*s\n", (int)why.length, why.length > 0 ? why.data : "");
 		if (why.length == 0) {
