@@ -20,7 +20,7 @@
 
 static bool is_otlp(const struct weir_batch *batch)
 {
-	return batch->protocol != WEIR_PROTOCOL_ZIPKIN_HTTP;
+	return batch->protocol != WEIR_PROTOCOL_ZIPKIN_HTTP && batch->protocol != WEIR_PROTOCOL_ZIPKIN_GRPC;
 }
 
 static void tag_add(struct weir_tags *tags, struct weir_str key, struct weir_str value)

@@ -9,6 +9,8 @@
  * Of a member that stands twice the last one counts; a known member of a wrong
  * type is an error, an unknown one is skipped, null is absent. Any tag `error`
  * sets the ERROR flag, whatever its value. `shared` means nothing on a CLIENT.
+ * `binaryAnnotations`, which only v1 has, refuses the list with the sentence
+ * that Zipkin gives: half of each span would be lost.
  * The scalars' rules are in read.c, the endpoints' in endpoint.c, the tags' in
  * tags.c.
  *
@@ -23,6 +25,8 @@
 #include "decode/zipkin/endpoint.h"
 #include "decode/zipkin/read.h"
 #include "decode/zipkin/tags.h"
+
+#define EXPECTED "Expected a JSON_V2 encoded list"
 
 static bool kind_read(struct weir_zipkin_reader *reader, uint8_t *ret)
 {
@@ -143,6 +147,11 @@ static bool member_read(
 			return remote_read(reader, span);
 		}
 		break;
+	case 17:
+		if (memcmp(key.data, "binaryAnnotations", 17) == 0) {
+			return weir_zipkin_read_fail_at(reader, EXPECTED ", but received: JSON_V1", reader->json.at);
+		}
+		break;
 	default:
 		break;
 	}
@@ -226,7 +235,7 @@ static bool list_read(struct weir_zipkin_reader *reader)
 		return false;
 	}
 	if (value.kind != WEIR_JSON_ARRAY) {
-		return weir_zipkin_read_fail_at(reader, "not a list of spans", value.text.data);
+		return weir_zipkin_read_fail_at(reader, EXPECTED, value.text.data);
 	}
 	while ((r = weir_json_element(&reader->json, &is_first)) == 0) {
 		if (!span_read(reader)) {

@@ -107,6 +107,12 @@ struct weir_ref weir_zipkin_read_text(struct weir_draft *draft, struct weir_str 
 	return has_escapes ? text_changed(draft, raw, true, false) : weir_draft_text(draft, raw);
 }
 
+struct weir_ref weir_zipkin_read_lower(struct weir_draft *draft, struct weir_str raw, bool has_escapes)
+{
+	return has_escapes || has_capital(raw) ? text_changed(draft, raw, has_escapes, true)
+					       : weir_draft_text(draft, raw);
+}
+
 /* A lower-cased name member; null leaves *ret. */
 bool weir_zipkin_read_name(struct weir_zipkin_reader *reader, const char *sentence, struct weir_ref *ret)
 {
@@ -121,9 +127,7 @@ bool weir_zipkin_read_name(struct weir_zipkin_reader *reader, const char *senten
 	if (value.kind != WEIR_JSON_STRING) {
 		return weir_zipkin_read_fail_at(reader, sentence, value.text.data);
 	}
-	*ret = value.has_escapes || has_capital(value.text)
-		       ? text_changed(reader->draft, value.text, value.has_escapes, true)
-		       : weir_draft_text(reader->draft, value.text);
+	*ret = weir_zipkin_read_lower(reader->draft, value.text, value.has_escapes);
 	return true;
 }
 

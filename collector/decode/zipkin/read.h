@@ -35,6 +35,9 @@ bool weir_zipkin_read_value(struct weir_zipkin_reader *reader, struct weir_json_
 /* A raw string as text of the pool: unescaped, repaired and counted if it is no UTF-8. */
 struct weir_ref weir_zipkin_read_text(struct weir_draft *draft, struct weir_str raw, bool has_escapes);
 
+/* As weir_zipkin_read_text, lower-cased where it is ASCII. */
+struct weir_ref weir_zipkin_read_lower(struct weir_draft *draft, struct weir_str raw, bool has_escapes);
+
 /* A lower-cased name; null leaves *ret, another type fails with `sentence`. */
 bool weir_zipkin_read_name(struct weir_zipkin_reader *reader, const char *sentence, struct weir_ref *ret);
 

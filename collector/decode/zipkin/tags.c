@@ -49,8 +49,7 @@ static bool many_mark(struct weir_draft *draft, struct weir_attr *tags, uint32_t
 	return true;
 }
 
-/* Takes out all but the last of equal keys. */
-static bool tags_settle(struct weir_draft *draft, uint32_t first)
+bool weir_zipkin_tags_settle(struct weir_draft *draft, uint32_t first)
 {
 	struct weir_attr *tags = (struct weir_attr *)draft->attrs.data + first;
 	uint32_t count = draft->attrs.count - first, kept = 0;
@@ -120,7 +119,7 @@ bool weir_zipkin_tags_read(struct weir_zipkin_reader *reader, uint32_t first, bo
 	if (r != WEIR_JSON_END) {
 		return weir_zipkin_read_fail(reader);
 	}
-	return tags_settle(draft, first);
+	return weir_zipkin_tags_settle(draft, first);
 }
 
 static bool annotation_read(struct weir_zipkin_reader *reader)

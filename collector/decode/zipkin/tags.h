@@ -8,6 +8,10 @@
  * second "tags" replaces the first). *ret_has_error: one is called `error`. */
 bool weir_zipkin_tags_read(struct weir_zipkin_reader *reader, uint32_t first, bool *ret_has_error);
 
+/* Takes out all but the last of equal keys, from row `first` of attrs on.
+ * False when the arena is full. */
+bool weir_zipkin_tags_settle(struct weir_draft *draft, uint32_t first);
+
 /* Annotations → rows of events, likewise. */
 bool weir_zipkin_annotations_read(struct weir_zipkin_reader *reader, uint32_t first);
 
