@@ -1,11 +1,6 @@
 /* json_scalar: proto3's JSON values, with OTLP's exceptions (wire.md 4.4).
  *
- *  - Whole numbers of every width may be numbers or strings, in float syntax
- *    too ("1.5e18"), as long as they are whole and fit.
- *  - Doubles are numbers, or strings: a number's text, "NaN", "Infinity",
- *    "-Infinity". A number beyond the largest double is malformed.
- *  - Enums are numbers; their names do no harm. An unknown name is 0, as an
- *    unknown number is for the decoders.
+ *  - Numbers may be strings (json_number.c).
  *  - Ids are hex. What is no hex is written as an id of a wrong length, and so
  *    costs one span or link, as a wrong id in protobuf does, not the request.
  *  - Other bytes are base64, standard or URL-safe, padded or not.
@@ -14,13 +9,9 @@
  * A string with escapes gets its value in the arena first. */
 #include "decode/otlp/json_scalar.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
-
+#include "decode/otlp/json_number.h"
 #include "decode/wire.h"
 
-#define NUMBER_MAX 64u
 #define ID_MAX 16u
 
 bool weir_otlp_json_scalar_fail_at(struct weir_otlp_json_reader *reader, const char *sentence, const char *at)
@@ -180,103 +171,7 @@ static bool base64_write(struct weir_otlp_json_reader *reader, struct weir_str t
 	return !reader->out.is_full;
 }
 
-/* ---- numbers ---------------------------------------------------------------- */
-
-static bool real_read(struct weir_otlp_json_reader *reader, struct weir_str text, double *ret)
-{
-	struct weir_json_value number;
-	struct weir_json json;
-	char buffer[NUMBER_MAX], *terminated = buffer;
-
-	if (weir_str_is(text, "NaN")) {
-		*ret = NAN;
-		return true;
-	}
-	if (weir_str_is(text, "Infinity") || weir_str_is(text, "-Infinity")) {
-		*ret = text.data[0] == '-' ? -INFINITY : INFINITY;
-		return true;
-	}
-	weir_json_init(&json, text);
-	if (weir_json_value(&json, &number) != 0 || number.kind != WEIR_JSON_NUMBER ||
-		number.text.length != text.length) {
-		return false;
-	}
-	if (text.length >= NUMBER_MAX) {
-		terminated = weir_arena_alloc(reader->draft->arena, text.length + 1);
-		if (terminated == NULL) {
-			reader->out.is_full = true;
-			return false;
-		}
-	}
-	memcpy(terminated, text.data, text.length);
-	terminated[text.length] = '\0';
-	*ret = strtod(terminated, NULL);
-	return !isinf(*ret);
-}
-
-/* A whole number in [least, most]; `most` above INT64_MAX only for decimal digits. */
-static bool whole_read(struct weir_str text, int64_t least, uint64_t most, uint64_t *ret)
-{
-	unsigned long long large;
-	int64_t number;
-	int r = weir_json_to_i64(text, &number);
-
-	if (r == 0 && number >= least && (number < 0 || (uint64_t)number <= most)) {
-		*ret = (uint64_t)number;
-		return true;
-	}
-	if (r == -ERANGE && most > INT64_MAX && weir_str_to_u64(text, &large) == 0) {
-		*ret = large;
-		return true;
-	}
-	return false;
-}
-
-static bool enum_read(const struct weir_otlp_json_field *field, const struct weir_json_value *value,
-	struct weir_str text, uint64_t *ret)
-{
-	if (whole_read(text, INT32_MIN, INT32_MAX, ret)) {
-		return true;
-	}
-	*ret = 0;
-	for (const struct weir_otlp_json_name *name = field->names; name->text != NULL; name++) {
-		if (weir_str_is(text, name->text)) {
-			*ret = name->value;
-		}
-	}
-	return value->kind == WEIR_JSON_STRING;
-}
-
-static bool number_read(struct weir_otlp_json_reader *reader, const struct weir_otlp_json_field *field,
-	const struct weir_json_value *value, struct weir_str text, uint64_t *ret)
-{
-	double real = 0;
-
-	switch (field->kind) {
-	case WEIR_OTLP_JSON_ENUM:
-		return enum_read(field, value, text, ret);
-	case WEIR_OTLP_JSON_UINT32:
-	case WEIR_OTLP_JSON_FIXED32:
-		return whole_read(text, 0, UINT32_MAX, ret);
-	case WEIR_OTLP_JSON_UINT64:
-	case WEIR_OTLP_JSON_FIXED64:
-		return whole_read(text, 0, UINT64_MAX, ret);
-	case WEIR_OTLP_JSON_SINT32:
-		if (!whole_read(text, INT32_MIN, INT32_MAX, ret)) {
-			return false;
-		}
-		*ret = (*ret << 1 ^ (*ret >> 63 != 0 ? UINT64_MAX : 0)) & UINT32_MAX;
-		return true;
-	case WEIR_OTLP_JSON_DOUBLE:
-		if (!real_read(reader, text, &real)) {
-			return false;
-		}
-		memcpy(ret, &real, sizeof(real));
-		return true;
-	default:
-		return whole_read(text, INT64_MIN, INT64_MAX, ret);
-	}
-}
+/* ---- values ------------------------------------------------------------------ */
 
 static const char *sentence_of(unsigned kind)
 {
@@ -326,7 +221,8 @@ bool weir_otlp_json_scalar_write(struct weir_otlp_json_reader *reader, const str
 		return base64_write(reader, text, value->text.data);
 	}
 	if (field->kind < WEIR_OTLP_JSON_INT64 || field->kind == WEIR_OTLP_JSON_OBJECT ||
-		(value->kind != WEIR_JSON_NUMBER && !is_string) || !number_read(reader, field, value, text, &number)) {
+		(value->kind != WEIR_JSON_NUMBER && !is_string) ||
+		!weir_otlp_json_number_read(reader, field, value->kind == WEIR_JSON_STRING, text, &number)) {
 		return out->is_full ? false
 				    : weir_otlp_json_scalar_fail_at(reader, sentence_of(field->kind), value->text.data);
 	}
