@@ -1,17 +1,13 @@
 /* trace: OTLP's spans, in one pass over the sender's bytes.
  *
- *   request ─ resource_spans* ─┬ resource: attributes            → attrs, the service
- *                              └ scope_spans* ─┬ scope           → one row of resources
- *                                              └ spans*          → spans
- *                                                   ├ attributes → attrs
- *                                                   ├ events*    → events, attrs   (second pass)
- *                                                   └ links*     → links, attrs    (second pass)
+ *   span ├ attributes → attrs
+ *        ├ events*    → events, attrs   (second pass)
+ *        └ links*     → links, attrs    (second pass)
  *
- * A reader of the batch wants one owner's attributes side by side, and
- * protobuf allows fields in any order. So a ResourceSpans is walked for its
- * resource first (a handful of fields), and a span for its own fields first;
- * only a span that has events or links is walked again. Fields that fill a row
- * in place (scope, status) need no such care.
+ * The resource and the scope around them are group.c's. A reader of the batch
+ * wants one owner's attributes side by side, and protobuf allows fields in any
+ * order. So a span is walked for its own fields first; only one that has
+ * events or links is walked again.
  *
  * Decisions
  *  - A span is read to its end before it is judged: a malformed byte refuses
@@ -23,26 +19,16 @@
  *    start (a clock that was set back): a known duration of 0, so that the
  *    span counts in every number.
  *  - Unknown kinds are UNSPECIFIED, unknown status codes UNSET.
- *  - No service.name, an empty one or no string: "unknown_service".
- *  - Scope attributes and schema URLs have no place in the record.
  *  - What attributes say about the peer and about errors: peer.c.
  *
  * One thread: the listener's. Nothing is allocated outside the draft's arena. */
 #include "decode/otlp/trace.h"
 
+#include "decode/otlp/group.h"
 #include "decode/otlp/peer.h"
 #include "decode/otlp/value.h"
 
 enum { /* tags */
-	REQUEST_RESOURCE_SPANS = 1 << 3 | WEIR_WIRE_BYTES,
-	GROUP_RESOURCE = 1 << 3 | WEIR_WIRE_BYTES,
-	GROUP_SCOPE_SPANS = 2 << 3 | WEIR_WIRE_BYTES,
-	GROUP_LIBRARY_SPANS = 1000 << 3 | WEIR_WIRE_BYTES, /* versions 0.15 to 0.18, beside an absent field 2 */
-	RESOURCE_ATTRIBUTES = 1 << 3 | WEIR_WIRE_BYTES,
-	SCOPED_SCOPE = 1 << 3 | WEIR_WIRE_BYTES,
-	SCOPED_SPANS = 2 << 3 | WEIR_WIRE_BYTES,
-	SCOPE_NAME = 1 << 3 | WEIR_WIRE_BYTES,
-	SCOPE_VERSION = 2 << 3 | WEIR_WIRE_BYTES,
 	SPAN_TRACE_ID = 1 << 3 | WEIR_WIRE_BYTES,
 	SPAN_ID = 2 << 3 | WEIR_WIRE_BYTES,
 	SPAN_TRACE_STATE = 3 << 3 | WEIR_WIRE_BYTES,
@@ -74,28 +60,6 @@ enum { /* tags */
 };
 
 enum { STATUS_OK = 1, STATUS_ERROR = 2 };
-
-struct reader {
-	struct weir_draft *draft;
-	struct weir_ref unknown_service; /* made when first needed */
-};
-
-/* ---- ids ------------------------------------------------------------------ */
-
-/* Copies an id of exactly `size` bytes; false when it has another length or is all zero. */
-static inline bool id_take(struct weir_str bytes, uint8_t *id, size_t size)
-{
-	uint64_t bits = 0;
-
-	if (bytes.length != size) {
-		return false;
-	}
-	for (size_t i = 0; i < size; i += 8) {
-		bits |= weir_wire_load64((const uint8_t *)bytes.data + i);
-	}
-	memcpy(id, bytes.data, size);
-	return bits != 0;
-}
 
 /* ---- events and links ----------------------------------------------------- */
 
@@ -150,10 +114,10 @@ static bool link_decode(struct weir_draft *draft, struct weir_str message, bool 
 	while (weir_wire_next(&wire, &field)) {
 		switch (field.tag) {
 		case LINK_TRACE_ID:
-			has_trace_id = id_take(field.bytes, link->trace_id, sizeof(link->trace_id));
+			has_trace_id = weir_otlp_id_take(field.bytes, link->trace_id, sizeof(link->trace_id));
 			break;
 		case LINK_SPAN_ID:
-			has_span_id = id_take(field.bytes, link->span_id, sizeof(link->span_id));
+			has_span_id = weir_otlp_id_take(field.bytes, link->span_id, sizeof(link->span_id));
 			break;
 		case LINK_TRACE_STATE:
 			link->trace_state = weir_draft_text(draft, field.bytes);
@@ -264,14 +228,14 @@ static bool span_fields_decode(
 			weir_otlp_peer_observe(draft, attr, key, &peer);
 			break;
 		case SPAN_TRACE_ID:
-			has_trace_id = id_take(field.bytes, span->trace_id, sizeof(span->trace_id));
+			has_trace_id = weir_otlp_id_take(field.bytes, span->trace_id, sizeof(span->trace_id));
 			break;
 		case SPAN_ID:
-			has_span_id = id_take(field.bytes, span->span_id, sizeof(span->span_id));
+			has_span_id = weir_otlp_id_take(field.bytes, span->span_id, sizeof(span->span_id));
 			break;
 		case SPAN_PARENT_ID:
 			memset(span->parent_id, 0, sizeof(span->parent_id));
-			id_take(field.bytes, span->parent_id, sizeof(span->parent_id));
+			weir_otlp_id_take(field.bytes, span->parent_id, sizeof(span->parent_id));
 			has_sound_parent = field.bytes.length == 0 || field.bytes.length == sizeof(span->parent_id);
 			break;
 		case SPAN_TRACE_STATE:
@@ -321,8 +285,9 @@ static bool span_fields_decode(
 	return !wire.is_malformed;
 }
 
-static bool span_decode(struct weir_draft *draft, struct weir_str message, uint32_t resource)
+static bool span_decode(struct weir_otlp_groups *groups, struct weir_str message, uint32_t resource)
 {
+	struct weir_draft *draft = groups->draft;
 	struct weir_span *span = weir_draft_span(draft);
 	struct span_seen seen;
 
@@ -351,129 +316,9 @@ static bool span_decode(struct weir_draft *draft, struct weir_str message, uint3
 	return true;
 }
 
-/* ---- resources and scopes -------------------------------------------------- */
-
-static bool scope_decode(struct weir_draft *draft, struct weir_str message, struct weir_resource *resource)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == SCOPE_NAME) {
-			resource->scope_name = weir_draft_text(draft, field.bytes);
-		} else if (field.tag == SCOPE_VERSION) {
-			resource->scope_version = weir_draft_text(draft, field.bytes);
-		}
-	}
-	return !wire.is_malformed;
-}
-
-/* One row of `resources`, like `common` but for the scope; the row goes again
- * when no span wants it. */
-static bool scoped_decode(struct weir_draft *draft, struct weir_str message, const struct weir_resource *common)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-	struct weir_resource *resource = weir_draft_resource(draft);
-	uint32_t row = draft->resources.count - 1, spans = draft->spans.count;
-
-	if (resource == NULL) {
-		return false;
-	}
-	*resource = *common;
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == SCOPED_SPANS) {
-			if (!span_decode(draft, field.bytes, row)) {
-				return false;
-			}
-		} else if (field.tag == SCOPED_SCOPE && !scope_decode(draft, field.bytes, resource)) {
-			return false;
-		}
-	}
-	if (draft->spans.count == spans) {
-		draft->resources.count--;
-	}
-	return !wire.is_malformed;
-}
-
-/* Appends the attributes of a Resource; service.name names *service. */
-static bool resource_decode(struct weir_draft *draft, struct weir_str message, struct weir_ref *service)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == RESOURCE_ATTRIBUTES) {
-			struct weir_str key;
-			const struct weir_attr *attr = weir_otlp_attr_read(draft, field.bytes, &key);
-
-			if (attr == NULL) {
-				return false;
-			}
-			if (attr->type == WEIR_ATTR_STRING && weir_str_is(key, "service.name")) {
-				*service = attr->value.text;
-			}
-		}
-	}
-	return !wire.is_malformed;
-}
-
-static bool resource_spans_decode(struct reader *reader, struct weir_str message)
-{
-	struct weir_draft *draft = reader->draft;
-	struct weir_resource common = { .attr_first = draft->attrs.count };
-	struct weir_wire wire = weir_wire_of(message), again = wire;
-	struct weir_wire_field field;
-	uint32_t spans = draft->spans.count, tag = GROUP_LIBRARY_SPANS;
-
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == GROUP_RESOURCE) {
-			if (!resource_decode(draft, field.bytes, &common.service)) {
-				return false;
-			}
-		} else if (field.tag == GROUP_SCOPE_SPANS) {
-			tag = GROUP_SCOPE_SPANS;
-		}
-	}
-	if (wire.is_malformed) {
-		return false;
-	}
-	common.attr_count = draft->attrs.count - common.attr_first;
-	if (common.service.length == 0) {
-		if (reader->unknown_service.length == 0) {
-			reader->unknown_service = weir_draft_copy(draft, weir_str_of("unknown_service"));
-		}
-		common.service = reader->unknown_service;
-	}
-	while (weir_wire_next(&again, &field)) {
-		if (field.tag == tag && !scoped_decode(draft, field.bytes, &common)) {
-			return false;
-		}
-	}
-	if (draft->spans.count == spans) {
-		draft->attrs.count = common.attr_first;
-	}
-	return true;
-}
-
 int weir_otlp_trace_decode(struct weir_draft *draft)
 {
-	struct reader reader = { .draft = draft };
-	struct weir_wire wire = weir_wire_of(draft->body);
-	struct weir_wire_field field;
-	bool is_sound = true;
+	struct weir_otlp_groups groups = { .draft = draft, .items = &draft->spans };
 
-	while (is_sound && !draft->is_exhausted && weir_wire_next(&wire, &field)) {
-		if (field.tag == REQUEST_RESOURCE_SPANS) {
-			is_sound = resource_spans_decode(&reader, field.bytes);
-		}
-	}
-	if (draft->is_exhausted) {
-		return WEIR_DECODE_TOO_LARGE;
-	}
-	if (!is_sound || wire.is_malformed) {
-		draft->error = "the body is not a valid ExportTraceServiceRequest";
-		return WEIR_DECODE_MALFORMED;
-	}
-	return 0;
+	return weir_otlp_request_read(&groups, span_decode, "the body is not a valid ExportTraceServiceRequest");
 }
