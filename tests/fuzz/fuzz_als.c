@@ -190,12 +190,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct weir_draft_head head = { .protocol = WEIR_PROTOCOL_ALS_V3, .signal = WEIR_SIGNAL_ACCESS_LOG };
 	struct weir_str body = weir_str_make((const char *)data, size);
-	struct weir_als_sender sender;
+	struct weir_envoy_sender sender;
 	struct weir_arena arena;
 	int r = 0;
 
 	weir_arena_init(&arena, 1 << 18, 1 << 24);
-	weir_als_sender_init(&sender);
+	weir_envoy_sender_init(&sender);
 	for (int round = 0; round < 2; round++) {
 		const struct weir_batch *batch;
 		struct weir_draft draft;
@@ -217,7 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		batch = weir_draft_finish(&draft, &head);
 		weir_assert(batch == NULL || weir_batch_is_sound(batch, batch->size_bytes));
 	}
-	weir_als_sender_fini(&sender);
+	weir_envoy_sender_fini(&sender);
 	weir_arena_fini(&arena);
 	return 0;
 }

@@ -67,10 +67,11 @@ enum {
 
 struct reader { /* of one message */
 	struct weir_draft *draft;
-	const struct weir_als_sender *sender;
+	const struct weir_envoy_sender *sender;
 	struct weir_peers peers;
 	struct weir_entry_keys keys;
 	struct weir_entry entry;
+	struct weir_ref proxy;          /* of the sender, in its node id */
 	struct weir_ref own_host;       /* placed when first needed */
 	struct weir_entry_address peer; /* where the entry's other end is */
 	struct weir_str cluster_text;   /* of the last entry: the next one usually has the same */
@@ -266,6 +267,7 @@ static void fill_call(struct reader *reader, struct weir_call *call)
 			 : find_callee(reader, &service,
 				   reporter == WEIR_REPORTER_SOURCE ? reader->peer : address_of(entry->upstream));
 
+	call->proxy = reader->proxy;
 	call->reporter = (uint8_t)reporter;
 	call->response_flags = entry->flags;
 	call->source = caller.workload;
@@ -452,15 +454,15 @@ static int malformed(struct weir_draft *draft, struct weir_str message, const ch
 }
 
 /* Reads the identifier, if there is one, and finds where the entries lie. */
-static int survey(
-	struct weir_draft *draft, struct weir_str message, struct weir_als_sender *sender, struct weir_str *ret_entries)
+static int survey(struct weir_draft *draft, struct weir_str message, struct weir_envoy_sender *sender,
+	struct weir_str *ret_entries)
 {
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 	const char *first = NULL, *end = NULL;
 
 	while (weir_cursor_next(&wire, &field)) {
-		if (field.tag == IDENTIFIER && !weir_sender_read_identifier(field.bytes, sender)) {
+		if (field.tag == IDENTIFIER && !weir_envoy_sender_read(field.bytes, sender)) {
 			return malformed(draft, message, field.bytes.data, "the identifier cannot be read");
 		}
 		if (field.tag == HTTP_LOGS || field.tag == TCP_LOGS) {
@@ -492,7 +494,23 @@ static int take_entries(struct reader *reader, struct weir_str message, struct w
 				 : 0;
 }
 
-int weir_als_decode(struct weir_draft *draft, struct weir_als_sender *sender)
+/* The proxy's name is a part of its node id, which stands in the sender's own row. */
+static struct weir_ref proxy_place(struct weir_draft *draft, const struct weir_envoy_sender *sender)
+{
+	const struct weir_workload *own = draft->workloads.data;
+	struct weir_str proxy = sender->proxy;
+
+	if (draft->workloads.count == 0 || proxy.length == 0) {
+		return (struct weir_ref){ 0, 0 };
+	}
+	if (own->node_id.length != sender->identity.node_id.length) {
+		return weir_peers_place(draft, proxy); /* it was repaired */
+	}
+	return (struct weir_ref){ own->node_id.offset + (uint32_t)(proxy.data - sender->identity.node_id.data),
+		(uint32_t)proxy.length };
+}
+
+int weir_als_decode(struct weir_draft *draft, struct weir_envoy_sender *sender)
 {
 	struct weir_str message = draft->body;
 	struct weir_wire wire = weir_wire_of(message);
@@ -514,6 +532,7 @@ int weir_als_decode(struct weir_draft *draft, struct weir_als_sender *sender)
 	reader.cluster_text = (struct weir_str){ NULL, 0 };
 	reader.cluster = (struct weir_cluster_name){ 0 };
 	weir_peers_init(&reader.peers, draft, &sender->identity, sender->known);
+	reader.proxy = proxy_place(draft, sender);
 	while (r == 0 && !draft->is_exhausted && weir_cursor_next(&wire, &field)) {
 		if (field.tag == HTTP_LOGS || field.tag == TCP_LOGS) {
 			r = take_entries(&reader, message, field.bytes, field.tag == HTTP_LOGS);
@@ -525,5 +544,6 @@ int weir_als_decode(struct weir_draft *draft, struct weir_als_sender *sender)
 	if (draft->requests.count + draft->connections.count == 0) {
 		draft->workloads.count = 0; /* nobody refers to the sender: only the counts are worth a record */
 	}
+	weir_draft_claim(draft, sender->identity.namespace_, sender->identity.service_account, draft->offered);
 	return r;
 }

@@ -16,6 +16,7 @@
 
 enum {
 	NODE_ID = 1 << 3 | WEIR_WIRE_BYTES,
+	NODE_CLUSTER = 2 << 3 | WEIR_WIRE_BYTES,
 	NODE_METADATA = 3 << 3 | WEIR_WIRE_BYTES,
 };
 
@@ -84,6 +85,8 @@ bool weir_node_read(struct weir_str node, struct weir_node *ret)
 	while (weir_wire_next(&wire, &field)) {
 		if (field.tag == NODE_ID) {
 			ret->identity.node_id = field.bytes;
+		} else if (field.tag == NODE_CLUSTER) {
+			ret->cluster = field.bytes;
 		} else if (field.tag == NODE_METADATA && !weir_node_read_metadata(field.bytes, ret)) {
 			return false;
 		}

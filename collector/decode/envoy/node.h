@@ -12,6 +12,7 @@ struct weir_node {
 	struct weir_identity identity;
 	struct weir_identity_labels labels;
 	struct weir_str owner, instance_ips;
+	struct weir_str cluster; /* Node.cluster: Istio says app.namespace */
 };
 
 /* A serialized envoy.config.core.v3.Node. False: malformed. */

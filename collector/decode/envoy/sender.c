@@ -5,8 +5,7 @@
  * identifier replaces the first; the arena is emptied for it, so a stream that
  * names itself for ever does not grow.
  *
- * Invariant: all texts of sender->identity and service_host lie in
- * sender->arena or are empty; each is at most NAME_MAX_BYTES.
+ * Invariant: all texts of the sender lie in sender->arena or are empty; each is at most NAME_MAX_BYTES.
  *
  * One thread: the listener whose stream it is. */
 #include "decode/envoy/sender.h"
@@ -20,19 +19,19 @@
 
 enum { NODE = 1 << 3 | WEIR_WIRE_BYTES };
 
-void weir_als_sender_init(struct weir_als_sender *sender)
+void weir_envoy_sender_init(struct weir_envoy_sender *sender)
 {
-	*sender = (struct weir_als_sender){ 0 };
+	*sender = (struct weir_envoy_sender){ 0 };
 	weir_arena_init(&sender->arena, SENDER_CHUNK, SENDER_LIMIT);
 }
 
-void weir_als_sender_fini(struct weir_als_sender *sender)
+void weir_envoy_sender_fini(struct weir_envoy_sender *sender)
 {
 	weir_arena_fini(&sender->arena);
 }
 
 /* A copy for the stream; what is too long to be a name is unset. */
-static struct weir_str keep(struct weir_als_sender *sender, struct weir_str text)
+static struct weir_str keep(struct weir_envoy_sender *sender, struct weir_str text)
 {
 	struct weir_str copy = { NULL, 0 };
 
@@ -43,7 +42,7 @@ static struct weir_str keep(struct weir_als_sender *sender, struct weir_str text
 }
 
 /* `details` in `default.svc.cluster.local`: what callers know this workload by. */
-static struct weir_str own_service_host(struct weir_als_sender *sender)
+static struct weir_str own_service_host(struct weir_envoy_sender *sender)
 {
 	struct weir_str name = sender->identity.canonical_service, domain = sender->identity.domain;
 	char *text;
@@ -61,7 +60,7 @@ static struct weir_str own_service_host(struct weir_als_sender *sender)
 	return weir_str_make(text, name.length + 1 + domain.length);
 }
 
-static void learn(struct weir_als_sender *sender, struct weir_node *node)
+static void learn(struct weir_envoy_sender *sender, struct weir_node *node)
 {
 	struct weir_identity *identity = &sender->identity;
 	struct weir_str *texts[] = { &identity->workload, &identity->namespace_, &identity->app, &identity->version,
@@ -75,11 +74,13 @@ static void learn(struct weir_als_sender *sender, struct weir_node *node)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		*texts[i] = keep(sender, *texts[i]);
 	}
+	sender->node_cluster = keep(sender, node->cluster);
+	sender->proxy = weir_identity_proxy(identity->node_id);
 	sender->service_host = own_service_host(sender);
 	sender->is_known = identity->node_id.length > 0 || identity->workload.length > 0;
 }
 
-bool weir_sender_read_identifier(struct weir_str message, struct weir_als_sender *sender)
+bool weir_envoy_sender_read(struct weir_str message, struct weir_envoy_sender *sender)
 {
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;

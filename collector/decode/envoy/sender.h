@@ -1,10 +1,28 @@
-/* sender: what the first message of a stream says of its proxy. Private to this folder. */
+/* sender: what the first message of a stream says of its proxy; the access log
+ * service and the metrics service begin alike. */
 #ifndef WEIR_DECODE_ENVOY_SENDER_H
 #define WEIR_DECODE_ENVOY_SENDER_H
 
-#include "decode/envoy/als.h"
+#include "base/arena.h"
+#include "identity/known.h"
+#include "identity/source.h"
 
-/* Reads a StreamAccessLogsMessage.Identifier; its node becomes the sender's. False: malformed. */
-bool weir_sender_read_identifier(struct weir_str message, struct weir_als_sender *sender);
+/* Kept for the later messages of the stream. All texts live in `arena`, which belongs to the stream. */
+struct weir_envoy_sender {
+	struct weir_arena arena;
+	struct weir_identity identity;
+	bool is_known;
+	const struct weir_known *known; /* the other senders of this process, to know peers by; may be NULL */
+	struct weir_str service_host;   /* of the sender's own service, as far as its node tells */
+	struct weir_str proxy;          /* weir_identity_proxy() of its node id */
+	struct weir_str node_cluster;   /* Node.cluster */
+};
+
+void weir_envoy_sender_init(struct weir_envoy_sender *sender);
+void weir_envoy_sender_fini(struct weir_envoy_sender *sender);
+
+/* Reads the Identifier of a StreamAccessLogsMessage or a StreamMetricsMessage,
+ * v2 or v3; its node becomes the sender's. False: malformed. */
+bool weir_envoy_sender_read(struct weir_str identifier, struct weir_envoy_sender *sender);
 
 #endif

@@ -27,7 +27,7 @@ struct fixture {
 	struct message m;
 	struct weir_arena arena;
 	struct weir_draft draft;
-	struct weir_als_sender sender;
+	struct weir_envoy_sender sender;
 	const struct weir_batch *batch;
 };
 
@@ -36,7 +36,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	weir_arena_init(&f->arena, 1 << 16, 1 << 22);
-	weir_als_sender_init(&f->sender);
+	weir_envoy_sender_init(&f->sender);
 	*state = f;
 	return 0;
 }
@@ -50,7 +50,7 @@ static int teardown(void **state)
 	for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++) {
 		weir_buf_fini(bufs[i]);
 	}
-	weir_als_sender_fini(&f->sender);
+	weir_envoy_sender_fini(&f->sender);
 	weir_arena_fini(&f->arena);
 	free(f);
 	return 0;

@@ -249,7 +249,7 @@ static void tell_connection(const struct weir_batch *batch, const struct weir_co
 }
 
 struct streams {
-	struct weir_als_sender sender[STREAMS_MAX];
+	struct weir_envoy_sender sender[STREAMS_MAX];
 	bool is_open[STREAMS_MAX], is_joined[STREAMS_MAX];
 	struct weir_known *known;
 };
@@ -257,7 +257,7 @@ struct streams {
 static void take_message(
 	struct streams *streams, const struct weir_mtcap_record *record, struct weir_arena *arena, struct told *told)
 {
-	struct weir_als_sender *sender = &streams->sender[record->stream];
+	struct weir_envoy_sender *sender = &streams->sender[record->stream];
 	const struct weir_draft_head head = { .protocol = WEIR_PROTOCOL_ALS_V3, .signal = WEIR_SIGNAL_ACCESS_LOG };
 	const struct weir_batch *batch;
 	struct weir_draft draft;
@@ -309,7 +309,7 @@ static struct told *tell(const char *name)
 		}
 		assert_true(record.stream < STREAMS_MAX);
 		if (!streams->is_open[record.stream]) {
-			weir_als_sender_init(&streams->sender[record.stream]);
+			weir_envoy_sender_init(&streams->sender[record.stream]);
 			streams->sender[record.stream].known = streams->known;
 			streams->is_open[record.stream] = true;
 		}
@@ -318,7 +318,7 @@ static struct told *tell(const char *name)
 	assert_int_equal(r, WEIR_MTCAP_END);
 	for (size_t i = 0; i < STREAMS_MAX; i++) {
 		if (streams->is_open[i]) {
-			weir_als_sender_fini(&streams->sender[i]);
+			weir_envoy_sender_fini(&streams->sender[i]);
 		}
 	}
 	weir_known_destroy(streams->known);

@@ -20,7 +20,7 @@ struct fixture {
 	char directory[64];
 	struct weir_ring *ring;
 	struct weir_als *als;
-	struct weir_grpc_method method;
+	struct weir_grpc_method method, methods[WEIR_ALS_METHODS];
 	bool is_failing;
 	struct weir_buf message;
 };
@@ -46,7 +46,8 @@ static int setup(void **state)
 	assert_int_equal(weir_ring_recover(f->ring, 0, 0, &recovery), 0);
 	opts.ring = f->ring;
 	assert_int_equal(weir_als_create(&opts, &f->als), 0);
-	weir_als_grpc(f->als, &f->method);
+	weir_als_grpc(f->als, f->methods);
+	f->method = f->methods[0];
 	*state = f;
 	return 0;
 }
