@@ -1,0 +1,166 @@
+/* otlp_answer: one verdict, spelled for gRPC, for HTTP with protobuf and for
+ * HTTP with JSON.
+ *
+ *   outcome                 gRPC                              HTTP
+ *   taken, or empty         OK, response                      200, response
+ *   items that are invalid  OK, partial_success               200, the same
+ *   malformed               INVALID_ARGUMENT                  400
+ *   another's identity      PERMISSION_DENIED                 403
+ *   too large               RESOURCE_EXHAUSTED                413
+ *   ring full               RESOURCE_EXHAUSTED + RetryInfo    429 + Retry-After
+ *   more than its share     RESOURCE_EXHAUSTED + RetryInfo    429 + Retry-After
+ *   storage failing         RESOURCE_EXHAUSTED + RetryInfo    503 + Retry-After
+ *   stopping                UNAVAILABLE + RetryInfo           503 + Retry-After
+ *
+ * The three responses have the same field numbers, so one message's type
+ * writes them all; in JSON their counts have names of their own.
+ *
+ * Any thread. */
+#include "receive/otlp_answer.h"
+
+#include <inttypes.h>
+
+#include "google/rpc/status.pb-c.h"
+#include "opentelemetry/proto/collector/trace/v1/trace_service.pb-c.h"
+
+#define PROTOBUF_TYPE "application/x-protobuf"
+#define JSON_TYPE "application/json"
+
+static const struct weir_otlp_verdict verdicts[] = {
+	[WEIR_OFFER_TAKEN] = { .code = WEIR_GRPC_OK, .http_status = 200 },
+	[WEIR_OFFER_FULL] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
+		.http_status = 429,
+		.retry_s = WEIR_OFFER_RETRY_FULL_S,
+		.message = "the ring is full" },
+	[WEIR_OFFER_SOURCE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
+		.http_status = 429,
+		.retry_s = WEIR_OFFER_RETRY_SOURCE_S,
+		.message = "this source sends more than its share of what can be taken" },
+	[WEIR_OFFER_STORAGE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
+		.http_status = 503,
+		.retry_s = WEIR_OFFER_RETRY_STORAGE_S,
+		.message = "the storage is failing" },
+	[WEIR_OFFER_TOO_LARGE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
+		.http_status = 413,
+		.message = "the request is too large: send fewer items at a time" },
+	[WEIR_OFFER_STOPPING] = { .code = WEIR_GRPC_UNAVAILABLE,
+		.http_status = 503,
+		.retry_s = WEIR_OFFER_RETRY_FULL_S,
+		.message = "weir is stopping" },
+	[WEIR_OFFER_IDENTITY] = { .code = WEIR_GRPC_PERMISSION_DENIED,
+		.http_status = 403,
+		.message = "the request claims another sender than the certificate names" },
+};
+
+static const struct { /* of a signal's response */
+	const char *json_key, *why;
+} words[] = {
+	[WEIR_SIGNAL_SPAN] = { "rejectedSpans", "spans with an id of the wrong length or all zero were dropped" },
+	[WEIR_SIGNAL_METRIC_POINT] = { "rejectedDataPoints",
+		"points that cannot mean anything were dropped: without a name, a value or a temporality, or with "
+		"buckets that do not fit together" },
+	[WEIR_SIGNAL_LOG] = { "rejectedLogRecords", "log records were dropped" },
+};
+
+struct weir_otlp_verdict weir_otlp_verdict_of(enum weir_offer_outcome outcome)
+{
+	return verdicts[outcome];
+}
+
+struct weir_otlp_verdict weir_otlp_verdict_malformed(const char *why)
+{
+	return (struct weir_otlp_verdict){ .code = WEIR_GRPC_INVALID_ARGUMENT, .http_status = 400, .message = why };
+}
+
+static void pack(const ProtobufCMessage *message, struct weir_buf *body)
+{
+	size_t size = protobuf_c_message_get_packed_size(message);
+	char *at = size > 0 ? weir_buf_reserve(body, size) : NULL;
+
+	if (at != NULL) {
+		weir_buf_advance(body, protobuf_c_message_pack(message, (uint8_t *)at));
+	}
+}
+
+/* A copy that generated code may hold; sentences of ours are short. */
+static char *sentence(const char *text, char room[256])
+{
+	size_t length = strlen(text);
+
+	weir_assert(length < 256);
+	return memcpy(room, text, length + 1);
+}
+
+void weir_otlp_answer_response(
+	enum weir_signal signal, enum weir_otlp_encoding encoding, uint64_t rejected, struct weir_buf *body)
+{
+	Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceResponse response;
+	Opentelemetry__Proto__Collector__Trace__V1__ExportTracePartialSuccess partial;
+	char room[256];
+
+	if (encoding == WEIR_OTLP_JSON) {
+		weir_buf_add_text(body, "{");
+		if (rejected > 0) {
+			weir_buf_addf(body, "\"partialSuccess\":{\"%s\":\"%" PRIu64 "\",\"errorMessage\":\"%s\"}",
+				words[signal].json_key, rejected, words[signal].why);
+		}
+		weir_buf_add_text(body, "}");
+		return;
+	}
+	if (rejected == 0) {
+		return;
+	}
+	opentelemetry__proto__collector__trace__v1__export_trace_service_response__init(&response);
+	opentelemetry__proto__collector__trace__v1__export_trace_partial_success__init(&partial);
+	partial.rejected_spans = (int64_t)rejected;
+	partial.error_message = sentence(words[signal].why, room);
+	response.partial_success = &partial;
+	pack(&response.base, body);
+}
+
+static void status_write(
+	enum weir_otlp_encoding encoding, enum weir_grpc_code code, const char *message, struct weir_buf *body)
+{
+	Google__Rpc__Status status;
+	char room[256];
+
+	if (encoding == WEIR_OTLP_JSON) {
+		weir_buf_addf(body, "{\"code\":%d,\"message\":\"%s\"}", (int)code, message);
+		return;
+	}
+	google__rpc__status__init(&status);
+	status.code = (int32_t)code;
+	status.message = sentence(message, room);
+	pack(&status.base, body);
+}
+
+void weir_otlp_answer_grpc(
+	enum weir_signal signal, const struct weir_otlp_verdict *verdict, struct weir_grpc_answer *ret)
+{
+	ret->code = verdict->code;
+	ret->message = verdict->message;
+	ret->retry_delay_ms = verdict->retry_s * 1000;
+	ret->park_position = verdict->park_position;
+	if (verdict->code == WEIR_GRPC_OK) {
+		weir_otlp_answer_response(signal, WEIR_OTLP_PROTOBUF, verdict->rejected, &ret->body);
+	}
+}
+
+void weir_otlp_answer_http(enum weir_signal signal, enum weir_otlp_encoding encoding,
+	const struct weir_otlp_verdict *verdict, struct weir_http_response *ret)
+{
+	ret->status = verdict->http_status;
+	ret->content_type = encoding == WEIR_OTLP_JSON ? JSON_TYPE : PROTOBUF_TYPE;
+	ret->retry_after_s = verdict->retry_s;
+	ret->park_position = verdict->park_position;
+	if (verdict->code == WEIR_GRPC_OK) {
+		weir_otlp_answer_response(signal, encoding, verdict->rejected, &ret->body);
+	} else {
+		status_write(encoding, verdict->code, verdict->message, &ret->body);
+	}
+}
+
+void weir_otlp_answer_unknown_type(struct weir_http_response *ret)
+{
+	weir_http_response_text(ret, 415, "OTLP is taken as application/x-protobuf or application/json here\n");
+}
