@@ -20,6 +20,11 @@ struct weir_str weir_http_request_peer(const struct weir_http_request *request)
 	return request->peer;
 }
 
+struct weir_str weir_http_request_identity(const struct weir_http_request *request)
+{
+	return request->identity;
+}
+
 struct weir_str weir_http_request_header(const struct weir_http_request *request, const char *name)
 {
 	assert_string_equal(name, "content-type");
@@ -79,7 +84,9 @@ const struct weir_batch *bench_next(struct bench *bench)
 
 struct weir_http_response post(const struct weir_http_route *route, struct weir_str body, const char *content_type)
 {
-	struct weir_http_request request = { body, weir_str_of(content_type), weir_str_of("10.0.0.9") };
+	struct weir_http_request request = {
+		body, weir_str_of(content_type), weir_str_of("10.0.0.9"), weir_str_make(NULL, 0)
+	};
 	struct weir_http_response response = { .status = 200 };
 
 	weir_buf_init(&response.body, 0);
@@ -89,7 +96,7 @@ struct weir_http_response post(const struct weir_http_route *route, struct weir_
 
 struct weir_grpc_answer call(const struct weir_grpc_method *method, struct weir_str message)
 {
-	struct weir_grpc_peer peer = { weir_str_of("ipv4:10.0.0.9:4242") };
+	struct weir_grpc_peer peer = { .address = weir_str_of("ipv4:10.0.0.9:4242") };
 	struct weir_grpc_answer answer = { .code = WEIR_GRPC_OK };
 
 	weir_buf_init(&answer.body, 0);

@@ -7,7 +7,7 @@
 
 /* serve declares it, the test defines it: the accessors read these. */
 struct weir_http_request {
-	struct weir_str body, content_type, peer;
+	struct weir_str body, content_type, peer, identity;
 };
 
 struct bench { /* one receiver's surroundings */
