@@ -148,6 +148,8 @@ static int parts_create(const struct weir_grpc_opts *opts, struct weir_grpc *grp
 	grpc->calls.served_count = opts->method_count + 1;
 	grpc->calls.ack = opts->ack;
 	grpc->calls.max_message_bytes = opts->max_message_bytes;
+	grpc->calls.talk_limit = opts->max_connections;
+	grpc->calls.has_tls = opts->tls != NULL;
 	weir_buf_init(&grpc->calls.message, opts->max_message_bytes + 1); /* one byte to see that there is more */
 	grpc->calls.queue = grpc_completion_queue_create_for_next(NULL);
 	grpc->calls.server = server_create(opts);
@@ -177,6 +179,7 @@ int weir_grpc_open(const struct weir_grpc_opts *opts, struct weir_grpc **ret_grp
 	if (grpc == NULL) {
 		return -ENOMEM;
 	}
+	pthread_mutex_init(&grpc->calls.talk_lock, NULL);
 	signals_block(&before);
 	weir_grpc_log_take();
 	grpc_init();
@@ -249,6 +252,7 @@ static void turn(struct weir_grpc *grpc, uint64_t now_ns)
 		if (weir_accept_tick != NULL) {
 			weir_accept_tick();
 		}
+		weir_grpc_call_sweep(&grpc->calls, now_ns);
 		weir_grpc_call_arm_all(&grpc->calls); /* what memory was short for; else nothing to do */
 		grpc->tick_at_ns = now_ns + TICK_MS * UINT64_C(1000000);
 	}
@@ -362,6 +366,7 @@ void weir_grpc_close(struct weir_grpc *grpc)
 	weir_grpc_stop(grpc, 0);
 	server_end(grpc);
 	weir_grpc_call_free_idle(&grpc->calls);
+	pthread_mutex_destroy(&grpc->calls.talk_lock);
 	weir_coding_close(&grpc->calls.coding);
 	weir_buf_fini(&grpc->calls.message);
 	weir_grpc_port_fini(&grpc->ports);

@@ -13,6 +13,8 @@
 
 #include <stdatomic.h>
 
+#include <grpc/byte_buffer.h>
+
 #include "base/err.h"
 #include "base/stat.h"
 
@@ -39,16 +41,18 @@ void weir_grpc_answer_ask_close(struct weir_grpc_call *call)
  * close in the same batch: one tag a call instead of two. */
 static void send_reply(struct weir_grpc_call *call)
 {
+	bool is_talk = call->served->method != NULL && call->served->method->talk != NULL;
 	grpc_op ops[4] = { { 0 } };
 	grpc_call_error error;
 	size_t count = 0;
 	grpc_call *core;
 
 	if (call->served->method == NULL || call->served->method->unary != NULL || !call->is_stream_open) {
-		ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+		ops[count++] = weir_grpc_message_begin();
 	}
-	if (call->reply.body != NULL) {
+	if (call->reply.body != NULL && !is_talk) {
 		ops[count].op = GRPC_OP_SEND_MESSAGE;
+		ops[count].flags = weir_grpc_message_flags(grpc_byte_buffer_length(call->reply.body));
 		ops[count++].data.send_message.send_message = call->reply.body;
 	}
 	ops[count].op = GRPC_OP_SEND_STATUS_FROM_SERVER;
@@ -90,6 +94,7 @@ static void count_answer(enum weir_grpc_code code)
 		stat = WEIR_STAT_GRPC_CALLS_UNIMPLEMENTED;
 		break;
 	case WEIR_GRPC_NOT_FOUND:
+	case WEIR_GRPC_PERMISSION_DENIED:
 	case WEIR_GRPC_INTERNAL:
 	case WEIR_GRPC_UNAVAILABLE:
 		break;

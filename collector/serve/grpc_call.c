@@ -3,6 +3,7 @@
  *   unary:   armed ─arrived→ answered at once ─tag→ over
  *                        └─→ parked ─(writer's thread sends)─tag→ over
  *   stream:  armed ─arrived→ open → reading ⇄ held → answered ─tags→ over
+ *   talk:    armed ─arrived→ open → reading ⇄ sending → answered ─tags→ over (grpc_talk.c)
  *   unknown: armed ─arrived→ UNIMPLEMENTED ─tag→ over
  *
  * Threads: the polling thread only; what another one may do is in grpc_answer.c.
@@ -18,6 +19,8 @@
  *    client's window fills and that is all the backpressure there is.
  * 4. is_answered is set once; after it no message is handed to the stream.
  * 5. A batch that the core refuses to start would be our mistake: asserted.
+ * 6. What is to be sent has moved within STALL_TICKS, or the call is cut off:
+ *    a client that takes nothing does not keep its answer here.
  *
  * Why few armed calls: a request that no armed call waits for stays with the
  * core; what the thread has in hand is bounded by the number armed. */
@@ -30,8 +33,11 @@
 #include <grpc/slice.h>
 #include <grpc/support/alloc.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/stat.h"
+
+#define STALL_TICKS 150u /* of 200 ms */
 
 static void on_arrived(struct weir_grpc_call *call, bool is_ok);
 static void on_closed(struct weir_grpc_call *call, bool is_ok);
@@ -187,7 +193,12 @@ void weir_grpc_call_drop(struct weir_grpc_call *call)
 		return;
 	}
 	weir_assert(!call->is_held && !call->is_parked);
-	if (call->is_stream_open) {
+	if (call->talk != NULL) {
+		call->is_answered = true; /* whatever else: nothing is begun any more */
+		if (!weir_grpc_talk_close(call)) {
+			return;
+		}
+	} else if (call->is_stream_open) {
 		served->method->stream->close(served->method->ctx, call->stream);
 	}
 	payload_drop(call);
@@ -196,7 +207,9 @@ void weir_grpc_call_drop(struct weir_grpc_call *call)
 	call->call = NULL;
 	call->stream = NULL;
 	call->is_cancelled = 0;
-	call->is_stream_open = call->is_answered = call->is_close_asked = false;
+	call->is_stream_open = call->is_answered = call->is_close_asked = call->is_cut = false;
+	call->end_at_ns = 0;
+	call->idle_ticks = 0;
 	call_put(call);
 	arm_up(call->calls, served); /* makes up for a context that memory was short for */
 }
@@ -235,9 +248,8 @@ static void unary_run(struct weir_grpc_call *call)
 {
 	const struct weir_grpc_method *method = call->served->method;
 	struct weir_grpc_answer answer = { 0 };
-	struct weir_grpc_peer peer;
+	struct weir_grpc_caller caller;
 	struct weir_str message;
-	char *address;
 
 	if (call->payload == NULL) {
 		weir_grpc_answer_code(call, WEIR_GRPC_INTERNAL, "the call has no message");
@@ -247,21 +259,20 @@ static void unary_run(struct weir_grpc_call *call)
 		payload_drop(call);
 		return;
 	}
-	address = grpc_call_get_peer(call->call);
-	peer.address = weir_str_of(address);
-	method->unary(method->ctx, &peer, message, &answer);
+	weir_grpc_peer_get(call, &caller);
+	method->unary(method->ctx, &caller.peer, message, &answer);
 	payload_drop(call); /* before the answer may be parked for long */
 	weir_grpc_answer_give(call, &answer);
-	gpr_free(address);
+	weir_grpc_peer_let_go(&caller);
 }
 
-static void message_ask(struct weir_grpc_call *call, bool is_first)
+void weir_grpc_call_read(struct weir_grpc_call *call, bool is_first)
 {
 	grpc_op ops[2] = { { 0 } };
 	size_t count = 0;
 
 	if (is_first) {
-		ops[count++].op = GRPC_OP_SEND_INITIAL_METADATA;
+		ops[count++] = weir_grpc_message_begin();
 	}
 	ops[count].op = GRPC_OP_RECV_MESSAGE;
 	ops[count++].data.recv_message.recv_message = &call->payload;
@@ -269,23 +280,36 @@ static void message_ask(struct weir_grpc_call *call, bool is_first)
 	weir_grpc_call_batch(call, ops, count, &call->message);
 }
 
-static void stream_begin(struct weir_grpc_call *call)
+static void stream_begin(struct weir_grpc_call *call, const struct weir_grpc_peer *peer)
 {
 	const struct weir_grpc_method *method = call->served->method;
-	struct weir_grpc_peer peer;
-	char *address = grpc_call_get_peer(call->call);
-	int fault;
 
-	weir_grpc_answer_ask_close(call);
-	peer.address = weir_str_of(address);
-	fault = method->stream->open(method->ctx, &peer, &call->stream);
-	gpr_free(address);
-	if (fault != 0) {
+	if (method->stream->open(method->ctx, peer, &call->stream) != 0) {
 		weir_grpc_answer_code(call, WEIR_GRPC_INTERNAL, "the stream could not be opened");
 		return;
 	}
 	call->is_stream_open = true;
-	message_ask(call, true);
+	weir_grpc_call_read(call, true);
+}
+
+static void long_begin(struct weir_grpc_call *call)
+{
+	struct weir_grpc_calls *calls = call->calls;
+	struct weir_grpc_caller caller;
+	uint64_t now_ns;
+
+	weir_grpc_answer_ask_close(call);
+	if (calls->stream_age_ns > 0) {
+		now_ns = weir_clock_monotonic_ns();
+		call->end_at_ns = weir_grpc_peer_born_ns(call, now_ns) + calls->stream_age_ns;
+	}
+	weir_grpc_peer_get(call, &caller);
+	if (call->served->method->talk != NULL) {
+		weir_grpc_talk_open(call, &caller.peer);
+	} else {
+		stream_begin(call, &caller.peer);
+	}
+	weir_grpc_peer_let_go(&caller);
 }
 
 /* Offers the message at hand. false: it is held. */
@@ -312,7 +336,7 @@ static bool stream_offer(struct weir_grpc_call *call)
 	if (answer.code != WEIR_GRPC_OK) {
 		weir_grpc_answer_give(call, &answer);
 	} else {
-		message_ask(call, false);
+		weir_grpc_call_read(call, false);
 	}
 	return true;
 }
@@ -343,7 +367,7 @@ static void on_arrived(struct weir_grpc_call *call, bool is_ok)
 	} else if (served->method->unary != NULL) {
 		unary_run(call);
 	} else {
-		stream_begin(call);
+		long_begin(call);
 	}
 	weir_grpc_call_drop(call);
 }
@@ -361,18 +385,36 @@ static void on_closed(struct weir_grpc_call *call, bool is_ok)
 	weir_grpc_call_drop(call);
 }
 
+static void message_came(struct weir_grpc_call *call)
+{
+	struct weir_str message;
+
+	if (call->talk == NULL) {
+		if (!stream_offer(call)) {
+			weir_stat_add(WEIR_STAT_STREAM_HELD, 1);
+			held_add(call);
+		}
+		return;
+	}
+	if (message_get(call, &message)) {
+		weir_grpc_talk_message(call, message);
+	}
+	payload_drop(call);
+}
+
 static void on_message(struct weir_grpc_call *call, bool is_ok)
 {
 	if (!is_ok || call->is_answered) {
 		payload_drop(call);
 	} else if (call->payload != NULL) {
-		if (!stream_offer(call)) {
-			weir_stat_add(WEIR_STAT_STREAM_HELD, 1);
-			held_add(call);
-		}
-	} else if (!grpc_call_failed_before_recv_message(call->call)) {
+		message_came(call);
+	} else if (grpc_call_failed_before_recv_message(call->call)) {
+		/* it broke: the close is on its way */
+	} else if (call->talk != NULL) {
+		weir_grpc_talk_half_closed(call);
+	} else {
 		stream_end(call);
-	} /* else it broke: the close is on its way */
+	}
 	weir_grpc_call_drop(call);
 }
 
@@ -393,6 +435,15 @@ void weir_grpc_call_retry_held(struct weir_grpc_calls *calls)
 	}
 }
 
+static void finish(struct weir_grpc_call *call)
+{
+	if (call->talk != NULL) {
+		weir_grpc_talk_finish(call);
+	} else {
+		stream_end(call);
+	}
+}
+
 void weir_grpc_call_end_streams(struct weir_grpc_calls *calls)
 {
 	for (struct weir_grpc_call *call = calls->live; call != NULL; call = call->next) {
@@ -405,7 +456,27 @@ void weir_grpc_call_end_streams(struct weir_grpc_calls *calls)
 			weir_grpc_answer_code(
 				call, WEIR_GRPC_UNAVAILABLE, "weir stops and has no room for the message");
 		} else {
-			stream_end(call);
+			finish(call);
+		}
+	}
+}
+
+void weir_grpc_call_sweep(struct weir_grpc_calls *calls, uint64_t now_ns)
+{
+	for (struct weir_grpc_call *call = calls->live; call != NULL; call = call->next) {
+		bool is_sending = (call->is_answered && atomic_load(&call->is_sent)) || weir_grpc_talk_is_stalled(call);
+
+		call->idle_ticks = is_sending ? call->idle_ticks + 1 : 0;
+		if (call->idle_ticks > STALL_TICKS && !call->is_cut) {
+			call->is_cut = true;
+			weir_stat_add(WEIR_STAT_CALL_CUT, 1);
+			grpc_call_cancel(call->call, NULL);
+		}
+		if (call->end_at_ns != 0 && now_ns >= call->end_at_ns && call->is_stream_open && !call->is_answered &&
+			!call->is_held) {
+			call->end_at_ns = 0;
+			weir_stat_add(WEIR_STAT_STREAM_AGED, 1);
+			finish(call);
 		}
 	}
 }

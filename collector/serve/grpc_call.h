@@ -3,6 +3,7 @@
 #ifndef WEIR_SERVE_GRPC_CALL_H
 #define WEIR_SERVE_GRPC_CALL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,12 @@
 #include "serve/route.h"
 
 struct weir_grpc_call;
+
+/* What a completion queue's tag points to. */
+struct weir_grpc_tag {
+	struct weir_grpc_call *call;
+	void (*completed)(struct weir_grpc_call *call, bool is_ok);
+};
 
 /* A method as the server knows it; the last one is the catch-all. */
 struct weir_grpc_served {
@@ -36,13 +43,10 @@ struct weir_grpc_calls {
 	struct weir_grpc_call *held_first, *held_last; /* streams whose message waits for room, oldest first */
 	struct weir_buf message;                       /* the message at hand, contiguous */
 	struct weir_coding coding;
-	bool is_stopping;
-};
-
-/* What a completion queue's tag points to. */
-struct weir_grpc_tag {
-	struct weir_grpc_call *call;
-	void (*completed)(struct weir_grpc_call *call, bool is_ok);
+	bool is_stopping, has_tls;
+	uint64_t stream_age_ns; /* of a connection whose streams are ended; 0: never */
+	uint32_t talk_count, talk_limit;
+	pthread_mutex_t talk_lock; /* of what the talks have queued; any thread */
 };
 
 /* Arms every method up to its target. 0 or -ENOMEM (some are armed). */
@@ -50,6 +54,9 @@ int weir_grpc_call_arm_all(struct weir_grpc_calls *calls);
 
 /* A batch came back from the queue. */
 void weir_grpc_call_completed(struct weir_grpc_tag *tag, bool is_ok);
+
+/* Once a tick: ends streams whose connection is too old, and cuts off calls whose client takes nothing any more. */
+void weir_grpc_call_sweep(struct weir_grpc_calls *calls, uint64_t now_ns);
 
 /* Offers held messages again, oldest first, until one is held again. */
 void weir_grpc_call_retry_held(struct weir_grpc_calls *calls);
@@ -73,6 +80,15 @@ enum { WEIR_GRPC_MESSAGE_TOO_LARGE = 1, WEIR_GRPC_MESSAGE_MALFORMED = 2 }; /* ou
  * else in calls->message until the next call. 0, an outcome or a fault. */
 int weir_grpc_message_read(
 	struct weir_grpc_calls *calls, const grpc_byte_buffer *payload, struct weir_str *ret_message);
+
+/* A body as the core wants it: taken over, or copied when it is short. */
+grpc_byte_buffer *weir_grpc_message_of(struct weir_buf *body);
+
+/* Write flags of a message: short ones are not worth compressing. */
+uint32_t weir_grpc_message_flags(size_t bytes);
+
+/* The op that begins an answer; what is worth it is compressed when the client can read that. */
+grpc_op weir_grpc_message_begin(void);
 
 /* An answer's pieces as the core wants them; the body is taken over. */
 struct weir_grpc_reply {
@@ -102,11 +118,17 @@ struct weir_grpc_call {
 	unsigned pending;
 	int is_cancelled;    /* written by the core */
 	atomic_bool is_sent; /* hands `reply` from the sending thread to the polling one */
-	bool is_stream_open, is_held, is_answered, is_parked, is_close_asked;
+	bool is_stream_open, is_held, is_answered, is_parked, is_close_asked, is_cut;
+	struct weir_grpc_talk *talk; /* of a talk that is open */
+	uint64_t end_at_ns;          /* monotonic: the connection is too old then; 0: never */
+	uint32_t idle_ticks;         /* ticks for which what is to be sent has not moved */
 };
 
 /* One tag came back, or will never come; ends the call when it was the last. */
 void weir_grpc_call_drop(struct weir_grpc_call *call);
+
+/* Asks for the client's next message; the first time, initial metadata go out with it. */
+void weir_grpc_call_read(struct weir_grpc_call *call, bool is_first);
 
 /* Starts a batch that cannot be refused. */
 void weir_grpc_call_batch(struct weir_grpc_call *call, const grpc_op *ops, size_t count, struct weir_grpc_tag *tag);
@@ -120,5 +142,31 @@ void weir_grpc_answer_ask_close(struct weir_grpc_call *call);
 void weir_grpc_answer_sent(struct weir_grpc_call *call, bool is_ok); /* the tag's function */
 /* true: it was parked, and will never be sent; its tag is the caller's to drop. */
 bool weir_grpc_answer_take_back(struct weir_grpc_call *call);
+
+/* ---- grpc_peer.c --------------------------------------------------------- */
+
+struct weir_grpc_caller {
+	struct weir_grpc_peer peer; /* borrowed from the rest */
+	char *address;
+	struct grpc_auth_context *context;
+};
+
+void weir_grpc_peer_get(struct weir_grpc_call *call, struct weir_grpc_caller *ret_caller);
+void weir_grpc_peer_let_go(struct weir_grpc_caller *caller);
+
+/* When the call's connection was first heard of. */
+uint64_t weir_grpc_peer_born_ns(struct weir_grpc_call *call, uint64_t now_ns);
+
+/* ---- grpc_talk.c --------------------------------------------------------- */
+
+/* A call of a talk method arrived: opens it, or refuses. */
+void weir_grpc_talk_open(struct weir_grpc_call *call, const struct weir_grpc_peer *peer);
+void weir_grpc_talk_message(struct weir_grpc_call *call, struct weir_str message);
+void weir_grpc_talk_half_closed(struct weir_grpc_call *call);
+void weir_grpc_talk_finish(struct weir_grpc_call *call); /* OK once all is said */
+/* A message is on its way out. */
+bool weir_grpc_talk_is_stalled(const struct weir_grpc_call *call);
+/* When the call is over. False: a tag of the talk's is on its way, and will end the call in its turn. */
+bool weir_grpc_talk_close(struct weir_grpc_call *call);
 
 #endif

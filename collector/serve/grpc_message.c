@@ -23,6 +23,7 @@
 #include "google/rpc/status.pb-c.h"
 
 #define DETAILS_BYTES 512u
+#define COMPRESS_BYTES 1024u
 #define INLINE_BYTES 256u /* shorter bodies are cheaper copied than handed over */
 
 static struct weir_str str_of_slice(const grpc_slice *slice)
@@ -117,7 +118,7 @@ static grpc_slice details_of(const struct weir_grpc_answer *answer)
 	return grpc_slice_from_copied_buffer((const char *)out, google__rpc__status__pack(&status, out));
 }
 
-static grpc_byte_buffer *body_of(struct weir_buf *body)
+grpc_byte_buffer *weir_grpc_message_of(struct weir_buf *body)
 {
 	grpc_byte_buffer *buffer;
 	grpc_slice slice;
@@ -134,12 +135,26 @@ static grpc_byte_buffer *body_of(struct weir_buf *body)
 	return buffer;
 }
 
+uint32_t weir_grpc_message_flags(size_t bytes)
+{
+	return bytes < COMPRESS_BYTES ? GRPC_WRITE_NO_COMPRESS : 0;
+}
+
+grpc_op weir_grpc_message_begin(void)
+{
+	grpc_op op = { .op = GRPC_OP_SEND_INITIAL_METADATA };
+
+	op.data.send_initial_metadata.maybe_compression_level.is_set = 1;
+	op.data.send_initial_metadata.maybe_compression_level.level = GRPC_COMPRESS_LEVEL_MED; /* gzip, if it may */
+	return op;
+}
+
 void weir_grpc_reply_init(struct weir_grpc_reply *ret_reply, struct weir_grpc_answer *answer)
 {
 	struct weir_grpc_reply reply = { .code = (grpc_status_code)answer->code, .message = grpc_empty_slice() };
 
 	if (answer->code == WEIR_GRPC_OK) {
-		reply.body = body_of(&answer->body);
+		reply.body = weir_grpc_message_of(&answer->body);
 	} else {
 		weir_buf_fini(&answer->body);
 		if (answer->message != NULL) {
