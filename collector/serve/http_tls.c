@@ -245,13 +245,14 @@ bool weir_http_tls_begin(struct weir_http *http, struct MHD_Connection *connecti
 	return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, socket->credentials->of_gnutls) == 0;
 }
 
-/* Did a single byte come? A socket that does not tell (no TCP) is taken to have spoken. */
+/* Did anything come? The kernel counts the end of the stream as a byte. A socket that does not tell (no TCP) is taken to
+ * have spoken. */
 static bool has_spoken(int fd)
 {
 	struct tcp_info info = { 0 };
 	socklen_t length = sizeof(info);
 
-	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_bytes_received > 0;
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_bytes_received > 1;
 }
 
 void weir_http_tls_end(struct weir_http_connection *socket)
