@@ -162,7 +162,7 @@ static bool has_value(struct weir_str enumeration, struct weir_str name)
  * the outer loop goes down one name. */
 static bool has_symbol(struct weir_str descriptor, enum scope scope, struct weir_str path, enum scope *ret_scope)
 {
-	while (path.data && path.length > 0) {
+	while (path.data) {
 		struct weir_str name = weir_str_cut(&path, '.'), found = { NULL, 0 };
 		struct weir_wire wire = weir_wire_of(descriptor);
 		enum scope below = FILE_SCOPE;
@@ -182,7 +182,7 @@ static bool has_symbol(struct weir_str descriptor, enum scope scope, struct weir
 				below = LEAF;
 			}
 		}
-		if (!found.data) {
+		if (!found.data || name.length == 0) {
 			return false;
 		}
 		descriptor = found;

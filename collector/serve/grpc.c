@@ -28,6 +28,7 @@
 #include "serve/grpc.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -50,6 +51,8 @@
 #define QUOTA_BASE_BYTES (32u << 20)
 #define QUOTA_MESSAGES 8u
 #define HANDSHAKE_MS 10000
+#define AGE_JITTER_PER_MILLE 100u /* the core's, at most */
+#define IDLE_MS (15 * 60 * 1000)  /* a connection without calls, whose client may come again */
 #define KEEPALIVE_MS 60000
 #define KEEPALIVE_ANSWER_MS 20000
 #define PING_INTERVAL_MS 10000 /* clients that ping more often are told to calm down */
@@ -84,6 +87,12 @@ static grpc_arg integer_arg(const char *key, int value)
 	return arg;
 }
 
+/* As the core takes it: INT_MAX is never, and so is 0 of ours. */
+static int milliseconds(uint64_t seconds)
+{
+	return seconds == 0 || seconds > INT_MAX / 1000 ? INT_MAX : (int)(seconds * 1000);
+}
+
 static grpc_server *server_create(const struct weir_grpc_opts *opts)
 {
 	grpc_resource_quota *quota = grpc_resource_quota_create("weir");
@@ -97,6 +106,9 @@ static grpc_server *server_create(const struct weir_grpc_opts *opts)
 		integer_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
 		integer_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, PING_INTERVAL_MS),
 		integer_arg(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_MS),
+		integer_arg(GRPC_ARG_MAX_CONNECTION_AGE_MS, milliseconds(opts->max_connection_age_s)),
+		integer_arg(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS, INT_MAX), /* ours: grpc_peer.c */
+		integer_arg(GRPC_ARG_MAX_CONNECTION_IDLE_MS, IDLE_MS),
 		integer_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0),
 		integer_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, WINDOW_BYTES),
 		integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0), /* a second weir on the same port must fail */
@@ -149,13 +161,18 @@ static int parts_create(const struct weir_grpc_opts *opts, struct weir_grpc *grp
 	grpc->calls.ack = opts->ack;
 	grpc->calls.max_message_bytes = opts->max_message_bytes;
 	grpc->calls.talk_limit = opts->max_connections;
+	if (opts->max_connection_age_s > 0) { /* with all of the core's jitter; see grpc_peer.c */
+		grpc->calls.stream_age_ns =
+			opts->max_connection_age_s * (1000 + AGE_JITTER_PER_MILLE) * UINT64_C(1000000) +
+			opts->connection_grace_s * UINT64_C(1000000000);
+	}
 	grpc->calls.has_tls = opts->tls != NULL;
 	weir_buf_init(&grpc->calls.message, opts->max_message_bytes + 1); /* one byte to see that there is more */
 	grpc->calls.queue = grpc_completion_queue_create_for_next(NULL);
 	grpc->calls.server = server_create(opts);
 	grpc_server_register_completion_queue(grpc->calls.server, grpc->calls.queue, NULL);
 	methods_register(grpc);
-	fault = weir_grpc_port_add(grpc->calls.server, opts->addresses, opts->address_count, &grpc->ports);
+	fault = weir_grpc_port_add(grpc->calls.server, opts->addresses, opts->address_count, opts->tls, &grpc->ports);
 	if (fault != 0 && opts->ret_failed != NULL && grpc->ports.address_count < opts->address_count) {
 		*opts->ret_failed = opts->addresses[grpc->ports.address_count];
 	}

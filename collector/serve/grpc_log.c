@@ -1,5 +1,7 @@
 /* grpc_log: where libgrpc's log goes. Only main logs, so its errors are
- * counted and the last sentence is kept; everything below an error is nothing.
+ * counted and the last sentence is kept. Of what it does not call errors only
+ * failed handshakes matter: grpc_tls.c counts them by reason, and they are no
+ * complaint (whoever connects can bring them about).
  *
  * Threads: libgrpc logs from any of its threads; one mutex guards the text. */
 #include "serve/grpc_log.h"
@@ -10,6 +12,7 @@
 #include <grpc/support/log.h>
 
 #include "serve/grpc.h"
+#include "serve/grpc_tls.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint64_t complaints;
@@ -17,7 +20,7 @@ static char last[256];
 
 static void keep(gpr_log_func_args *args)
 {
-	if (args->severity != GPR_LOG_SEVERITY_ERROR) {
+	if (weir_grpc_tls_heard(args->message) || args->severity != GPR_LOG_SEVERITY_ERROR) {
 		return;
 	}
 	pthread_mutex_lock(&lock);
@@ -28,7 +31,7 @@ static void keep(gpr_log_func_args *args)
 
 void weir_grpc_log_take(void)
 {
-	gpr_set_log_verbosity(GPR_LOG_SEVERITY_ERROR);
+	gpr_set_log_verbosity(GPR_LOG_SEVERITY_INFO);
 	gpr_set_log_function(keep);
 }
 

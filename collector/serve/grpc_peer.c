@@ -5,7 +5,7 @@
  * properties of ours: BORN holds when we saw the connection's first call.
  *
  * The age of a connection. The core says GOAWAY when a connection has the age
- * (give or take AGE_JITTER_PERCENT), and the client then opens its next calls
+ * (give or take a tenth), and the client then opens its next calls
  * on another one; but it does not tell us, and would cut what is still open
  * after its own grace. Streams have no end of their own, so the core's grace is
  * for ever and ours ends them: with `end` and OK, when the age with the whole

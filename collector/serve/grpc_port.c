@@ -96,7 +96,7 @@ static int sockets_find(const struct fd_list *before, struct weir_grpc_ports *po
 	return fault;
 }
 
-static int add_one(grpc_server *server, grpc_server_credentials *credentials, const char *address, char *ret_real)
+static int add_bare(grpc_server *server, grpc_server_credentials *credentials, const char *address, char *ret_real)
 {
 	const char *colon = strrchr(address, ':');
 	char full[WEIR_LISTEN_ADDRESS_BYTES];
@@ -121,31 +121,54 @@ static int add_one(grpc_server *server, grpc_server_credentials *credentials, co
 	return 0;
 }
 
-int weir_grpc_port_add(grpc_server *server, const char *const *addresses, size_t count, struct weir_grpc_ports *ports)
+static int add_one(grpc_server *server, const char *address, struct weir_tls *tls, struct weir_grpc_tls_port *tls_port,
+	char *ret_real)
 {
-	grpc_server_credentials *credentials = grpc_insecure_server_credentials_create();
+	grpc_server_credentials *credentials;
+	const char *bare;
+	int fault;
+
+	if (!weir_tls_is_wanted(address, tls != NULL, &bare)) {
+		credentials = grpc_insecure_server_credentials_create();
+	} else if (tls != NULL) {
+		credentials = weir_grpc_tls_credentials(tls, tls_port);
+	} else {
+		return -EINVAL;
+	}
+	fault = credentials != NULL ? add_bare(server, credentials, bare, ret_real) : -EINVAL;
+	if (fault == -EADDRINUSE && tls_port->tls != NULL && weir_listen_probe(bare) == 0) {
+		fault = -EINVAL; /* nobody is there: it was the certificates */
+	}
+	grpc_server_credentials_release(credentials);
+	return fault;
+}
+
+int weir_grpc_port_add(grpc_server *server, const char *const *addresses, size_t count, struct weir_tls *tls,
+	struct weir_grpc_ports *ports)
+{
 	struct fd_list before = { 0 };
 	int fault = list_listening(&before);
 
 	ports->addresses = calloc(count + 1, sizeof(ports->addresses[0]));
-	if (fault == 0 && ports->addresses == NULL) {
+	ports->tls_ports = calloc(count + 1, sizeof(ports->tls_ports[0]));
+	if (fault == 0 && (ports->addresses == NULL || ports->tls_ports == NULL)) {
 		fault = -ENOMEM;
 	}
 	for (size_t i = 0; i < count && fault == 0; i++) {
-		fault = add_one(server, credentials, addresses[i], ports->addresses[i]);
+		fault = add_one(server, addresses[i], tls, &ports->tls_ports[i], ports->addresses[i]);
 		ports->address_count += fault == 0;
 	}
 	if (fault == 0) {
 		fault = sockets_find(&before, ports);
 	}
 	free(before.fds);
-	grpc_server_credentials_release(credentials);
 	return fault;
 }
 
 void weir_grpc_port_fini(struct weir_grpc_ports *ports)
 {
 	free(ports->addresses);
+	free(ports->tls_ports);
 	*ports = (struct weir_grpc_ports){ 0 };
 }
 
