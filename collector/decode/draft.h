@@ -27,6 +27,8 @@ struct weir_rows { /* growing rows of one type */
 	uint32_t first_capacity; /* rows of the first growth, guessed from the body */
 };
 
+struct weir_known; /* identity/known.h */
+
 struct weir_draft {
 	struct weir_arena *arena;
 	struct weir_str body; /* the pool's first part */
@@ -41,6 +43,9 @@ struct weir_draft {
 	/* Set by the receiver before decoding: what the sender's certificate says (security.identity), or empty. */
 	struct weir_str peer_namespace, peer_account;
 	uint32_t mismatched; /* rows that claim another one: weir_draft_claim() */
+	/* Set by the receiver of OTLP's logs: the proxies that log here. Peers are looked up in the first, senders
+	 * are introduced to both; NULL: none. */
+	struct weir_known *known[2];
 };
 
 /* `body` stays where it is until finish(); at most 1 GiB. */

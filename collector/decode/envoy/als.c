@@ -33,6 +33,7 @@
 
 #include "decode/envoy/entry.h"
 #include "decode/envoy/peers.h"
+#include "decode/envoy/rows.h"
 #include "decode/envoy/sender.h"
 #include "decode/envoy/cursor.h"
 
@@ -546,4 +547,56 @@ int weir_als_decode(struct weir_draft *draft, struct weir_envoy_sender *sender)
 	}
 	weir_draft_claim(draft, sender->identity.namespace_, sender->identity.service_account, draft->offered);
 	return r;
+}
+
+/* ---- entries that came another way --------------------------------------- */
+
+struct weir_als_rows {
+	struct reader reader;
+};
+
+struct weir_als_rows *weir_als_rows_make(
+	struct weir_draft *draft, const struct weir_envoy_sender *sender, struct weir_ref proxy)
+{
+	struct weir_als_rows *rows = weir_arena_alloc(draft->arena, sizeof(*rows));
+
+	if (!rows) {
+		draft->is_exhausted = true;
+		return NULL;
+	}
+	memset(rows, 0, sizeof(*rows));
+	rows->reader.draft = draft;
+	rows->reader.sender = sender;
+	rows->reader.proxy = proxy;
+	weir_peers_init(&rows->reader.peers, draft, &sender->identity, sender->known);
+	return rows;
+}
+
+struct weir_entry *weir_als_rows_entry(struct weir_als_rows *rows)
+{
+	rows->reader.entry = (struct weir_entry){ .grpc_status = WEIR_GRPC_STATUS_NONE,
+		.grpc_header_status = WEIR_GRPC_STATUS_NONE,
+		.attr_first = rows->reader.draft->attrs.count };
+	return &rows->reader.entry;
+}
+
+bool weir_als_rows_request(struct weir_als_rows *rows)
+{
+	struct weir_request *row = is_final(&rows->reader.entry) ? weir_draft_request(rows->reader.draft) : NULL;
+
+	if (row) {
+		fill_request(&rows->reader, row);
+	}
+	return row != NULL;
+}
+
+bool weir_als_rows_connection(struct weir_als_rows *rows)
+{
+	struct weir_connection *row =
+		is_usable_report(&rows->reader.entry) ? weir_draft_connection(rows->reader.draft) : NULL;
+
+	if (row) {
+		fill_connection(&rows->reader, row);
+	}
+	return row != NULL;
 }

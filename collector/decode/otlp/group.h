@@ -35,7 +35,8 @@ struct weir_otlp_groups { /* a request while it is read */
 	uint32_t number;                 /* of the group at hand, from 1 */
 	struct weir_resource common;     /* its row, but for the scope */
 	struct weir_otlp_who who;
-	uint32_t tag, first_item; /* of its scopes; of its items */
+	uint32_t tag, first_item;                /* of its scopes; of its items */
+	struct weir_otlp_access_log *access_log; /* of logs; made when first needed */
 };
 
 /* Reads one item into rows. False: malformed, or the arena is full. */

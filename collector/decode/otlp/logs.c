@@ -1,6 +1,7 @@
 /* logs: OTLP's log records, in one pass over the sender's bytes.
  *
  * The resource and the scope around them are group.c's. A record of an Envoy's
+ * access logger stands for a request or a connection as well: access_log.c
  * makes that row, when the record's attributes tell of one.
  *
  * Decisions
@@ -11,6 +12,7 @@
  * One thread: the listener's. Nothing is allocated outside the draft's arena. */
 #include "decode/otlp/logs.h"
 
+#include "decode/otlp/access_log.h"
 #include "decode/otlp/group.h"
 #include "decode/otlp/value.h"
 
@@ -101,6 +103,7 @@ static bool log_decode(struct weir_otlp_groups *groups, struct weir_str message,
 		return false;
 	}
 	log->attr_count = draft->attrs.count - log->attr_first;
+	weir_otlp_access_log_take(groups, log);
 	return !draft->is_exhausted;
 }
 
