@@ -1,4 +1,4 @@
-/* dump: every field of a span batch, one line a row; unset ones are left out. */
+/* dump: every field of a batch, one line a row; unset ones are left out. */
 #include "dump.h"
 
 #include <arpa/inet.h>
@@ -37,39 +37,46 @@ static void address_dump(const struct weir_address *address, struct weir_buf *ou
 	}
 }
 
+static void value_dump(const struct weir_batch *batch, const struct weir_attr *attr, struct weir_buf *out)
+{
+	struct weir_str text;
+
+	switch (attr->type) {
+	case WEIR_ATTR_BOOL:
+		weir_buf_addf(out, "bool %s\n", attr->value.number != 0 ? "true" : "false");
+		break;
+	case WEIR_ATTR_INT:
+		weir_buf_addf(out, "int %" PRId64 "\n", attr->value.number);
+		break;
+	case WEIR_ATTR_DOUBLE:
+		weir_buf_addf(out, "double %.17g\n", attr->value.real);
+		break;
+	case WEIR_ATTR_EMPTY:
+		weir_buf_add_text(out, "empty\n");
+		break;
+	case WEIR_ATTR_BYTES:
+		weir_buf_add_text(out, "bytes ");
+		text = weir_batch_str(batch, attr->value.text);
+		weir_buf_add_hex(out, text.data, text.length);
+		weir_buf_add_char(out, '\n');
+		break;
+	default:
+		text = weir_batch_str(batch, attr->value.text);
+		weir_buf_addf(out, "%s \"%.*s\"\n", attr->type == WEIR_ATTR_JSON ? "json" : "string", (int)text.length,
+			text.data);
+		break;
+	}
+}
+
 static void attrs_dump(
 	const struct weir_batch *batch, const char *indent, uint32_t first, uint32_t count, struct weir_buf *out)
 {
 	for (uint32_t i = first; i < first + count; i++) {
 		const struct weir_attr *attr = &weir_batch_attrs(batch)[i];
-		struct weir_str key = weir_batch_str(batch, attr->key), text;
+		struct weir_str key = weir_batch_str(batch, attr->key);
 
 		weir_buf_addf(out, "%s%.*s = ", indent, (int)key.length, key.data);
-		switch (attr->type) {
-		case WEIR_ATTR_BOOL:
-			weir_buf_addf(out, "bool %s\n", attr->value.number != 0 ? "true" : "false");
-			break;
-		case WEIR_ATTR_INT:
-			weir_buf_addf(out, "int %" PRId64 "\n", attr->value.number);
-			break;
-		case WEIR_ATTR_DOUBLE:
-			weir_buf_addf(out, "double %.17g\n", attr->value.real);
-			break;
-		case WEIR_ATTR_EMPTY:
-			weir_buf_add_text(out, "empty\n");
-			break;
-		case WEIR_ATTR_BYTES:
-			weir_buf_add_text(out, "bytes ");
-			text = weir_batch_str(batch, attr->value.text);
-			weir_buf_add_hex(out, text.data, text.length);
-			weir_buf_add_char(out, '\n');
-			break;
-		default:
-			text = weir_batch_str(batch, attr->value.text);
-			weir_buf_addf(out, "%s \"%.*s\"\n", attr->type == WEIR_ATTR_JSON ? "json" : "string",
-				(int)text.length, text.data);
-			break;
-		}
+		value_dump(batch, attr, out);
 	}
 }
 
@@ -111,13 +118,18 @@ static void events_dump(const struct weir_batch *batch, const struct weir_span *
 	}
 }
 
-void dump_spans(const struct weir_batch *batch, struct weir_buf *ret_text)
+static void head_dump(const struct weir_batch *batch, struct weir_buf *out)
 {
-	weir_buf_addf(ret_text, "offered=%u kept=%u invalid=%u replaced=%u\n", batch->offered, batch->kept,
+	weir_buf_addf(out, "offered=%u kept=%u invalid=%u replaced=%u\n", batch->offered, batch->kept,
 		batch->dropped[WEIR_DROP_INVALID], batch->replaced_utf8);
 	for (uint32_t i = 0; i < batch->resources.count; i++) {
-		resource_dump(batch, i, ret_text);
+		resource_dump(batch, i, out);
 	}
+}
+
+void dump_spans(const struct weir_batch *batch, struct weir_buf *ret_text)
+{
+	head_dump(batch, ret_text);
 	for (uint32_t i = 0; i < batch->spans.count; i++) {
 		const struct weir_span *span = &weir_batch_spans(batch)[i];
 
@@ -142,4 +154,149 @@ void dump_spans(const struct weir_batch *batch, struct weir_buf *ret_text)
 		attrs_dump(batch, "  ", span->attr_first, span->attr_count, ret_text);
 		events_dump(batch, span, ret_text);
 	}
+}
+
+/* ---- points ----------------------------------------------------------------- */
+
+static void reals_dump(const struct weir_batch *batch, const char *name, struct weir_ref array, struct weir_buf *out)
+{
+	for (uint32_t i = 0; i < array.length / 8; i++) {
+		weir_buf_addf(out, "%s%.17g", i == 0 ? name : ",", weir_batch_real(batch, array, i));
+	}
+}
+
+static void counts_dump(const struct weir_batch *batch, const char *name, struct weir_ref array, struct weir_buf *out)
+{
+	for (uint32_t i = 0; i < array.length / 8; i++) {
+		weir_buf_addf(out, "%s%" PRIu64, i == 0 ? name : ",", weir_batch_number(batch, array, i));
+	}
+}
+
+static void point_dump(const struct weir_batch *batch, const struct weir_point *point, struct weir_buf *out)
+{
+	unsigned kind = weir_batch_instruments(batch)[point->instrument].kind;
+	bool is_number = kind == WEIR_INSTRUMENT_GAUGE || kind == WEIR_INSTRUMENT_SUM;
+
+	weir_buf_addf(out, "point instrument=%u flags=%u", point->instrument, point->flags);
+	number_dump("start", point->start_ns, out);
+	number_dump("time", point->time_ns, out);
+	if (is_number && (point->flags & WEIR_POINT_IS_INT) != 0) {
+		weir_buf_addf(out, " int=%" PRId64, point->value.integer);
+	} else if (is_number) {
+		weir_buf_addf(out, " real=%.17g", point->value.real);
+	} else {
+		weir_buf_addf(out, " count=%" PRIu64 " sum=%.17g min=%.17g max=%.17g", point->count, point->sum,
+			point->min, point->max);
+	}
+	reals_dump(batch, " bounds=", point->bounds, out);
+	(kind == WEIR_INSTRUMENT_SUMMARY ? reals_dump : counts_dump)(batch, " counts=", point->counts, out);
+	counts_dump(batch, " negative=", point->negative, out);
+	if (kind == WEIR_INSTRUMENT_EXPONENTIAL) {
+		weir_buf_addf(out, " scale=%d offsets=%d,%d zero=%" PRIu64 " below=%.17g", point->scale,
+			point->positive_offset, point->negative_offset, point->zero_count, point->zero_threshold);
+	}
+	if ((point->flags & WEIR_POINT_HAS_EXEMPLAR) != 0) {
+		weir_buf_addf(out, " exemplar=%.17g at=%" PRIu64, point->exemplar_value, point->exemplar_ns);
+		id_dump("trace", point->exemplar_trace, sizeof(point->exemplar_trace), out);
+		id_dump("span", point->exemplar_span, sizeof(point->exemplar_span), out);
+	}
+	weir_buf_add_char(out, '\n');
+	attrs_dump(batch, "  ", point->attr_first, point->attr_count, out);
+}
+
+void dump_points(const struct weir_batch *batch, struct weir_buf *ret_text)
+{
+	head_dump(batch, ret_text);
+	number_dump("no_value", batch->dropped[WEIR_DROP_NO_VALUE], ret_text);
+	weir_buf_add_char(ret_text, '\n');
+	for (uint32_t i = 0; i < batch->instruments.count; i++) {
+		const struct weir_instrument *instrument = &weir_batch_instruments(batch)[i];
+
+		weir_buf_addf(ret_text, "instrument %u resource=%u kind=%u temporality=%u monotonic=%u naming=%u", i,
+			instrument->resource, instrument->kind, instrument->temporality, instrument->is_monotonic,
+			instrument->naming);
+		text_dump(batch, "name", instrument->name, ret_text);
+		text_dump(batch, "unit", instrument->unit, ret_text);
+		text_dump(batch, "description", instrument->description, ret_text);
+		weir_buf_add_char(ret_text, '\n');
+	}
+	for (uint32_t i = 0; i < batch->points.count; i++) {
+		point_dump(batch, &weir_batch_points(batch)[i], ret_text);
+	}
+}
+
+/* ---- logs ---------------------------------------------------------------------- */
+
+static void call_dump(const struct weir_batch *batch, const struct weir_call *call, struct weir_buf *out)
+{
+	weir_buf_addf(out, " reporter=%u protocol=%u security=%u", call->reporter, call->protocol, call->security);
+	number_dump("response_flags", call->response_flags, out);
+	text_dump(batch, "proxy", call->proxy, out);
+	text_dump(batch, "host", call->service_host, out);
+	text_dump(batch, "service", call->service_name, out);
+	text_dump(batch, "namespace", call->service_namespace, out);
+	text_dump(batch, "from", call->source_principal, out);
+	text_dump(batch, "to", call->destination_principal, out);
+	if (call->source != WEIR_NONE) {
+		text_dump(batch, "source", weir_batch_workloads(batch)[call->source].name, out);
+	}
+	if (call->destination != WEIR_NONE) {
+		text_dump(batch, "destination", weir_batch_workloads(batch)[call->destination].name, out);
+	}
+}
+
+static void told_dump(const struct weir_batch *batch, struct weir_buf *out)
+{
+	for (uint32_t i = 0; i < batch->requests.count; i++) {
+		const struct weir_request *request = &weir_batch_requests(batch)[i];
+
+		weir_buf_addf(out,
+			"request %u code=%u grpc=%d method=%u start=%" PRIu64 " duration=%" PRIu64 " bytes=%" PRIu64
+			",%" PRIu64,
+			i, request->response_code, request->grpc_status, request->method, request->start_ns,
+			request->duration_ns, request->request_bytes, request->response_bytes);
+		call_dump(batch, &request->call, out);
+		text_dump(batch, "authority", request->authority, out);
+		text_dump(batch, "path", request->path, out);
+		text_dump(batch, "cluster", request->upstream_cluster, out);
+		text_dump(batch, "details", request->code_details, out);
+		text_dump(batch, "trace", request->trace_id, out);
+		weir_buf_add_char(out, '\n');
+	}
+	for (uint32_t i = 0; i < batch->connections.count; i++) {
+		const struct weir_connection *connection = &weir_batch_connections(batch)[i];
+
+		weir_buf_addf(out,
+			"connection %u state=%u start=%" PRIu64 " duration=%" PRIu64 " bytes=%" PRIu64 ",%" PRIu64, i,
+			connection->state, connection->start_ns, connection->duration_ns, connection->received_bytes,
+			connection->sent_bytes);
+		call_dump(batch, &connection->call, out);
+		text_dump(batch, "cluster", connection->upstream_cluster, out);
+		weir_buf_add_char(out, '\n');
+	}
+}
+
+void dump_logs(const struct weir_batch *batch, struct weir_buf *ret_text)
+{
+	head_dump(batch, ret_text);
+	for (uint32_t i = 0; i < batch->logs.count; i++) {
+		const struct weir_log *log = &weir_batch_logs(batch)[i];
+
+		weir_buf_addf(ret_text, "log resource=%u severity=%u", log->resource, log->severity);
+		number_dump("time", log->time_ns, ret_text);
+		number_dump("observed", log->observed_ns, ret_text);
+		text_dump(batch, "text", log->severity_text, ret_text);
+		text_dump(batch, "event", log->event_name, ret_text);
+		id_dump("trace", log->trace_id, sizeof(log->trace_id), ret_text);
+		id_dump("span", log->span_id, sizeof(log->span_id), ret_text);
+		number_dump("w3c", log->w3c_flags, ret_text);
+		number_dump("dropped_attrs", log->dropped_attrs, ret_text);
+		if (log->request != WEIR_NONE) {
+			weir_buf_addf(ret_text, " request=%u", log->request);
+		}
+		weir_buf_add_text(ret_text, "\n  body ");
+		value_dump(batch, &log->body, ret_text);
+		attrs_dump(batch, "  ", log->attr_first, log->attr_count, ret_text);
+	}
+	told_dump(batch, ret_text);
 }
