@@ -149,9 +149,11 @@ class StreamProducer(threading.Thread):
 
     ROUND, ENTRIES = 5, 12  # no multiple of each other, so a message that is missing or twice shows
 
-    def __init__(self, target):
+    def __init__(self, target, credentials=None, pause=0):
         super().__init__(daemon=True)
-        self.target, self.halt, self.messages = target, threading.Event(), 0
+        self.target, self.credentials, self.pause = target, credentials, pause
+        self.halt, self.messages = threading.Event(), 0
+        self.failure = None  # how the stream ended, if not as it should
         self.namespace = f"run-{next(_numbers)}"
         self.identifier = captured_identifier()
         entries = [self._entry(i) for i in range(self.ROUND)]
@@ -172,13 +174,21 @@ class StreamProducer(threading.Thread):
                 return
             self.messages += 1
             yield body
+            if self.pause:
+                self.halt.wait(self.pause)
+
+    def channel(self):
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        if self.credentials is None:
+            return grpc.insecure_channel(self.target, options=options)
+        return grpc.secure_channel(self.target, self.credentials, options=options)
 
     def run(self):
-        with grpc.insecure_channel(self.target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+        with self.channel() as channel:
             try:
                 channel.stream_unary(STREAM)(self._feed())
-            except grpc.RpcError:
-                pass
+            except grpc.RpcError as error:
+                self.failure = error
 
     def check(self, counted):
         """`counted`: entries by destination, from the server. They are a beginning of what was sent, in whole messages."""
