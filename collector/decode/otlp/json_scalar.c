@@ -104,7 +104,7 @@ static bool id_write(struct weir_otlp_json_reader *reader, struct weir_str text)
 		int high = hex_digit(text.data[2 * i]), low = hex_digit(text.data[2 * i + 1]);
 
 		is_hex = high >= 0 && low >= 0;
-		id[1 + i] = is_hex ? (uint8_t)(high << 4 | low) : 0;
+		id[1 + i] = is_hex ? (uint8_t)((unsigned)high << 4 | (unsigned)low) : 0;
 	}
 	if (!is_hex) {
 		id[1] = 0;
