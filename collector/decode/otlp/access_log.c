@@ -380,9 +380,8 @@ static void entry_fill(struct weir_draft *draft, const struct told *told, const 
 	entry->response_body_bytes = entry->sent_bytes;
 }
 
-static void http_fill(const struct told *told, const struct weir_identity *own, struct weir_entry *entry)
+static void http_fill(const struct told *told, struct weir_entry *entry)
 {
-	static const char block_all[] = "block_all";
 	struct weir_str protocol = text_of(told, WEIR_ACCESS_PROTOCOL);
 
 	entry->response_code = number_of(told, WEIR_ACCESS_CODE);
@@ -406,11 +405,15 @@ static void http_fill(const struct told *told, const struct weir_identity *own, 
 		weir_str_is(protocol, "grpc") ||
 		(told->by[WEIR_ACCESS_CONTENT_TYPE] == NULL && told->by[WEIR_ACCESS_USER_AGENT] == NULL &&
 			entry->http_version == 3 && entry->method == WEIR_METHOD_POST && is_grpc_path(entry->path));
-	if (told->by[WEIR_ACCESS_ROUTE] == NULL && entry->response_code == 502 && entry->flags == 0 &&
-		entry->upstream_cluster.length == 0 && entry->upstream.length == 0 && !own->is_gateway &&
-		told->by[WEIR_ACCESS_CLUSTER] != NULL && told->by[WEIR_ACCESS_FLAGS] != NULL && !is_inbound(told)) {
-		entry->route = weir_str_make(block_all, sizeof(block_all) - 1);
-	}
+}
+
+/* Istio's answer for a host that the mesh does not know, where only that is allowed. */
+static bool is_blocked(const struct told *told, const struct weir_identity *own, const struct weir_entry *entry)
+{
+	return told->by[WEIR_ACCESS_ROUTE] == NULL && told->by[WEIR_ACCESS_CLUSTER] != NULL &&
+	       told->by[WEIR_ACCESS_FLAGS] != NULL && entry->response_code == 502 && entry->flags == 0 &&
+	       entry->upstream_cluster.length == 0 && entry->upstream.length == 0 && !own->is_gateway &&
+	       !is_inbound(told);
 }
 
 /* ---- labels that were logged ------------------------------------------------ */
@@ -529,10 +532,15 @@ void weir_otlp_access_log_take(struct weir_otlp_groups *groups, struct weir_log 
 		}
 		return;
 	}
-	http_fill(&told, &access_log->sender.identity, entry);
+	http_fill(&told, entry);
 	if (weir_als_rows_request(access_log->rows)) {
 		struct weir_request *request = (struct weir_request *)draft->requests.data + draft->requests.count - 1;
 
+		if (is_blocked(&told, &access_log->sender.identity, entry)) {
+			request->call.service_host = weir_draft_copy(draft, weir_str_of("BlackHoleCluster"));
+			request->call.service_name = request->call.service_host;
+			request->call.service_namespace = (struct weir_ref){ 0, 0 };
+		}
 		call_override(draft, &told, &request->call);
 		trace_id_fill(draft, log, request);
 		log->request = draft->requests.count - 1;
