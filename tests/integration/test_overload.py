@@ -1,0 +1,196 @@
+"""Goal: when weir falls behind, who can come again is refused and told when, who cannot is held, then thinned; totals
+stay exact for all that was read, memory is bounded, health tells the truth, and all is well afterwards."""
+
+import subprocess
+import threading
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from producers import EXPORT, SpanProducer, StreamProducer, make_batch
+from weir import BUILD, Weir, control, until
+
+CALM, SHARE, REFUSE, THIN = 0, 1, 2, 3
+RING = 4 << 20
+
+
+class LargeStreamProducer(StreamProducer):
+    """Messages of about 20 KB, as of an Envoy with a busy listener."""
+    ENTRIES = 121
+
+
+@pytest.fixture
+def faulty(tmp_path):
+    folder = tmp_path / "faulty"
+    flags = [f"--ring.size={RING}"]
+    with Weir(folder, "weir-faulty", flags=flags, env={"WEIR_FAULT_FILE": str(folder / "fault")}) as weir:
+        yield weir
+        weir.ledger()
+
+
+def level(weir):
+    return weir.total("weir_overload_level")
+
+
+def fill(weir):
+    ring = weir.get_json("/status")["ring"]
+    return (ring["head"] - ring["stored"]) / RING
+
+
+def is_serving(weir):
+    with grpc.insecure_channel(weir.grpc) as channel:
+        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def refusal(weir):
+    """How one batch is refused: (code, seconds to wait), or None when it is taken."""
+    with grpc.insecure_channel(weir.grpc) as channel:
+        try:
+            channel.unary_unary(EXPORT)(make_batch(3)[1], timeout=20)
+        except grpc.RpcError as error:
+            for detail in rpc_status.from_call(error).details:
+                info = error_details_pb2.RetryInfo()
+                assert detail.Unpack(info)
+                return error.code(), info.retry_delay.ToMilliseconds() / 1000
+    return None
+
+
+def stall(weir):
+    control(weir, "fsync stall")
+
+
+def test_unary_is_refused_streams_go_on_then_thin_then_wait_and_all_is_counted(faulty):
+    assert refusal(faulty) is None
+    until(faulty.is_all_stored, "the first batch to be stored")
+    stall(faulty)
+    # 1. Unary calls fill the ring to three quarters, then they are refused.
+    producers = [SpanProducer(faulty.grpc, is_patient=True) for _ in range(2)]
+    for producer in producers:
+        producer.start()
+    until(lambda: all(p.refused > 0 for p in producers), "the refusals")
+    assert level(faulty) == REFUSE
+    code, seconds = refusal(faulty)
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED and seconds >= 1
+    answer = faulty.ask("/v1/traces", "POST", make_batch(1)[1], {"Content-Type": "application/x-protobuf"})
+    assert answer.status in (429, 503) and int(answer.headers["Retry-After"]) >= 1
+    assert is_serving(faulty), "streams are still taken"
+    # 2. Streams are taken, and from seven eighths on held and thinned.
+    before = faulty.status_of("ring", "head")
+    streams = [LargeStreamProducer(faulty.grpc) for _ in range(4)]
+    for stream in streams:
+        stream.start()
+    until(lambda: level(faulty) == THIN, "the level at which streams are thinned")
+    assert faulty.status_of("ring", "head") > before
+    until(lambda: fill(faulty) > 29 / 32, "messages that are taken after they were held")
+    # 3. Nothing fits any more: held, and health says so.
+    until(lambda: not is_serving(faulty), "health to say that nothing is taken")
+    assert faulty.total("weir_stream_holds_total") > 0
+    # 4. The store goes on: so does everything, and every entry that was sent is counted.
+    control(faulty, "")
+    until(lambda: level(faulty) == CALM and is_serving(faulty), "the calm")
+    until(lambda: refusal(faulty) is None, "unary calls to be taken")
+    for thread in [*producers, *streams]:
+        thread.halt.set()
+    for thread in [*producers, *streams]:
+        thread.join(30)
+    assert all(s.failure is None for s in streams)
+    sent = sum(s.messages * s.ENTRIES for s in streams)
+    until(lambda: faulty.ledger_sum("access_log")["received"] == sent, "all entries to be counted")
+    until(faulty.is_all_stored, "all to be stored")
+    ledger = faulty.ledger_sum("access_log")
+    assert ledger["thinned"] > 0 and ledger["kept"] > 0
+    assert ledger["kept"] + ledger["thinned"] == sent and ledger["dropped"] == 0
+    assert faulty.total("weir_thinned_items_total", signal="access_log", reason="overload") == ledger["thinned"]
+    assert faulty.total("istio_requests_total") == sent
+    assert faulty.total("weir_refused_items_total", signal="access_log") == 0
+    for producer in producers:
+        for trace_id in producer.answered[-20:]:
+            assert len(faulty.get_json(f"/api/v2/trace/{trace_id}")) == producer.spans
+
+
+def test_a_sender_that_is_refused_delivers_everything_later(faulty):
+    """Sent is stored, each once, however often it was refused."""
+    stall(faulty)
+    producer = SpanProducer(faulty.grpc, is_patient=True)
+    producer.start()
+    until(lambda: producer.refused > 100, "refusals")
+    control(faulty, "")
+    answered = len(producer.answered)
+    until(lambda: len(producer.answered) > answered + 50, "answers again")
+    producer.halt.set()
+    producer.join(30)
+    until(faulty.is_all_stored, "all to be stored")
+    assert faulty.ledger_sum("span")["kept"] == producer.spans * len(producer.answered)
+    assert faulty.total("weir_refused_items_total", signal="span", reason="ring_full") == producer.spans * producer.refused
+    for trace_id in producer.answered[::10]:
+        assert len(faulty.get_json(f"/api/v2/trace/{trace_id}")) == producer.spans
+
+
+def named_batch(service, spans):
+    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
+    request = trace_service_pb2.ExportTraceServiceRequest.FromString(make_batch(spans)[1])
+    request.resource_spans[0].resource.attributes[0].value.string_value = service
+    return request.SerializeToString()
+
+
+def test_a_greedy_source_is_capped_before_the_others_suffer(faulty):
+    stall(faulty)
+    with grpc.insecure_channel(faulty.grpc) as channel:
+        export = channel.unary_unary(EXPORT)
+        until(lambda: export(named_batch("greedy", 100), timeout=20) is not None and level(faulty) == SHARE, "half a ring")
+        export(named_batch("modest", 5), timeout=20)
+        with pytest.raises(grpc.RpcError) as error:
+            export(named_batch("greedy", 100), timeout=20)
+        assert error.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        info = error_details_pb2.RetryInfo()
+        assert rpc_status.from_call(error.value).details[0].Unpack(info)
+        assert info.retry_delay.seconds > 1, "longer than who is refused for a full ring"
+        export(named_batch("modest", 5), timeout=20)
+        assert faulty.total("weir_refused_items_total", signal="span", reason="source") == 100
+        assert level(faulty) == SHARE
+    control(faulty, "")
+    until(faulty.is_all_stored, "all to be stored")
+
+
+def test_three_times_what_weir_can_take_leaves_memory_flat_and_totals_exact(tmp_path):
+    """The load generator sends as fast as it can, on more connections than weir has threads; the ring is small."""
+    with Weir(tmp_path / "weir", flags=["--ring.size=8MiB", "--storage.sync=interval"]) as weir:
+        def load(items, proto="otlp-grpc"):
+            target = weir.http if proto in ("otlp-http", "zipkin-json") else weir.grpc
+            return subprocess.Popen(
+                [str(BUILD / "tests/bench/load"), f"--proto={proto}", f"--target={target}", f"--items={items}", "--batch=512",
+                 "--connections=4", f"--pid={weir.process.pid}"], stdout=subprocess.PIPE, text=True)
+
+        peak, is_over = [0], threading.Event()
+
+        def watch():
+            while not is_over.wait(0.05):
+                peak[0] = max(peak[0], weir.memory_bytes("RssAnon"))
+
+        first = load(100000)
+        assert first.wait(120) == 0
+        settled = weir.memory_bytes("RssAnon")
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        runs = [load(200000), load(200000, "otlp-http"), load(100000, "zipkin-json")]
+        stream = LargeStreamProducer(weir.grpc)
+        stream.start()
+        for run in runs:
+            out, _ = run.communicate(timeout=240)
+            assert run.returncode == 0, out
+        stream.halt.set()
+        stream.join(30)
+        is_over.set()
+        watcher.join()
+        sent = stream.messages * stream.ENTRIES
+        until(lambda: weir.ledger_sum("access_log")["received"] == sent, "all entries to be counted")
+        until(weir.is_all_stored, "all to be stored")
+        assert weir.ledger_sum("span")["kept"] == 600000
+        assert weir.total("istio_requests_total") == sent
+        assert weir.ledger()["closes"]
+        print(f"settled {settled >> 20} MiB, peak {peak[0] >> 20} MiB")
+        assert peak[0] - settled < 64 << 20
+        assert is_serving(weir) and level(weir) == CALM
