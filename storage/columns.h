@@ -7,7 +7,7 @@
 
 #include "ring/record.h"
 
-enum weir_rows { /* the tables of a segment, in the order in which they are written */
+enum weir_rows { /* the tables of a segment; numbers are stored: new ones go to the end */
 	WEIR_ROWS_SPANS,
 	WEIR_ROWS_REQUESTS,
 	WEIR_ROWS_CONNECTIONS,
@@ -15,16 +15,28 @@ enum weir_rows { /* the tables of a segment, in the order in which they are writ
 	WEIR_ROWS_WORKLOADS,
 	WEIR_ROWS_EVENTS,
 	WEIR_ROWS_LINKS,
+	WEIR_ROWS_LOGS, /* since version 2 */
 	WEIR_ROWS_COUNT
 };
+
+/* In this order they are written: what refers to rows before what it refers to. */
+extern const enum weir_rows weir_columns_order[WEIR_ROWS_COUNT];
+
+/* The tables that segments are made of. */
+#define WEIR_COLUMNS_DETAILS 4u
+extern const enum weir_rows weir_columns_details[WEIR_COLUMNS_DETAILS];
+bool weir_columns_is_detail(uint64_t rows);
 
 enum weir_column_kind {
 	WEIR_COLUMN_U8,
 	WEIR_COLUMN_U16,
 	WEIR_COLUMN_U32,
 	WEIR_COLUMN_U64,
+	WEIR_COLUMN_SEEN,     /* a U64 of time; not known, it is the arrival of the batch */
 	WEIR_COLUMN_REF,      /* number in the segment's strings */
 	WEIR_COLUMN_ADDRESS,  /* the same, of the 18 bytes of ip and port; 0 = unset */
+	WEIR_COLUMN_ID16,     /* the same, of 16 bytes; 0 = all zero */
+	WEIR_COLUMN_ID8,      /* the same, of 8 bytes */
 	WEIR_COLUMN_TRACE,    /* place in the list of distinct trace ids */
 	WEIR_COLUMN_SPAN_ID,  /* 8 bytes as they are */
 	WEIR_COLUMN_PARENT,   /* how many rows away the span with that id is, or the id itself */
@@ -34,6 +46,7 @@ enum weir_column_kind {
 	WEIR_COLUMN_RESOURCE, /* row of the segment's distinct resources */
 	WEIR_COLUMN_WORKLOAD, /* row of the segment's distinct workloads */
 	WEIR_COLUMN_ATTRS,    /* first, count: a list of the attribute section */
+	WEIR_COLUMN_BODY,     /* a struct weir_attr without key: a list of one */
 	WEIR_COLUMN_EVENTS,   /* first, count: as many rows of events, in order */
 	WEIR_COLUMN_LINKS,    /* first, count: as many rows of links, in order */
 };
@@ -42,7 +55,8 @@ struct weir_column {
 	const char *name;
 	uint16_t offset;
 	uint8_t kind;
-	bool is_core; /* in the core section: read by searches and links */
+	bool is_core;  /* in the core section: read by searches and links */
+	uint8_t since; /* the version that has it first */
 };
 
 struct weir_column_list {
@@ -53,6 +67,14 @@ struct weir_column_list {
 };
 
 extern const struct weir_column_list weir_columns[WEIR_ROWS_COUNT];
+
+/* When a log was written: by itself, else when it was seen, else when it came. */
+static inline uint64_t weir_columns_log_time(const struct weir_batch *batch, const struct weir_log *log)
+{
+	uint64_t seen = log->observed_ns != 0 ? log->observed_ns : batch->received_ns;
+
+	return log->time_ns != 0 ? log->time_ns : seen;
+}
 
 static inline struct weir_table *weir_columns_table(struct weir_batch *batch, enum weir_rows rows)
 {

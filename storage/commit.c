@@ -394,8 +394,8 @@ static int window_store(struct weir_commit *commit, const struct weir_window *wi
 {
 	int result = 0;
 
-	for (unsigned kind = WEIR_ROWS_SPANS; kind <= WEIR_ROWS_CONNECTIONS && result == 0; kind++) {
-		result = rows_store(commit, window, kind);
+	for (unsigned i = 0; i < WEIR_COLUMNS_DETAILS && result == 0; i++) {
+		result = rows_store(commit, window, weir_columns_details[i]);
 	}
 	if (result == 0 && window->is_image) {
 		result = weir_connection_run(commit->clear_state);

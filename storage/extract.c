@@ -11,10 +11,11 @@ struct extraction {
 	const struct weir_batch *from;
 	struct weir_batch *to; /* NULL: counting */
 	uint32_t counts[WEIR_ROWS_COUNT], attrs;
-	uint64_t pool;       /* bytes so far */
-	uint32_t pool_place; /* offset in `to` */
-	bool is_core;        /* lists stay behind */
-	uint32_t *resources; /* by row in `from`: row in `to` + 1, or 0 */
+	uint64_t pool;                   /* bytes so far */
+	uint32_t pool_place;             /* offset in `to` */
+	bool is_core;                    /* lists stay behind */
+	uint32_t *resources, *workloads; /* by row in `from`: row in `to` + 1, or 0 */
+	enum weir_rows kind;
 };
 
 static void text_take(struct extraction *extraction, struct weir_ref *ref)
@@ -58,11 +59,20 @@ union row {
 	struct weir_resource resource;
 	struct weir_event event;
 	struct weir_link link;
+	struct weir_log log;
+	struct weir_request request;
 	char bytes[sizeof(struct weir_span)];
 };
 
-/* Takes one row of a table that refers to texts and attributes only. */
-static uint32_t leaf_take(struct extraction *extraction, enum weir_rows which, uint32_t number)
+static bool is_text(uint32_t type)
+{
+	return type == WEIR_ATTR_STRING || type == WEIR_ATTR_BYTES || type == WEIR_ATTR_JSON;
+}
+
+static void shared_take(struct extraction *extraction, enum weir_rows which, uint32_t *number);
+
+/* Takes one row of a table without rows of its own; the requests made of logs stay behind. */
+static uint32_t row_take(struct extraction *extraction, enum weir_rows which, uint32_t number)
 {
 	const struct weir_column_list *list = &weir_columns[which];
 	const char *from = (const char *)extraction->from + weir_columns_table_of(extraction->from, which)->offset +
@@ -73,12 +83,32 @@ static uint32_t leaf_take(struct extraction *extraction, enum weir_rows which, u
 	memcpy(&row, from, list->row_bytes);
 	for (uint32_t i = 0; i < list->count; i++) {
 		void *field = row.bytes + list->columns[i].offset;
+		struct weir_attr *body = field;
 
-		if (list->columns[i].kind == WEIR_COLUMN_REF) {
+		switch (list->columns[i].kind) {
+		case WEIR_COLUMN_REF:
 			text_take(extraction, field);
-		} else if (list->columns[i].kind == WEIR_COLUMN_ATTRS) {
+			break;
+		case WEIR_COLUMN_ATTRS:
 			list_take(extraction, field);
+			break;
+		case WEIR_COLUMN_BODY:
+			if (is_text(body->type)) {
+				text_take(extraction, &body->value.text);
+			}
+			break;
+		case WEIR_COLUMN_RESOURCE:
+			shared_take(extraction, WEIR_ROWS_RESOURCES, field);
+			break;
+		case WEIR_COLUMN_WORKLOAD:
+			shared_take(extraction, WEIR_ROWS_WORKLOADS, field);
+			break;
+		default:
+			break;
 		}
+	}
+	if (which == WEIR_ROWS_LOGS) {
+		row.log.request = WEIR_NONE;
 	}
 	if (extraction->to != NULL) {
 		memcpy((char *)extraction->to + weir_columns_table(extraction->to, which)->offset +
@@ -94,21 +124,30 @@ static void children_take(struct extraction *extraction, enum weir_rows which, u
 
 	range[1] = extraction->is_core ? 0 : range[1];
 	for (uint32_t i = 0; i < range[1]; i++) {
-		leaf_take(extraction, which, range[0] + i);
+		row_take(extraction, which, range[0] + i);
 	}
 	range[0] = range[1] > 0 ? first : 0;
+}
+
+/* Makes the number of a resource or workload that of its row in `to`; each is taken once. */
+static void shared_take(struct extraction *extraction, enum weir_rows which, uint32_t *number)
+{
+	uint32_t *places = which == WEIR_ROWS_RESOURCES ? extraction->resources : extraction->workloads;
+
+	if (*number != WEIR_NONE) {
+		if (places[*number] == 0) {
+			places[*number] = row_take(extraction, which, *number) + 1;
+		}
+		*number = places[*number] - 1;
+	}
 }
 
 static void span_take(struct extraction *extraction, uint32_t number)
 {
 	struct weir_span span = weir_batch_spans(extraction->from)[number];
 	uint32_t place = extraction->counts[WEIR_ROWS_SPANS]++;
-	uint32_t *resource = &extraction->resources[span.resource];
 
-	if (*resource == 0) {
-		*resource = leaf_take(extraction, WEIR_ROWS_RESOURCES, span.resource) + 1;
-	}
-	span.resource = *resource - 1;
+	shared_take(extraction, WEIR_ROWS_RESOURCES, &span.resource);
 	text_take(extraction, &span.name);
 	text_take(extraction, &span.trace_state);
 	text_take(extraction, &span.status_message);
@@ -125,22 +164,28 @@ static void all_take(struct extraction *extraction, const uint32_t *rows, uint32
 {
 	memset(extraction->counts, 0, sizeof(extraction->counts));
 	memset(extraction->resources, 0, extraction->from->resources.count * sizeof(*extraction->resources));
+	memset(extraction->workloads, 0, extraction->from->workloads.count * sizeof(*extraction->workloads));
 	extraction->attrs = 0;
 	extraction->pool = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		span_take(extraction, rows[i]);
+		if (extraction->kind == WEIR_ROWS_SPANS) {
+			span_take(extraction, rows[i]);
+		} else {
+			row_take(extraction, extraction->kind, rows[i]);
+		}
 	}
 }
 
-const struct weir_batch *weir_extract_spans(
-	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count, bool is_core)
+static const struct weir_batch *extract(
+	struct extraction extraction, struct weir_arena *arena, const uint32_t *rows, uint32_t count)
 {
-	struct extraction extraction = { .from = batch, .is_core = is_core };
+	const struct weir_batch *batch = extraction.from;
 	uint64_t at = sizeof(*batch), size;
 	struct weir_batch *to;
 
 	extraction.resources = weir_arena_alloc(arena, batch->resources.count * sizeof(*extraction.resources) + 1);
-	if (extraction.resources == NULL) {
+	extraction.workloads = weir_arena_alloc(arena, batch->workloads.count * sizeof(*extraction.workloads) + 1);
+	if (extraction.resources == NULL || extraction.workloads == NULL) {
 		return NULL;
 	}
 	all_take(&extraction, rows, count);
@@ -167,4 +212,17 @@ const struct weir_batch *weir_extract_spans(
 	extraction.to = to;
 	all_take(&extraction, rows, count);
 	return to;
+}
+
+const struct weir_batch *weir_extract_spans(
+	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count, bool is_core)
+{
+	return extract(
+		(struct extraction){ .from = batch, .is_core = is_core, .kind = WEIR_ROWS_SPANS }, arena, rows, count);
+}
+
+const struct weir_batch *weir_extract_rows(struct weir_arena *arena, const struct weir_batch *batch,
+	enum weir_rows kind, const uint32_t *rows, uint32_t count)
+{
+	return extract((struct extraction){ .from = batch, .kind = kind }, arena, rows, count);
 }

@@ -11,4 +11,8 @@
 const struct weir_batch *weir_extract_spans(
 	struct weir_arena *arena, const struct weir_batch *batch, const uint32_t *rows, uint32_t count, bool is_core);
 
+/* The same for requests or logs, with all that they refer to but the requests made of logs. */
+const struct weir_batch *weir_extract_rows(struct weir_arena *arena, const struct weir_batch *batch,
+	enum weir_rows kind, const uint32_t *rows, uint32_t count);
+
 #endif

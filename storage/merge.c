@@ -211,11 +211,11 @@ int weir_merge_slice(struct weir_merge *merge, uint64_t deadline_ns)
 	if (now < merge->due_ns) {
 		return 0;
 	}
-	for (unsigned kind = WEIR_ROWS_SPANS; kind <= WEIR_ROWS_CONNECTIONS; kind++) {
+	for (unsigned i = 0; i < WEIR_COLUMNS_DETAILS; i++) {
 		bool has_merged;
 
 		do {
-			int result = kind_merge(merge, kind, &has_merged);
+			int result = kind_merge(merge, weir_columns_details[i], &has_merged);
 
 			if (result < 0 || weir_clock_monotonic_ns() >= deadline_ns) {
 				return result;

@@ -2,8 +2,11 @@
  *
  * user_version is the schema's version, application_id says that the file is
  * ours. A new database is made in one transaction, so that a file is empty or
- * complete. Version 1 is the first; a migration from n to n + 1 will be one
- * step of its own here, in a transaction with the new user_version. */
+ * complete. A migration from n to n + 1 is one step of its own, in a
+ * transaction with the new user_version:
+ *
+ *   1 → 2  segments of logs, and segments of version 2: no table changes, but a
+ *          weir that knows neither must not take them for damage */
 #include "storage/migrate.h"
 
 #include <errno.h>
@@ -62,6 +65,27 @@ static int make(sqlite3 *db)
 	return result;
 }
 
+/* steps[n - 1] leads from version n to n + 1. */
+static const char *const steps[WEIR_MIGRATE_VERSION - 1] = { "" };
+
+static int step(sqlite3 *db, int64_t from)
+{
+	char sql[128];
+	int result = weir_connection_exec(db, "BEGIN IMMEDIATE");
+
+	if (result == 0) {
+		result = weir_connection_exec(db, steps[from - 1]);
+	}
+	if (result == 0) {
+		snprintf(sql, sizeof(sql), "PRAGMA user_version = %lld; COMMIT", (long long)from + 1);
+		result = weir_connection_exec(db, sql);
+	}
+	if (result < 0) {
+		sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+	}
+	return result;
+}
+
 int weir_migrate(sqlite3 *db, bool *ret_is_new)
 {
 	int64_t application, version, tables;
@@ -83,6 +107,12 @@ int weir_migrate(sqlite3 *db, bool *ret_is_new)
 	}
 	if (application != WEIR_MIGRATE_APPLICATION || version < 1) {
 		return WEIR_MIGRATE_FOREIGN;
+	}
+	for (; version < WEIR_MIGRATE_VERSION && result == 0; version++) {
+		result = step(db, version);
+	}
+	if (result < 0) {
+		return result;
 	}
 	return version > WEIR_MIGRATE_VERSION ? WEIR_MIGRATE_NEWER : 0;
 }

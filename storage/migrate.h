@@ -6,7 +6,7 @@
 
 #include "storage/store.h"
 
-#define WEIR_MIGRATE_VERSION 1
+#define WEIR_MIGRATE_VERSION 2
 #define WEIR_MIGRATE_APPLICATION 0x77656972 /* "weir" */
 
 enum {                            /* outcomes */

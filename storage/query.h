@@ -84,4 +84,37 @@ typedef int weir_query_trace_fn(void *ctx, const struct weir_query_trace *trace)
 int weir_query_each_trace(
 	struct weir_query *query, uint64_t end_ns, uint64_t lookback_ns, weir_query_trace_fn *fn, void *ctx);
 
+struct weir_query_row { /* a log or a request: its time, and the batch that it and its refs are in */
+	uint64_t time_ns;
+	const struct weir_batch *batch;
+	uint32_t row;
+};
+
+struct weir_query_log_search {   /* empty strings: any */
+	struct weir_str service; /* ignoring case */
+	struct weir_str text;    /* in the body, ignoring the case of ASCII letters */
+	uint8_t trace_id[16];
+	bool has_trace, is_short; /* as weir_query_trace() */
+	uint32_t min_severity;
+	uint64_t end_ns, lookback_ns;
+	uint32_t limit;
+};
+
+/* Rows of `logs`, newest first: by when they were written, else seen, else came. */
+int weir_query_logs(struct weir_query *query, const struct weir_query_log_search *search,
+	struct weir_query_row **ret_rows, uint32_t *ret_count);
+
+struct weir_query_request_search {            /* empty strings: any */
+	struct weir_str workload;             /* of either end: its name or its app */
+	struct weir_str service;              /* called: its host or its name, ignoring case */
+	struct weir_str trace_id, request_id; /* as they were logged */
+	int32_t response_code;                /* -1: any */
+	uint64_t end_ns, lookback_ns;
+	uint32_t limit;
+};
+
+/* Rows of `requests`, newest first by their start. */
+int weir_query_requests(struct weir_query *query, const struct weir_query_request_search *search,
+	struct weir_query_row **ret_rows, uint32_t *ret_count);
+
 #endif

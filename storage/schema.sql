@@ -1,4 +1,4 @@
--- The schema of weir's database, version 1 (user_version); put into the binary by meson.build.
+-- The schema of weir's database, version 2 (user_version); put into the binary by meson.build.
 -- One row a segment; its bytes lie apart, so that the start reads no data.
 CREATE TABLE segments (
   id INTEGER PRIMARY KEY,          -- never used again

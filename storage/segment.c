@@ -9,11 +9,11 @@
  * its own and has a check of its own, so a reader opens what it needs: a link
  * or a search ids, core and strings; an answer all.
  *
- * Tables are written in the order of enum weir_rows, columns in the order of
+ * Tables are written in the order of weir_columns_order, columns in the order of
  * columns.c; a column goes to `core` or `rest` as packed integers (codec.c), or
  * to `ids` as bytes:
  *
- *   U8…U64       the number            REF, ADDRESS  number in `strings`
+ *   U8…U64, SEEN the number            REF, ADDRESS, ID16, ID8  number in `strings`
  *   TRACE        before its column, `ids` gets the distinct trace ids (16 bytes
  *                each, by first use) and core the start of each one's first
  *                span; the column is the place in that list
@@ -21,9 +21,14 @@
  *   SPAN_ID      8 bytes in `ids`
  *   PARENT       0 none; 1 foreign, its 8 bytes follow in `ids` after the span
  *                ids; else 2 + zigzag of the distance in rows to the parent
- *   RESOURCE, WORKLOAD   row of the segment's distinct ones
+ *   RESOURCE             row of the segment's distinct ones
+ *   WORKLOAD             the same, counted from 1; 0 nobody known (version 1: from 0)
  *   ATTRS        the shape of the list (attrs.c); the lists lie in `attrs`
+ *   BODY                 the same, of a list of one without a key
  *   EVENTS, LINKS        how many; the rows follow each other
+ *
+ * Version 1 (2026-11) had no logs, so its header counts one table less, and none
+ * of the columns that say `since 2`. It is read for ever; merging rewrites it.
  *
  * Strings are numbered by first use, 0 is the empty one. Attribute values have
  * a numbering of their own, so that a search need not read them.
@@ -47,12 +52,25 @@
 #define FILTER_BITS (WEIR_SEGMENT_FILTER_BYTES * 8u)
 #define FILTER_TEXT 256u /* of a longer name the beginning counts */
 
-_Static_assert(sizeof(struct weir_segment_head) == 144, "the header has no hidden padding");
+struct head_v1 { /* the header of version 1 */
+	char magic[4];
+	uint16_t version;
+	uint8_t kind, protocol;
+	uint32_t rows[WEIR_ROWS_LOGS];
+	uint32_t traces, foreign_parents, attrs, strings, values;
+	uint64_t received_ns;
+	struct weir_codec_section sections[WEIR_SEGMENT_SECTIONS];
+	uint32_t padding;
+	uint32_t check;
+};
+
+_Static_assert(sizeof(struct head_v1) == 144, "the header of version 1 has no hidden padding");
+_Static_assert(sizeof(struct weir_segment_head) == 152, "the header has no hidden padding");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the header lies on disk as it is in memory");
 
 uint64_t weir_segment_offset(const struct weir_segment_head *head, enum weir_segment_section section)
 {
-	uint64_t offset = sizeof(*head);
+	uint64_t offset = head->version == 1 ? sizeof(struct head_v1) : sizeof(*head);
 
 	for (unsigned i = 0; i < section; i++) {
 		offset += head->sections[i].stored_bytes;
@@ -60,15 +78,47 @@ uint64_t weir_segment_offset(const struct weir_segment_head *head, enum weir_seg
 	return offset;
 }
 
+/* A sound header of version 1, as one of today; false: it is none. */
+static bool head_v1_read(struct weir_str bytes, struct weir_segment_head *ret_head)
+{
+	struct head_v1 old;
+
+	if (bytes.length < sizeof(old)) {
+		return false;
+	}
+	memcpy(&old, bytes.data, sizeof(old));
+	if (memcmp(old.magic, "wseg", 4) != 0 || old.version != 1 ||
+		old.check != weir_codec_check(&old, offsetof(struct head_v1, check))) {
+		return false;
+	}
+	*ret_head = (struct weir_segment_head){ .version = 1,
+		.kind = old.kind,
+		.protocol = old.protocol,
+		.traces = old.traces,
+		.foreign_parents = old.foreign_parents,
+		.attrs = old.attrs,
+		.strings = old.strings,
+		.values = old.values,
+		.received_ns = old.received_ns };
+	memcpy(ret_head->magic, old.magic, sizeof(old.magic));
+	memcpy(ret_head->rows, old.rows, sizeof(old.rows));
+	memcpy(ret_head->sections, old.sections, sizeof(old.sections));
+	return true;
+}
+
 int weir_segment_head_read(struct weir_str bytes, struct weir_segment_head *ret_head)
 {
-	if (bytes.length < sizeof(*ret_head)) {
-		return -EBADMSG;
+	if (!head_v1_read(bytes, ret_head)) {
+		if (bytes.length < sizeof(*ret_head)) {
+			return -EBADMSG;
+		}
+		memcpy(ret_head, bytes.data, sizeof(*ret_head));
+		if (memcmp(ret_head->magic, "wseg", 4) != 0 || ret_head->version != WEIR_SEGMENT_VERSION ||
+			ret_head->check != weir_codec_check(ret_head, offsetof(struct weir_segment_head, check))) {
+			return -EBADMSG;
+		}
 	}
-	memcpy(ret_head, bytes.data, sizeof(*ret_head));
-	if (memcmp(ret_head->magic, "wseg", 4) != 0 || ret_head->version != WEIR_SEGMENT_VERSION ||
-		ret_head->check != weir_codec_check(ret_head, offsetof(struct weir_segment_head, check)) ||
-		ret_head->kind > WEIR_ROWS_CONNECTIONS ||
+	if (!weir_columns_is_detail(ret_head->kind) ||
 		weir_segment_offset(ret_head, WEIR_SEGMENT_SECTIONS) != bytes.length) {
 		return -EBADMSG;
 	}

@@ -157,7 +157,9 @@ static int batch_make(struct decoding *decoding, struct weir_arena *arena)
 	batch->size_bytes = (uint32_t)size;
 	batch->version = WEIR_BATCH_VERSION;
 	batch->protocol = head->protocol;
-	batch->signal = head->kind == WEIR_ROWS_SPANS ? WEIR_SIGNAL_SPAN : WEIR_SIGNAL_ACCESS_LOG;
+	batch->signal = head->kind == WEIR_ROWS_SPANS  ? WEIR_SIGNAL_SPAN
+			: head->kind == WEIR_ROWS_LOGS ? WEIR_SIGNAL_LOG
+						       : WEIR_SIGNAL_ACCESS_LOG;
 	batch->received_ns = head->received_ns;
 	batch->offered = batch->kept = head->rows[head->kind];
 	for (unsigned i = 0; i < WEIR_ROWS_COUNT; i++) {
@@ -240,6 +242,37 @@ static int parent_read(struct decoding *decoding, uint64_t value, uint32_t row, 
 	return 0;
 }
 
+/* Bytes that lie in `strings`; 0 is none. */
+static int text_bytes_read(struct decoding *decoding, uint64_t value, size_t bytes, void *field)
+{
+	struct weir_ref ref;
+
+	if (value >= decoding->strings.count) {
+		return -EBADMSG;
+	}
+	ref = ref_of(&decoding->strings, (uint32_t)value);
+	if (value != 0 && ref.length != bytes) {
+		return -EBADMSG;
+	}
+	if (value != 0) {
+		memcpy(field, weir_batch_at(decoding->batch, ref.offset), bytes);
+	}
+	return 0;
+}
+
+/* A list of one; it stays in the batch's attributes as well, where nobody refers to it. */
+static int body_read(struct decoding *decoding, uint64_t shape, struct weir_attr *field)
+{
+	const struct weir_attr *list = weir_batch_attrs(decoding->batch);
+	uint32_t range[2];
+
+	if (list_read(decoding, shape, range) < 0 || range[1] != 1) {
+		return -EBADMSG;
+	}
+	*field = list[range[0]];
+	return 0;
+}
+
 /* One field from its number. 0 or -EBADMSG. */
 static int field_read(
 	struct decoding *decoding, const struct weir_column *column, uint64_t value, uint32_t row, void *field)
@@ -265,28 +298,28 @@ static int field_read(
 		*(struct weir_ref *)field = ref_of(&decoding->strings, (uint32_t)value);
 		return 0;
 	case WEIR_COLUMN_ADDRESS:
-		if (value >= decoding->strings.count) {
-			return -EBADMSG;
-		}
-		if (value != 0) {
-			struct weir_ref ref = ref_of(&decoding->strings, (uint32_t)value);
-
-			if (ref.length != offsetof(struct weir_address, padding)) {
-				return -EBADMSG;
-			}
-			memcpy(field, weir_batch_at(decoding->batch, ref.offset), ref.length);
-		}
-		return 0;
+		return text_bytes_read(decoding, value, offsetof(struct weir_address, padding), field);
+	case WEIR_COLUMN_ID16:
+		return text_bytes_read(decoding, value, 16, field);
+	case WEIR_COLUMN_ID8:
+		return text_bytes_read(decoding, value, 8, field);
 	case WEIR_COLUMN_RESOURCE:
-	case WEIR_COLUMN_WORKLOAD:
-		if (value >=
-			head->rows[column->kind == WEIR_COLUMN_RESOURCE ? WEIR_ROWS_RESOURCES : WEIR_ROWS_WORKLOADS]) {
+		if (value >= head->rows[WEIR_ROWS_RESOURCES]) {
 			return -EBADMSG;
 		}
 		*(uint32_t *)field = (uint32_t)value;
 		return 0;
+	case WEIR_COLUMN_WORKLOAD:
+		value -= head->version == 1 ? 0 : 1; /* 0 becomes UINT64_MAX */
+		if (value >= head->rows[WEIR_ROWS_WORKLOADS] && value != UINT64_MAX) {
+			return -EBADMSG;
+		}
+		*(uint32_t *)field = (uint32_t)value; /* WEIR_NONE of UINT64_MAX */
+		return 0;
 	case WEIR_COLUMN_ATTRS:
 		return list_read(decoding, value, field);
+	case WEIR_COLUMN_BODY:
+		return body_read(decoding, value, field);
 	case WEIR_COLUMN_EVENTS:
 		return children_read(&decoding->next_event, head->rows[WEIR_ROWS_EVENTS], value, field);
 	case WEIR_COLUMN_LINKS:
@@ -381,7 +414,7 @@ static int column_read(struct decoding *decoding, unsigned which, const struct w
 	if (in->is_bad) {
 		return -EBADMSG;
 	}
-	if (column->kind <= WEIR_COLUMN_U64) {
+	if (column->kind <= WEIR_COLUMN_SEEN) {
 		numbers_store(column, decoding->values, count, field, row_bytes);
 		return 0;
 	}
@@ -395,12 +428,15 @@ static int column_read(struct decoding *decoding, unsigned which, const struct w
 
 static int tables_read(struct decoding *decoding)
 {
-	for (unsigned which = 0; which < WEIR_ROWS_COUNT; which++) {
+	for (unsigned n = 0; n < WEIR_ROWS_COUNT; n++) {
+		enum weir_rows which = weir_columns_order[n];
+
 		for (uint32_t i = 0; decoding->head->rows[which] > 0 && i < weir_columns[which].count; i++) {
 			const struct weir_column *column = weir_columns[which].columns + i;
+			bool is_there = column->since <= decoding->head->version;
 			int result = 0;
 
-			if (column->is_core || decoding->part == WEIR_SEGMENT_PART_ALL) {
+			if (is_there && (column->is_core || decoding->part == WEIR_SEGMENT_PART_ALL)) {
 				result = column_read(decoding, which, column);
 			}
 			if (result < 0) {
@@ -426,6 +462,16 @@ static void starts_clear(struct weir_batch *batch)
 		if ((spans[i].flags & WEIR_SPAN_NO_START) != 0) {
 			spans[i].start_ns = 0;
 		}
+	}
+}
+
+/* The request that was made of a log is a row of another segment. */
+static void requests_clear(struct weir_batch *batch)
+{
+	struct weir_log *logs = (struct weir_log *)((char *)batch + batch->logs.offset);
+
+	for (uint32_t i = 0; i < batch->logs.count; i++) {
+		logs[i].request = WEIR_NONE;
 	}
 }
 
@@ -490,6 +536,7 @@ int weir_segment_reader_decode(struct weir_segment_reader *reader, struct weir_s
 		return result;
 	}
 	starts_clear(decoding.batch);
+	requests_clear(decoding.batch);
 	*ret_batch = decoding.batch;
 	return 0;
 }

@@ -18,6 +18,8 @@
 #include "base/err.h"
 #include "storage/writing.h"
 
+#define BODY_HINT (6 + 8 * WEIR_ROWS_LOGS)
+
 int weir_segment_writer_create(uint64_t seed, struct weir_segment_writer **ret_writer)
 {
 	struct weir_segment_writer *writer = calloc(1, sizeof(*writer));
@@ -252,6 +254,30 @@ static void gather_parents(
 	}
 }
 
+/* An id as a text; empty when it is all zero. */
+static struct weir_str id_text(const void *id, size_t bytes)
+{
+	static const uint8_t none[16];
+
+	return weir_str_make(id, memcmp(id, none, bytes) == 0 ? 0 : bytes);
+}
+
+static struct weir_str text_of(const struct weir_writing_rows *table, const struct weir_column *column, uint32_t i)
+{
+	const void *field = (const char *)table->rows[i] + column->offset;
+
+	switch (column->kind) {
+	case WEIR_COLUMN_ADDRESS:
+		return weir_shared_address(field);
+	case WEIR_COLUMN_ID16:
+		return id_text(field, 16);
+	case WEIR_COLUMN_ID8:
+		return id_text(field, 8);
+	default:
+		return weir_batch_str(table->batches[i], *(const struct weir_ref *)field);
+	}
+}
+
 static void gather_texts(struct weir_segment_writer *writer, const struct weir_writing_rows *table,
 	const struct weir_column *column, uint64_t *ret_values)
 {
@@ -259,10 +285,7 @@ static void gather_texts(struct weir_segment_writer *writer, const struct weir_w
 	bool is_new;
 
 	for (uint32_t i = 0; i < table->count; i++) {
-		const void *field = (const char *)table->rows[i] + column->offset;
-		struct weir_str text = column->kind == WEIR_COLUMN_ADDRESS
-					       ? weir_shared_address(field)
-					       : weir_batch_str(table->batches[i], *(const struct weir_ref *)field);
+		struct weir_str text = text_of(table, column, i);
 
 		if (text.length == 0) {
 			ret_values[i] = 0;
@@ -284,6 +307,18 @@ static uint32_t hint_of(const struct weir_segment_writer *writer, enum weir_rows
 		return writer->name_of[i] * 8 + span->kind;
 	}
 	return 7 + 8 * (uint32_t)which;
+}
+
+/* Bodies are mostly text: lists of one shape. */
+static void gather_bodies(struct weir_segment_writer *writer, const struct weir_writing_rows *table,
+	const struct weir_column *column, uint64_t *ret_values)
+{
+	for (uint32_t i = 0; i < table->count; i++) {
+		const char *body = (const char *)table->rows[i] + column->offset;
+
+		ret_values[i] = weir_attrs_write(
+			&writer->attrs, table->batches[i], (const struct weir_attr *)body, 1, BODY_HINT);
+	}
 }
 
 static void gather_children(struct weir_segment_writer *writer, enum weir_rows which,
@@ -319,6 +354,10 @@ static void gather_numbers(
 			break;
 		case WEIR_COLUMN_U32:
 			ret_values[i] = *(const uint32_t *)field;
+			break;
+		case WEIR_COLUMN_SEEN:
+			ret_values[i] = *(const uint64_t *)field;
+			ret_values[i] = ret_values[i] != 0 ? ret_values[i] : table->batches[i]->received_ns;
 			break;
 		default:
 			ret_values[i] = *(const uint64_t *)field;
@@ -384,6 +423,8 @@ static void column_write(struct weir_segment_writer *writer, enum weir_rows whic
 		break;
 	case WEIR_COLUMN_REF:
 	case WEIR_COLUMN_ADDRESS:
+	case WEIR_COLUMN_ID16:
+	case WEIR_COLUMN_ID8:
 		gather_texts(writer, table, column, values);
 		if (which == WEIR_ROWS_SPANS) {
 			keep_places(column, writer, table->count);
@@ -395,6 +436,9 @@ static void column_write(struct weir_segment_writer *writer, enum weir_rows whic
 	case WEIR_COLUMN_WORKLOAD:
 		weir_shared_gather(writer, WEIR_ROWS_WORKLOADS, table, column->offset, NULL, values);
 		break;
+	case WEIR_COLUMN_BODY:
+		gather_bodies(writer, table, column, values);
+		break;
 	case WEIR_COLUMN_ATTRS:
 	case WEIR_COLUMN_EVENTS:
 	case WEIR_COLUMN_LINKS:
@@ -404,6 +448,7 @@ static void column_write(struct weir_segment_writer *writer, enum weir_rows whic
 	case WEIR_COLUMN_U16:
 	case WEIR_COLUMN_U32:
 	case WEIR_COLUMN_U64:
+	case WEIR_COLUMN_SEEN:
 		gather_numbers(table, column, values);
 		break;
 	}
@@ -496,7 +541,9 @@ int weir_segment_writer_finish(
 		memset(writer->shared_slots, 0, writer->shared_capacity * sizeof(*writer->shared_slots));
 	}
 	weir_buf_add(&writer->data, &head, sizeof(head));
-	for (unsigned which = 0; which < WEIR_ROWS_COUNT; which++) {
+	for (unsigned i = 0; i < WEIR_ROWS_COUNT; i++) {
+		enum weir_rows which = weir_columns_order[i];
+
 		table_write(writer, which);
 		head.rows[which] = writer->tables[which].count;
 	}

@@ -175,6 +175,10 @@ void weir_shared_gather(struct weir_segment_writer *writer, enum weir_rows which
 			batch = from->batches[i];
 			memset(cache, 0, sizeof(cache));
 		}
+		if (number == WEIR_NONE) {
+			ret_values[i] = 0;
+			continue;
+		}
 		if (number < CACHE_ROWS && cache[number] != 0) {
 			place = cache[number] - 1;
 		} else {
@@ -183,7 +187,7 @@ void weir_shared_gather(struct weir_segment_writer *writer, enum weir_rows which
 				cache[number] = place + 1;
 			}
 		}
-		ret_values[i] = place;
+		ret_values[i] = which == WEIR_ROWS_WORKLOADS ? (uint64_t)place + 1 : place;
 		if (ret_places != NULL) {
 			ret_places[i] = place;
 		}

@@ -207,7 +207,7 @@ static int segment_row_read(struct weir_store *store, sqlite3_stmt *statement)
 	uint32_t *hashes;
 	int result;
 
-	if (id < 1 || id >= store->next_segment || entry.kind > WEIR_ROWS_CONNECTIONS || traces.length % 4 != 0 ||
+	if (id < 1 || id >= store->next_segment || !weir_columns_is_detail(entry.kind) || traces.length % 4 != 0 ||
 		filter.length != sizeof(entry.filter)) {
 		return -EBADMSG;
 	}
@@ -506,6 +506,8 @@ void weir_store_figures(const struct weir_store *store, struct weir_store_figure
 	ret->requests = weir_catalog_rows(store->catalog, WEIR_ROWS_REQUESTS, &segments);
 	ret->segments += segments;
 	ret->connections = weir_catalog_rows(store->catalog, WEIR_ROWS_CONNECTIONS, &segments);
+	ret->segments += segments;
+	ret->logs = weir_catalog_rows(store->catalog, WEIR_ROWS_LOGS, &segments);
 	ret->segments += segments;
 	ret->oldest_ns = weir_catalog_oldest(store->catalog, &oldest, 1) == 1 ? oldest.min_arrival : 0;
 }

@@ -62,6 +62,7 @@ struct weir_store_figures {
 	uint64_t used_bytes, wal_bytes, segments, spans, requests, connections;
 	uint64_t stored_position, stored_window, last_commit_ns, commits, failed_commits, last_error;
 	uint64_t oldest_ns, expired_segments, merged_segments, unreadable_segments;
+	uint64_t logs;
 };
 void weir_store_figures(const struct weir_store *store, struct weir_store_figures *ret);
 

@@ -154,11 +154,26 @@ static void pairs_make(struct weir_segment_writer *writer, struct weir_segment_i
 	info->pairs = writer->pairs;
 }
 
+/* Of logs the filter knows who wrote them. */
+static void services_make(const struct weir_segment_writer *writer, struct weir_segment_info *info)
+{
+	const struct weir_writing_rows *resources = &writer->tables[WEIR_ROWS_RESOURCES];
+	struct weir_str none = { "", 0 };
+
+	for (uint32_t i = 0; i < resources->count; i++) {
+		const struct weir_resource *resource = resources->rows[i];
+
+		weir_segment_filter_add(info->filter, WEIR_SEGMENT_SPAN_NAME,
+			weir_batch_str(resources->batches[i], resource->service), none);
+	}
+}
+
 static void times_make(const struct weir_segment_writer *writer, struct weir_segment_info *info)
 {
 	const struct weir_writing_rows *table = &writer->tables[writer->kind];
 	uint32_t offset = writer->kind == WEIR_ROWS_SPANS      ? (uint32_t)offsetof(struct weir_span, start_ns)
 			  : writer->kind == WEIR_ROWS_REQUESTS ? (uint32_t)offsetof(struct weir_request, start_ns)
+			  : writer->kind == WEIR_ROWS_LOGS     ? (uint32_t)offsetof(struct weir_log, time_ns)
 							       : (uint32_t)offsetof(struct weir_connection, start_ns);
 
 	info->min_time = UINT64_MAX;
@@ -168,6 +183,8 @@ static void times_make(const struct weir_segment_writer *writer, struct weir_seg
 
 		if (writer->kind == WEIR_ROWS_SPANS && (span->flags & WEIR_SPAN_NO_START) != 0) {
 			time = table->batches[i]->received_ns;
+		} else if (writer->kind == WEIR_ROWS_LOGS) {
+			time = weir_columns_log_time(table->batches[i], table->rows[i]);
 		}
 		info->min_time = time < info->min_time ? time : info->min_time;
 		info->max_time = time > info->max_time ? time : info->max_time;
@@ -178,6 +195,8 @@ void weir_summary_make(struct weir_segment_writer *writer, struct weir_segment_i
 {
 	if (writer->kind == WEIR_ROWS_SPANS) {
 		pairs_make(writer, info);
+	} else if (writer->kind == WEIR_ROWS_LOGS) {
+		services_make(writer, info);
 	}
 	times_make(writer, info);
 	info->min_arrival = writer->min_arrival;

@@ -55,7 +55,8 @@ void weir_writing_note(struct weir_segment_writer *writer, enum weir_rows which,
 /* An address as a text of 18 bytes; empty when it is unset. */
 struct weir_str weir_shared_address(const struct weir_address *address);
 /* For each row of `from` the place of the resource or workload, whose number in
- * its batch lies at `offset`, among the segment's distinct ones. */
+ * its batch lies at `offset`, among the segment's distinct ones. Values of
+ * workloads count from 1: 0 is WEIR_NONE. */
 void weir_shared_gather(struct weir_segment_writer *writer, enum weir_rows which, const struct weir_writing_rows *from,
 	uint32_t offset, uint32_t *ret_places, uint64_t *ret_values);
 
