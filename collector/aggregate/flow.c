@@ -3,11 +3,16 @@
  * One entry for each (source, stream id):
  *
  *   unknown ─ OPEN, CLOSE, or any report of 0 bytes ─▶ opened + 1, bytes from zero
- *   unknown ─ CONTINUE with bytes ─▶ its totals are the baseline: what flowed
- *             before we listened is not ours to count, nor that it was opened
+ *   unknown ─ CONTINUE with bytes ─▶ if it began after the last time that anything
+ *             was forgotten, as OPEN: its first reports were lost, not counted;
+ *             else its totals are the baseline: what flowed before we listened
+ *             is not ours to count, nor that it was opened. It is the shortfall
  *   open    ─ any report ─▶ the growth since the last one
  *   open    ─ CLOSE ─▶ also closed + 1; the entry stays for a minute, closed
  *   closed  ─ any report ─▶ growth only: loggers repeat the end of a connection
+ *
+ * Reports of differences (Mixer) need no totals: they are added as they come,
+ * opened by OPEN and closed by CLOSE.
  *
  * A proxy that reports only the end (Istio's default) is the first line with
  * CLOSE: opened, closed and all bytes at once. Without a stream id nothing can
@@ -33,6 +38,7 @@ struct flow {
 
 void weir_flows_init(struct weir_flows *flows, uint64_t seed)
 {
+	*flows = (struct weir_flows){ 0 };
 	weir_slots_init(&flows->slots, sizeof(struct flow), FLOWS_MAX, seed);
 }
 
@@ -44,6 +50,7 @@ void weir_flows_fini(struct weir_flows *flows)
 void weir_flows_clear(struct weir_flows *flows)
 {
 	weir_slots_clear(&flows->slots);
+	flows->complete_since_ns = flows->shortfall_bytes = flows->shortfall_connections = 0;
 }
 
 static struct weir_slot_key key_of(struct weir_str source, struct weir_str stream_id)
@@ -67,9 +74,62 @@ static uint32_t flow_add(struct weir_flows *flows, struct weir_slot_key key, uin
 	struct weir_slots *slots = &flows->slots;
 
 	if (slots->count == FLOWS_MAX) {
-		weir_slots_remove(slots, slots->oldest[slots->oldest[CLOSED] != WEIR_SLOTS_NONE ? CLOSED : OPEN]);
+		uint32_t from = slots->oldest[CLOSED] != WEIR_SLOTS_NONE ? CLOSED : OPEN;
+
+		weir_slots_remove(slots, slots->oldest[from]);
+		flows->complete_since_ns = (uint64_t)(time + 1) << 30; /* what began before may have been counted */
 	}
 	return weir_slots_add(slots, key, list, time);
+}
+
+/* What a connection that nobody knew adds, besides its bytes. */
+static void flow_first(struct weir_flows *flows, const struct weir_connection *connection, struct flow *flow,
+	struct weir_series_tcp *ret_more)
+{
+	bool is_close = connection->state == WEIR_CONNECTION_CLOSE, is_open = connection->state == WEIR_CONNECTION_OPEN;
+	uint64_t bytes = connection->sent_bytes + connection->received_bytes;
+
+	ret_more->closed = is_close;
+	if (connection->is_delta) {
+		ret_more->opened = is_open;
+		return;
+	}
+	ret_more->opened = is_open || is_close || bytes == 0 ||
+			   (flows->complete_since_ns != 0 && connection->start_ns > flows->complete_since_ns);
+	if (ret_more->opened == 0) {
+		flow->sent_bytes = connection->sent_bytes;
+		flow->received_bytes = connection->received_bytes;
+		flows->shortfall_bytes += bytes;
+		flows->shortfall_connections++;
+	}
+}
+
+static void flow_grow(const struct weir_connection *connection, struct flow *flow, struct weir_series_tcp *ret_more)
+{
+	if (connection->is_delta) {
+		ret_more->sent_bytes = connection->sent_bytes;
+		ret_more->received_bytes = connection->received_bytes;
+		flow->sent_bytes += connection->sent_bytes;
+		flow->received_bytes += connection->received_bytes;
+		return;
+	}
+	ret_more->sent_bytes = growth(&flow->sent_bytes, connection->sent_bytes);
+	ret_more->received_bytes = growth(&flow->received_bytes, connection->received_bytes);
+}
+
+/* Without a name its reports cannot be joined: differences can be added all the same. */
+static void nameless_report(const struct weir_connection *connection, struct weir_series_tcp *ret_more)
+{
+	bool is_close = connection->state == WEIR_CONNECTION_CLOSE;
+
+	if (connection->is_delta || is_close) {
+		*ret_more = (struct weir_series_tcp){
+			.opened = connection->is_delta ? connection->state == WEIR_CONNECTION_OPEN : 1,
+			.closed = is_close,
+			.sent_bytes = connection->sent_bytes,
+			.received_bytes = connection->received_bytes,
+		};
+	}
 }
 
 void weir_flows_report(struct weir_flows *flows, const struct weir_batch *batch,
@@ -77,18 +137,13 @@ void weir_flows_report(struct weir_flows *flows, const struct weir_batch *batch,
 {
 	struct weir_str stream_id = weir_batch_str(batch, connection->stream_id);
 	bool is_close = connection->state == WEIR_CONNECTION_CLOSE;
-	bool is_whole = is_close || connection->state == WEIR_CONNECTION_OPEN ||
-			(connection->sent_bytes == 0 && connection->received_bytes == 0);
 	uint32_t time = (uint32_t)(now_ns >> 30), slot;
 	struct weir_slot_key key;
 	struct flow *flow;
 
 	*ret_more = (struct weir_series_tcp){ 0 };
 	if (stream_id.length == 0) {
-		if (is_close) {
-			*ret_more =
-				(struct weir_series_tcp){ 1, 1, connection->sent_bytes, connection->received_bytes };
-		}
+		nameless_report(connection, ret_more);
 		return;
 	}
 	key = key_of(weir_batch_str(batch, batch->source), stream_id);
@@ -96,19 +151,18 @@ void weir_flows_report(struct weir_flows *flows, const struct weir_batch *batch,
 	if (slot == WEIR_SLOTS_NONE) {
 		slot = flow_add(flows, key, is_close ? CLOSED : OPEN, time);
 		flow = weir_slots_at(&flows->slots, slot);
-		ret_more->opened = is_whole;
-		ret_more->closed = is_close;
-		if (!is_whole) {
-			flow->sent_bytes = connection->sent_bytes;
-			flow->received_bytes = connection->received_bytes;
-		}
+		flow_first(flows, connection, flow, ret_more);
 	} else {
 		flow = weir_slots_at(&flows->slots, slot);
 		ret_more->closed = is_close && flow->head.list == OPEN;
 		weir_slots_use(&flows->slots, slot, is_close ? CLOSED : flow->head.list, time);
 	}
-	ret_more->sent_bytes = growth(&flow->sent_bytes, connection->sent_bytes);
-	ret_more->received_bytes = growth(&flow->received_bytes, connection->received_bytes);
+	flow_grow(connection, flow, ret_more);
+}
+
+void weir_flows_begin(struct weir_flows *flows, uint64_t now_ns)
+{
+	flows->complete_since_ns = now_ns > flows->complete_since_ns ? now_ns : flows->complete_since_ns;
 }
 
 static void list_expire(struct weir_slots *slots, uint32_t list, uint32_t life_time, uint32_t now)
@@ -125,6 +179,11 @@ static void list_expire(struct weir_slots *slots, uint32_t list, uint32_t life_t
 
 void weir_flows_expire(struct weir_flows *flows, uint64_t now_ns)
 {
+	uint32_t open = flows->slots.oldest[OPEN];
+
 	list_expire(&flows->slots, OPEN, OPEN_LIFE_TIME, (uint32_t)(now_ns >> 30));
+	if (open != flows->slots.oldest[OPEN]) {
+		weir_flows_begin(flows, now_ns);
+	}
 	list_expire(&flows->slots, CLOSED, CLOSED_LIFE_TIME, (uint32_t)(now_ns >> 30));
 }

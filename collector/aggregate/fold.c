@@ -1,18 +1,20 @@
 /* fold: (state, record) → state, pure and deterministic.
  *
  *   batch ─▶ expiry by watermark ─▶ repeated? ─yes─▶ ledger: duplicates
- *                                     └no─▶ ledger, requests, connections, spans
+ *                                     └no─▶ ledger, completeness, then each row:
  *
- *   request     ─▶ memo ─▶ series set (and message set), edge by the reporter's evidence
- *   connection  ─▶ flow (differences) ─▶ memo ─▶ series set, edge
+ *   request     ─▶ owner (counted?) ─▶ memo ─▶ series set (and message set), edge by the reporter's evidence
+ *   connection  ─▶ owner (counted?) ─▶ flow (differences) ─▶ memo ─▶ series set, edge
  *   span        ─▶ pair (caller meets callee) ─▶ edge by spans
+ *   point       ─▶ stream ─▶ series of its family; completeness, owner
+ *   log         ─▶ count by service and severity
  *
  * Invariants
  *  1. The only time is received_ns; the watermark is its maximum, so it never
  *     goes back, and expiry depends on nothing else.
  *  2. A batch whose digest is known moves the ledger and nothing else.
  *  3. Spans feed edges only, access logs series and edges: no request is in
- *     istio_* twice.
+ *     istio_* twice, whichever signals tell of it (owner.c).
  *  4. All that crosses records is in the tables of state.h; memo and the
  *     batch's scratch arrays are caches.
  *
@@ -29,8 +31,9 @@
 
 #define NAMES_MAX 32768u
 #define NAME_BYTES_MAX (2u << 20)
-#define LINKS_MAX 8u /* of one CONSUMER span */
-#define AHEAD 16u    /* spans whose buckets are asked for before they are needed */
+#define POINTS_SHARE 2u /* of metrics.max_series, for what is passed through; beside it, so Istio's has its own */
+#define LINKS_MAX 8u    /* of one CONSUMER span */
+#define AHEAD 16u       /* spans whose buckets are asked for before they are needed */
 
 static void tables_init(struct weir_fold *fold)
 {
@@ -43,12 +46,18 @@ static void tables_init(struct weir_fold *fold)
 	weir_flows_init(&fold->flows, seed);
 	weir_digests_init(&fold->digests, seed);
 	weir_ledger_init(&fold->ledger, seed);
+	weir_owners_init(&fold->owners, fold->opts.istio, seed);
+	weir_points_init(&fold->points, &fold->owners, fold->opts.max_series / POINTS_SHARE, seed);
+	weir_logs_init(&fold->logs, seed);
 	weir_memo_init(&fold->memo, seed);
 }
 
 static void tables_fini(struct weir_fold *fold)
 {
 	weir_memo_fini(&fold->memo);
+	weir_logs_fini(&fold->logs);
+	weir_points_fini(&fold->points);
+	weir_owners_fini(&fold->owners);
 	weir_ledger_fini(&fold->ledger);
 	weir_digests_fini(&fold->digests);
 	weir_flows_fini(&fold->flows);
@@ -98,6 +107,10 @@ void weir_fold_reset_counters(struct weir_fold *fold, uint64_t now_ns)
 	weir_series_clear(&fold->series);
 	weir_edges_reset(&fold->edges);
 	weir_ledger_clear(&fold->ledger);
+	weir_points_clear(&fold->points);
+	weir_owners_reset(&fold->owners);
+	weir_logs_clear(&fold->logs);
+	fold->flows.shortfall_bytes = fold->flows.shortfall_connections = 0;
 	weir_memo_clear(&fold->memo);
 	fold->replaced_utf8 = 0;
 	fold->counters_since_ns = now_ns;
@@ -140,14 +153,18 @@ static unsigned evidence_of(const struct weir_call *call)
 	return call->reporter == WEIR_REPORTER_SOURCE ? WEIR_EDGE_CLIENT_LOG : WEIR_EDGE_SERVER_LOG;
 }
 
+/* When a series that is new began. */
+static uint64_t created_of(const struct weir_fold *fold, const struct weir_batch *batch)
+{
+	return batch->received_ns > fold->counters_since_ns ? batch->received_ns : fold->counters_since_ns;
+}
+
 static uint32_t set_of(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_call *call,
 	const struct weir_request *request, enum weir_series_group group)
 {
-	uint64_t created = batch->received_ns > fold->counters_since_ns ? batch->received_ns : fold->counters_since_ns;
-
 	weir_buf_clear(&fold->scratch);
 	weir_standard_labels(batch, call, request, group == WEIR_SERIES_MESSAGES, &fold->scratch);
-	return weir_series_set(&fold->series, group, weir_buf_str(&fold->scratch), created);
+	return weir_series_set(&fold->series, group, weir_buf_str(&fold->scratch), created_of(fold, batch));
 }
 
 /* As Kiali: no answer or 4xx, 5xx; for gRPC also its own status. */
@@ -159,19 +176,31 @@ static bool is_error(const struct weir_request *request)
 
 static void fold_request(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_request *request)
 {
-	struct weir_memo_entry *memo =
-		weir_memo_find(&fold->memo, batch, &request->call, request->response_code, request->grpc_status);
+	const struct weir_owner_report report = {
+		.call = &request->call, .start_ns = request->start_ns, .id = weir_batch_str(batch, request->request_id)
+	};
+	unsigned counts = weir_owners_judge(&fold->owners, batch, &report, fold->watermark_ns);
+	struct weir_memo_entry *memo;
 	const struct weir_edge_record record = {
 		.time_ns = batch->received_ns, .is_error = is_error(request), .duration_us = request->duration_ns / 1000
 	};
 
+	if (counts == 0) {
+		return;
+	}
+	memo = weir_memo_find(&fold->memo, batch, &request->call, request->response_code, request->grpc_status);
+	if (memo->edge == WEIR_NONE) {
+		memo->edge = edge_of(fold, batch, &request->call);
+	}
+	weir_edges_count_request(&fold->edges, memo->edge, evidence_of(&request->call), &record);
+	if ((counts & WEIR_OWNER_SERIES) == 0) {
+		return;
+	}
 	if (memo->set == WEIR_NONE) {
 		memo->set = set_of(fold, batch, &request->call, request, WEIR_SERIES_REQUEST);
-		memo->edge = edge_of(fold, batch, &request->call);
 	}
 	weir_series_count_request(&fold->series, memo->set, request->duration_ns / 1000000, request->request_bytes,
 		request->response_bytes);
-	weir_edges_count_request(&fold->edges, memo->edge, evidence_of(&request->call), &record);
 	if (request->request_messages == 0 && request->response_messages == 0) {
 		return;
 	}
@@ -185,16 +214,28 @@ static void fold_request(struct weir_fold *fold, const struct weir_batch *batch,
 static void fold_connection(
 	struct weir_fold *fold, const struct weir_batch *batch, const struct weir_connection *connection)
 {
-	struct weir_memo_entry *memo = weir_memo_find(&fold->memo, batch, &connection->call, 0, WEIR_GRPC_STATUS_NONE);
+	const struct weir_owner_report report = {
+		.call = &connection->call, .start_ns = connection->start_ns, .is_connection = true
+	};
+	unsigned counts = weir_owners_judge(&fold->owners, batch, &report, fold->watermark_ns);
+	struct weir_memo_entry *memo;
 	struct weir_edge_record record = { .time_ns = batch->received_ns };
 	struct weir_series_tcp more;
 
+	if (counts == 0) {
+		return;
+	}
 	weir_flows_report(&fold->flows, batch, connection, fold->watermark_ns, &more);
-	if (memo->set == WEIR_NONE) {
-		memo->set = set_of(fold, batch, &connection->call, NULL, WEIR_SERIES_TCP);
+	memo = weir_memo_find(&fold->memo, batch, &connection->call, 0, WEIR_GRPC_STATUS_NONE);
+	if (memo->edge == WEIR_NONE) {
 		memo->edge = edge_of(fold, batch, &connection->call);
 	}
-	weir_series_count_tcp(&fold->series, memo->set, &more);
+	if ((counts & WEIR_OWNER_SERIES) != 0) {
+		if (memo->set == WEIR_NONE) {
+			memo->set = set_of(fold, batch, &connection->call, NULL, WEIR_SERIES_TCP);
+		}
+		weir_series_count_tcp(&fold->series, memo->set, &more);
+	}
 	record.opened = more.opened;
 	record.closed = more.closed;
 	record.sent_bytes = more.sent_bytes;
@@ -319,6 +360,60 @@ static void fold_spans(struct weir_fold *fold, const struct weir_batch *batch)
 	}
 }
 
+/* --- completeness --------------------------------------------------------- */
+
+/* Spans of proxies, counted by resource. */
+static void seen_spans(struct weir_fold *fold, const struct weir_batch *batch)
+{
+	const struct weir_span *spans = weir_batch_spans(batch);
+	uint32_t first = 0;
+
+	for (uint32_t i = 1; i <= batch->spans.count; i++) {
+		struct weir_ref proxy = weir_batch_resources(batch)[spans[first].resource].proxy;
+
+		if (i < batch->spans.count && spans[i].resource == spans[first].resource) {
+			continue;
+		}
+		if (proxy.length > 0) {
+			weir_owners_seen(&fold->owners, weir_owners_row(&fold->owners, batch, proxy),
+				WEIR_MEASURE_SPANS, i - first);
+		}
+		first = i;
+	}
+}
+
+/* What came of a proxy, for comparison with what it says. A batch of access
+ * logs is of one proxy: its rows name it. */
+static void seen(struct weir_fold *fold, const struct weir_batch *batch)
+{
+	const struct weir_request *requests = weir_batch_requests(batch);
+	uint32_t row;
+
+	switch (batch->signal) {
+	case WEIR_SIGNAL_ACCESS_LOG:
+		if (batch->requests.count == 0 && batch->connections.count == 0) {
+			return;
+		}
+		row = weir_owners_row(&fold->owners, batch,
+			batch->requests.count > 0 ? requests[0].call.proxy
+						  : weir_batch_connections(batch)[0].call.proxy);
+		weir_owners_seen(&fold->owners, row, WEIR_MEASURE_ACCESS_LOGS, batch->offered);
+		weir_owners_seen(&fold->owners, row, WEIR_MEASURE_REQUESTS, batch->requests.count);
+		return;
+	case WEIR_SIGNAL_LOG:
+		if (batch->resources.count > 0) {
+			row = weir_owners_row(&fold->owners, batch, weir_batch_resources(batch)[0].proxy);
+			weir_owners_seen(&fold->owners, row, WEIR_MEASURE_LOGS, batch->logs.count);
+		}
+		return;
+	case WEIR_SIGNAL_SPAN:
+		seen_spans(fold, batch);
+		return;
+	default:
+		return;
+	}
+}
+
 /* --- a batch -------------------------------------------------------------- */
 
 int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
@@ -327,18 +422,24 @@ int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
 	const struct weir_connection *connections = weir_batch_connections(batch);
 	bool is_duplicate;
 
+	if (fold->watermark_ns == 0) {
+		weir_flows_begin(&fold->flows, batch->received_ns);
+	}
 	if (batch->received_ns > fold->watermark_ns) {
 		fold->watermark_ns = batch->received_ns;
 	}
 	weir_digests_expire(&fold->digests, fold->watermark_ns);
 	weir_flows_expire(&fold->flows, fold->watermark_ns);
 	weir_pairs_expire(&fold->pairs, fold->watermark_ns);
+	weir_owners_expire(&fold->owners, fold->watermark_ns);
 	is_duplicate = weir_digests_saw(&fold->digests, batch->digest, fold->watermark_ns);
 	weir_ledger_book(&fold->ledger, batch, is_duplicate);
 	if (is_duplicate) {
 		return WEIR_FOLD_DUPLICATE;
 	}
 	fold->replaced_utf8 += batch->replaced_utf8;
+	weir_owners_batch(&fold->owners);
+	seen(fold, batch);
 	if (batch->requests.count > 0 || batch->connections.count > 0) {
 		weir_memo_batch(&fold->memo, batch);
 	}
@@ -350,6 +451,12 @@ int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
 	}
 	if (batch->spans.count > 0) {
 		fold_spans(fold, batch);
+	}
+	if (batch->points.count > 0) {
+		weir_points_fold(&fold->points, batch, created_of(fold, batch), fold->watermark_ns);
+	}
+	if (batch->logs.count > 0) {
+		weir_logs_fold(&fold->logs, batch);
 	}
 	return 0;
 }

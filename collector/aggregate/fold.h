@@ -2,7 +2,7 @@
  *
  * No clock, no randomness, no I/O, no outside table: the only time is the
  * batch's own arrival (the watermark is its maximum). All memory that crosses
- * records is in named tables (series, edge, pair, flow, digest, ledger), each
+ * records is in named tables (series, edge, pair, flow, digest, ledger, owner, point, log), each
  * with its own file, save and load. The same batches in the same order give
  * the same tables, whatever restarts lay between.
  *

@@ -3,7 +3,7 @@
  *
  *   blob:     head | section …            (sections: the essay in blob.c)
  *   head:     magic u32 | version u16 | kind u16 (0 delta, 1 image) | number u64 | length u64 | check u64
- *   sections: FOLD NAME SERI EDGE PAIR FLOW DIGE LEDG, each once, in this order
+ *   sections: FOLD NAME SERI EDGE PAIR FLOW DIGE LEDG OWNE KNOW POIN LOGS, each once, in this order
  *
  * Each table writes its own payload; its format is in its essay. Values are
  * written as they are, not as differences. Texts are written once: a delta has
@@ -18,8 +18,9 @@
  *     and from there on the same behaviour: same digest, same future.
  *  4. At every cut the ledger closes.
  *
- * Changing a payload: VERSION, and tests/golden. There is no reader for older
- * versions yet: version 1 is the first. */
+ * Changing a payload: VERSION, and tests/golden. The version before is read:
+ * version 1 ends with LEDG, whose counts by reason were two and two, and its
+ * FOLD has no flows' beginning. What it does not have is empty. */
 #include "aggregate/fold.h"
 
 #include <errno.h>
@@ -29,7 +30,8 @@
 #include "base/err.h"
 
 #define MAGIC 0x464f4c44u /* "DLOF" as bytes */
-#define VERSION 1u
+#define VERSION 2u
+#define VERSION_FIRST 1u
 #define DELTAS_MAX 512u            /* so that a start never reads more */
 #define IMAGE_BYTES_MIN (1u << 20) /* smaller images are not worth avoiding */
 
@@ -41,9 +43,12 @@ struct blob_head {
 
 _Static_assert(sizeof(struct blob_head) == 32, "the head has no holes");
 
-enum section { FOLD, NAMES, SERIES, EDGES, PAIRS, FLOWS, DIGESTS, LEDGER, SECTIONS };
+enum section { FOLD, NAMES, SERIES, EDGES, PAIRS, FLOWS, DIGESTS, LEDGER, OWNERS, KNOWN, POINTS, LOGS, SECTIONS };
 
-static const char tags[SECTIONS][5] = { "FOLD", "NAME", "SERI", "EDGE", "PAIR", "FLOW", "DIGE", "LEDG" };
+#define SECTIONS_FIRST OWNERS
+
+static const char tags[SECTIONS][5] = { "FOLD", "NAME", "SERI", "EDGE", "PAIR", "FLOW", "DIGE", "LEDG", "OWNE", "KNOW",
+	"POIN", "LOGS" };
 
 static uint32_t tag_of(unsigned section)
 {
@@ -69,6 +74,9 @@ static void section_save(struct weir_fold *fold, unsigned section, bool all, str
 		weir_blob_add_varint(buf, fold->watermark_ns);
 		weir_blob_add_varint(buf, fold->replaced_utf8);
 		weir_blob_add_varint(buf, fold->counters_since_ns);
+		weir_blob_add_varint(buf, fold->flows.complete_since_ns);
+		weir_blob_add_varint(buf, fold->flows.shortfall_bytes);
+		weir_blob_add_varint(buf, fold->flows.shortfall_connections);
 		break;
 	case NAMES:
 		weir_text_save(&fold->names, all, buf);
@@ -88,8 +96,20 @@ static void section_save(struct weir_fold *fold, unsigned section, bool all, str
 	case DIGESTS:
 		weir_slots_save(&fold->digests.slots, all, buf);
 		break;
-	default:
+	case LEDGER:
 		weir_ledger_save(&fold->ledger, all, buf);
+		break;
+	case OWNERS:
+		weir_owners_save(&fold->owners, all, buf);
+		break;
+	case KNOWN:
+		weir_slots_save(&fold->owners.slots, all, buf);
+		break;
+	case POINTS:
+		weir_points_save(&fold->points, all, buf);
+		break;
+	default:
+		weir_logs_save(&fold->logs, all, buf);
 		break;
 	}
 }
@@ -133,7 +153,7 @@ bool weir_fold_wants_image(const struct weir_fold *fold)
 	return fold->must_image || fold->delta_count >= DELTAS_MAX || fold->delta_bytes > outweighs;
 }
 
-static int fold_load(struct weir_fold *fold, struct weir_blob_reader *reader)
+static int fold_load(struct weir_fold *fold, struct weir_blob_reader *reader, bool is_first)
 {
 	uint64_t seed = weir_blob_u64(reader);
 
@@ -148,16 +168,23 @@ static int fold_load(struct weir_fold *fold, struct weir_blob_reader *reader)
 	fold->watermark_ns = weir_blob_varint(reader);
 	fold->replaced_utf8 = weir_blob_varint(reader);
 	fold->counters_since_ns = weir_blob_varint(reader);
+	if (is_first) {
+		weir_flows_begin(&fold->flows, fold->watermark_ns); /* what it forgot is not known */
+		return 0;
+	}
+	fold->flows.complete_since_ns = weir_blob_varint(reader);
+	fold->flows.shortfall_bytes = weir_blob_varint(reader);
+	fold->flows.shortfall_connections = weir_blob_varint(reader);
 	return 0;
 }
 
-static int section_load(struct weir_fold *fold, unsigned section, struct weir_blob_reader *reader)
+static int section_load(struct weir_fold *fold, unsigned section, struct weir_blob_reader *reader, bool is_first)
 {
 	int error;
 
 	switch (section) {
 	case FOLD:
-		error = fold_load(fold, reader);
+		error = fold_load(fold, reader, is_first);
 		break;
 	case NAMES:
 		error = weir_text_load(&fold->names, reader);
@@ -177,11 +204,28 @@ static int section_load(struct weir_fold *fold, unsigned section, struct weir_bl
 	case DIGESTS:
 		error = weir_slots_load(&fold->digests.slots, reader);
 		break;
+	case LEDGER:
+		error = weir_ledger_load(&fold->ledger, reader, is_first);
+		break;
+	case OWNERS:
+		error = weir_owners_load(&fold->owners, reader);
+		break;
+	case KNOWN:
+		error = weir_slots_load(&fold->owners.slots, reader);
+		break;
+	case POINTS:
+		error = weir_points_load(&fold->points, reader);
+		break;
 	default:
-		error = weir_ledger_load(&fold->ledger, reader);
+		error = weir_logs_load(&fold->logs, reader);
 		break;
 	}
 	return error == 0 && (reader->is_bad || reader->at != reader->end) ? -EBADMSG : error;
+}
+
+static unsigned sections_of(const struct blob_head *head)
+{
+	return head->version == VERSION_FIRST ? SECTIONS_FIRST : SECTIONS;
 }
 
 /* Head and all sections are whole; fills where their payloads are. */
@@ -194,13 +238,13 @@ static bool is_whole(struct weir_str bytes, struct blob_head *ret_head, struct w
 		return false;
 	}
 	memcpy(ret_head, bytes.data, sizeof(*ret_head));
-	if (ret_head->magic != MAGIC || ret_head->version != VERSION || ret_head->kind > 1 ||
-		ret_head->length != bytes.length || ret_head->check != head_check(ret_head)) {
+	if (ret_head->magic != MAGIC || ret_head->version > VERSION || ret_head->version < VERSION_FIRST ||
+		ret_head->kind > 1 || ret_head->length != bytes.length || ret_head->check != head_check(ret_head)) {
 		return false;
 	}
 	reader.end = reader.at + bytes.length;
 	reader.at += sizeof(*ret_head);
-	for (unsigned i = 0; i < SECTIONS; i++) {
+	for (unsigned i = 0; i < sections_of(ret_head); i++) {
 		if (!weir_blob_section(&reader, &tag, &payloads[i]) || tag != tag_of(i)) {
 			return false;
 		}
@@ -221,8 +265,8 @@ int weir_fold_load(struct weir_fold *fold, struct weir_str bytes)
 	if (head.kind == 1) {
 		weir_fold_clear(fold);
 	}
-	for (unsigned i = 0; i < SECTIONS && error == 0; i++) {
-		error = section_load(fold, i, &payloads[i]);
+	for (unsigned i = 0; i < sections_of(&head) && error == 0; i++) {
+		error = section_load(fold, i, &payloads[i], head.version == VERSION_FIRST);
 	}
 	if (error != 0) {
 		weir_fold_clear(fold);
@@ -237,7 +281,8 @@ int weir_fold_load(struct weir_fold *fold, struct weir_str bytes)
 
 void weir_fold_digest(const struct weir_fold *fold, uint8_t ret_digest[16])
 {
-	const uint64_t own[3] = { fold->watermark_ns, fold->replaced_utf8, fold->counters_since_ns };
+	const uint64_t own[6] = { fold->watermark_ns, fold->replaced_utf8, fold->counters_since_ns,
+		fold->flows.complete_since_ns, fold->flows.shortfall_bytes, fold->flows.shortfall_connections };
 	XXH3_state_t *state = XXH3_createState();
 	XXH128_canonical_t canonical;
 
@@ -251,6 +296,10 @@ void weir_fold_digest(const struct weir_fold *fold, uint8_t ret_digest[16])
 	weir_slots_digest(&fold->flows.slots, state);
 	weir_slots_digest(&fold->digests.slots, state);
 	weir_ledger_digest(&fold->ledger, state);
+	weir_owners_digest(&fold->owners, state);
+	weir_slots_digest(&fold->owners.slots, state);
+	weir_points_digest(&fold->points, state);
+	weir_logs_digest(&fold->logs, state);
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
 	XXH3_freeState(state);
 	memcpy(ret_digest, canonical.digest, 16);

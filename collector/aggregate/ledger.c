@@ -10,8 +10,9 @@
  *  2. The rows of all sources sum up to all batches ever folded: none is lost
  *     when the table is full.
  *
- * Save: the new sources, then each changed row: number, source, protocol and
- * signal, the counts as words. */
+ * Save: how many reasons there are, so that more of them do not make older
+ * images unreadable; the new sources, then each changed row: number, source,
+ * protocol and signal, the counts as words. */
 #include "aggregate/ledger.h"
 
 #include <errno.h>
@@ -22,9 +23,13 @@
 #include "base/err.h"
 
 #define SOURCES_MAX 4096u
-#define SOURCE_BYTES_MAX (SOURCES_MAX * 128u)
+#define SOURCE_BYTES_MAX (SOURCES_MAX * 128u) /* principals are among them, salted */
 #define ROWS_MAX ((SOURCES_MAX + 1u) * WEIR_PROTOCOLS * WEIR_SIGNALS)
-#define ROW_WORDS ((uint32_t)((sizeof(struct weir_ledger_row) - offsetof(struct weir_ledger_row, received)) / 8))
+#define ROW_WORDS                                                                                                      \
+	((uint32_t)((offsetof(struct weir_ledger_row, thinned) - offsetof(struct weir_ledger_row, received)) / 8))
+#define REASONS_MAX 64u /* of an image that a later version wrote: bounded, not believed */
+#define FIRST_THINS 2u  /* of version 1 */
+#define FIRST_DROPS 2u
 
 void weir_ledger_init(struct weir_ledger *ledger, uint64_t seed)
 {
@@ -129,6 +134,34 @@ static struct weir_ledger_row *row_of(struct weir_ledger *ledger, const struct w
 	return &ledger->rows[row];
 }
 
+/* When the newest of the last rows says that it happened; 0: nothing does. */
+static uint64_t newest_of(const struct weir_batch *batch)
+{
+	if (batch->requests.count > 0) {
+		const struct weir_request *request = &weir_batch_requests(batch)[batch->requests.count - 1];
+
+		return request->start_ns == 0 ? 0 : request->start_ns + request->duration_ns;
+	}
+	if (batch->spans.count > 0) {
+		const struct weir_span *span = &weir_batch_spans(batch)[batch->spans.count - 1];
+
+		return span->start_ns == 0 ? 0 : span->start_ns + span->duration_ns;
+	}
+	if (batch->points.count > 0) {
+		return weir_batch_points(batch)[batch->points.count - 1].time_ns;
+	}
+	return batch->logs.count > 0 ? weir_batch_logs(batch)[batch->logs.count - 1].time_ns : 0;
+}
+
+static void skew_note(struct weir_ledger_row *row, const struct weir_batch *batch)
+{
+	uint64_t newest_ns = newest_of(batch);
+
+	if (newest_ns != 0) {
+		row->skew_ns = batch->received_ns - newest_ns;
+	}
+}
+
 void weir_ledger_book(struct weir_ledger *ledger, const struct weir_batch *batch, bool is_duplicate)
 {
 	struct weir_ledger_row *row = row_of(ledger, batch);
@@ -144,6 +177,13 @@ void weir_ledger_book(struct weir_ledger *ledger, const struct weir_batch *batch
 		return;
 	}
 	row->kept += batch->kept;
+	row->mismatched += batch->mismatched;
+	if (batch->principal.length > 0) {
+		uint32_t principal = weir_text_add(&ledger->sources, weir_batch_str(batch, batch->principal), 1, false);
+
+		row->principal = principal == WEIR_TEXT_FULL ? WEIR_TEXT_EMPTY : principal;
+	}
+	skew_note(row, batch);
 	for (unsigned i = 0; i < WEIR_THINS; i++) {
 		row->thinned[i] += batch->thinned[i];
 	}
@@ -175,6 +215,8 @@ void weir_ledger_save(struct weir_ledger *ledger, bool all, struct weir_buf *buf
 {
 	uint32_t count = all ? ledger->count : ledger->dirty_count;
 
+	weir_blob_add_varint(buf, WEIR_THINS);
+	weir_blob_add_varint(buf, WEIR_DROPS);
 	weir_text_save(&ledger->sources, all, buf);
 	weir_blob_add_varint(buf, count);
 	for (uint32_t i = 0; i < count; i++) {
@@ -186,6 +228,8 @@ void weir_ledger_save(struct weir_ledger *ledger, bool all, struct weir_buf *buf
 		weir_blob_add_varint(buf, row->protocol);
 		weir_blob_add_varint(buf, row->signal);
 		weir_blob_add_words(buf, &row->received, ROW_WORDS);
+		weir_blob_add_words(buf, row->thinned, WEIR_THINS);
+		weir_blob_add_words(buf, row->dropped, WEIR_DROPS);
 	}
 	for (uint32_t i = 0; i < ledger->dirty_count; i++) {
 		ledger->rows[ledger->dirty[i]].is_dirty = false;
@@ -193,33 +237,74 @@ void weir_ledger_save(struct weir_ledger *ledger, bool all, struct weir_buf *buf
 	ledger->dirty_count = 0;
 }
 
-int weir_ledger_load(struct weir_ledger *ledger, struct weir_blob_reader *reader)
+/* Counts by reason; those that this version does not know are added to the last one. */
+static void reasons_load(struct weir_blob_reader *reader, uint32_t saved, uint64_t *counts, uint32_t known)
 {
-	int error = weir_text_load(&ledger->sources, reader);
-	uint32_t count;
+	uint64_t words[REASONS_MAX] = { 0 };
 
-	if (error != 0) {
-		return error;
+	weir_blob_words(reader, words, saved);
+	memset(counts, 0, known * sizeof(*counts));
+	for (uint32_t i = 0; i < saved; i++) {
+		counts[i < known ? i : known - 1] += words[i];
 	}
-	count = weir_blob_number(reader, ROWS_MAX);
-	for (uint32_t i = 0; i < count && !reader->is_bad; i++) {
-		uint32_t number = weir_blob_number(reader, ledger->count);
-		uint32_t source = weir_blob_number(reader, ledger->sources.count == 0 ? 0 : ledger->sources.count - 1);
-		uint32_t protocol = weir_blob_number(reader, UINT8_MAX), signal = weir_blob_number(reader, UINT8_MAX);
+}
 
-		if (reader->is_bad) {
-			break;
-		}
-		if (number == ledger->count && row_make(ledger, source, protocol, signal) != number) {
-			return -ENOMEM;
-		}
-		if (ledger->rows[number].source != source || ledger->rows[number].protocol != protocol ||
-			ledger->rows[number].signal != signal) {
-			return -EBADMSG;
-		}
-		weir_blob_words(reader, &ledger->rows[number].received, ROW_WORDS);
+/* Version 1: received, kept, duplicates, thinned, dropped, last_ns. */
+static void first_load(struct weir_blob_reader *reader, struct weir_ledger_row *row)
+{
+	uint64_t words[3 + FIRST_THINS + FIRST_DROPS + 1];
+
+	weir_blob_words(reader, words, 3 + FIRST_THINS + FIRST_DROPS + 1);
+	row->received = words[0];
+	row->kept = words[1];
+	row->duplicates = words[2];
+	memcpy(row->thinned, words + 3, FIRST_THINS * sizeof(*words));
+	memcpy(row->dropped, words + 3 + FIRST_THINS, FIRST_DROPS * sizeof(*words));
+	row->last_ns = words[3 + FIRST_THINS + FIRST_DROPS];
+}
+
+static int row_load(struct weir_ledger *ledger, struct weir_blob_reader *reader, const uint32_t reasons[2])
+{
+	uint32_t number = weir_blob_number(reader, ledger->count);
+	uint32_t source = weir_blob_number(reader, ledger->sources.count == 0 ? 0 : ledger->sources.count - 1);
+	uint32_t protocol = weir_blob_number(reader, UINT8_MAX), signal = weir_blob_number(reader, UINT8_MAX);
+	struct weir_ledger_row *row;
+
+	if (reader->is_bad) {
+		return -EBADMSG;
 	}
-	return reader->is_bad ? -EBADMSG : 0;
+	if (number == ledger->count && row_make(ledger, source, protocol, signal) != number) {
+		return -ENOMEM;
+	}
+	row = &ledger->rows[number];
+	if (row->source != source || row->protocol != protocol || row->signal != signal) {
+		return -EBADMSG;
+	}
+	if (reasons == NULL) {
+		first_load(reader, row);
+		return 0;
+	}
+	weir_blob_words(reader, &row->received, ROW_WORDS);
+	reasons_load(reader, reasons[0], row->thinned, WEIR_THINS);
+	reasons_load(reader, reasons[1], row->dropped, WEIR_DROPS);
+	return row->principal != 0 && row->principal >= ledger->sources.count ? -EBADMSG : 0;
+}
+
+int weir_ledger_load(struct weir_ledger *ledger, struct weir_blob_reader *reader, bool is_first)
+{
+	uint32_t reasons[2] = { 0 }, count;
+	int error;
+
+	if (!is_first) {
+		reasons[0] = weir_blob_number(reader, REASONS_MAX);
+		reasons[1] = weir_blob_number(reader, REASONS_MAX);
+	}
+	error = weir_text_load(&ledger->sources, reader);
+	count = error != 0 ? 0 : weir_blob_number(reader, ROWS_MAX);
+	for (uint32_t i = 0; i < count && !reader->is_bad && error == 0; i++) {
+		error = row_load(ledger, reader, is_first ? NULL : reasons);
+	}
+	return error != 0 ? error : reader->is_bad ? -EBADMSG : 0;
 }
 
 void weir_ledger_digest(const struct weir_ledger *ledger, XXH3_state_t *state)
@@ -231,5 +316,7 @@ void weir_ledger_digest(const struct weir_ledger *ledger, XXH3_state_t *state)
 
 		XXH3_128bits_update(state, head, sizeof(head));
 		XXH3_128bits_update(state, &row->received, ROW_WORDS * sizeof(uint64_t));
+		XXH3_128bits_update(state, row->thinned, sizeof(row->thinned));
+		XXH3_128bits_update(state, row->dropped, sizeof(row->dropped));
 	}
 }

@@ -9,7 +9,11 @@ struct weir_ledger_row {
 	uint32_t source; /* number of its text */
 	uint32_t next;   /* of the same source, + 1 */
 	uint8_t protocol, signal, is_dirty, padding[5];
-	uint64_t received, kept, duplicates, thinned[WEIR_THINS], dropped[WEIR_DROPS], last_ns;
+	/* From here on saved as words. */
+	uint64_t received, kept, duplicates, last_ns, mismatched;
+	uint64_t skew_ns;   /* signed: arrival less the time of the newest record, when it last came */
+	uint64_t principal; /* number of its text */
+	uint64_t thinned[WEIR_THINS], dropped[WEIR_DROPS];
 };
 
 struct weir_ledger {
@@ -31,7 +35,8 @@ void weir_ledger_book(struct weir_ledger *ledger, const struct weir_batch *batch
 bool weir_ledger_closes(const struct weir_ledger *ledger);
 
 void weir_ledger_save(struct weir_ledger *ledger, bool all, struct weir_buf *buf);
-int weir_ledger_load(struct weir_ledger *ledger, struct weir_blob_reader *reader);
+/* `is_first`: as version 1 of the image wrote it. */
+int weir_ledger_load(struct weir_ledger *ledger, struct weir_blob_reader *reader, bool is_first);
 void weir_ledger_digest(const struct weir_ledger *ledger, XXH3_state_t *state);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * Everything copied lies in one allocation, behind the snapshot itself:
  *
- *   kept | series lists | views | buckets | edges | counts | ledger
+ *   kept | series lists | views | buckets | edges | counts | ledger | completeness | logs | points
  *
  * Texts are not copied: they are immutable and never move while the fold
  * lives, and the fold outlives its snapshots.
@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregate/state.h"
+#include "aggregate/snapshot_part.h"
 #include "base/err.h"
 
 struct kept_snapshot {
@@ -27,10 +27,6 @@ struct kept_snapshot {
 	uint32_t holders;
 	uint32_t series_counts[WEIR_STANDARD_METRICS];
 	struct weir_series_view *series[WEIR_STANDARD_METRICS];
-};
-
-struct room { /* what is left of the allocation */
-	char *at, *end;
 };
 
 static struct kept_snapshot *kept_of(const struct weir_snapshot *snapshot)
@@ -50,16 +46,6 @@ void weir_snapshot_let_go(const struct weir_snapshot *snapshot)
 	if (snapshot != NULL && __atomic_sub_fetch(&kept_of(snapshot)->holders, 1, __ATOMIC_ACQ_REL) == 0) {
 		free(kept_of(snapshot));
 	}
-}
-
-static void *take(struct room *room, size_t size)
-{
-	void *at = room->at;
-
-	size = (size + 7) & ~(size_t)7;
-	weir_assert((size_t)(room->end - room->at) >= size);
-	room->at += size;
-	return at;
 }
 
 static size_t series_bytes(const struct weir_series *series, uint32_t counts[WEIR_STANDARD_METRICS])
@@ -87,9 +73,9 @@ static size_t edges_bytes(const struct weir_edges *edges)
 	return size;
 }
 
-static void histogram_copy(struct weir_series_view *view, const uint64_t *words, struct room *room)
+static void histogram_copy(struct weir_series_view *view, const uint64_t *words, struct weir_snapshot_room *room)
 {
-	uint64_t *buckets = take(room, WEIR_HISTOGRAM_BUCKETS * sizeof(*buckets));
+	uint64_t *buckets = weir_snapshot_take(room, WEIR_HISTOGRAM_BUCKETS * sizeof(*buckets));
 
 	memcpy(buckets, words, WEIR_HISTOGRAM_BUCKETS * sizeof(*buckets));
 	for (uint32_t i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++) {
@@ -99,10 +85,10 @@ static void histogram_copy(struct weir_series_view *view, const uint64_t *words,
 	view->buckets = buckets;
 }
 
-static void series_copy(const struct weir_series *series, struct kept_snapshot *kept, struct room *room)
+static void series_copy(const struct weir_series *series, struct kept_snapshot *kept, struct weir_snapshot_room *room)
 {
 	for (uint32_t metric = 0; metric < WEIR_STANDARD_METRICS; metric++) {
-		struct weir_series_view *view = take(room, kept->series_counts[metric] * sizeof(*view));
+		struct weir_series_view *view = weir_snapshot_take(room, kept->series_counts[metric] * sizeof(*view));
 		const uint64_t *words;
 		bool is_histogram;
 
@@ -138,9 +124,9 @@ static struct weir_edge_end end_copy(const struct weir_text *names, const uint32
 		.cluster = weir_text_str(names, end[WEIR_EDGE_CLUSTER]) };
 }
 
-static void edges_copy(const struct weir_edges *edges, struct weir_snapshot *snapshot, struct room *room)
+static void edges_copy(const struct weir_edges *edges, struct weir_snapshot *snapshot, struct weir_snapshot_room *room)
 {
-	struct weir_edge_view *views = take(room, edges->count * sizeof(*views));
+	struct weir_edge_view *views = weir_snapshot_take(room, edges->count * sizeof(*views));
 
 	for (uint32_t i = 0; i < edges->count; i++) {
 		const struct weir_edge *edge = &edges->rows[i];
@@ -150,7 +136,7 @@ static void edges_copy(const struct weir_edges *edges, struct weir_snapshot *sna
 			.protocol = (uint8_t)edge->key.protocol };
 		for (unsigned k = 0; k < WEIR_EDGE_EVIDENCES; k++) {
 			if (edge->counts[k] != NULL) {
-				struct weir_edge_counts *counts = take(room, sizeof(*counts));
+				struct weir_edge_counts *counts = weir_snapshot_take(room, sizeof(*counts));
 
 				*counts = *edge->counts[k];
 				views[i].counts[k] = counts;
@@ -161,9 +147,10 @@ static void edges_copy(const struct weir_edges *edges, struct weir_snapshot *sna
 	snapshot->edge_count = edges->count;
 }
 
-static void ledger_copy(const struct weir_ledger *ledger, struct weir_snapshot *snapshot, struct room *room)
+static void ledger_copy(
+	const struct weir_ledger *ledger, struct weir_snapshot *snapshot, struct weir_snapshot_room *room)
 {
-	struct weir_ledger_view *views = take(room, ledger->count * sizeof(*views));
+	struct weir_ledger_view *views = weir_snapshot_take(room, ledger->count * sizeof(*views));
 
 	for (uint32_t i = 0; i < ledger->count; i++) {
 		const struct weir_ledger_row *row = &ledger->rows[i];
@@ -174,6 +161,9 @@ static void ledger_copy(const struct weir_ledger *ledger, struct weir_snapshot *
 			.received = row->received,
 			.kept = row->kept,
 			.duplicates = row->duplicates,
+			.principal = weir_text_str(&ledger->sources, (uint32_t)row->principal),
+			.mismatched = row->mismatched,
+			.skew_ns = (int64_t)row->skew_ns,
 			.last_ns = row->last_ns };
 		memcpy(views[i].thinned, row->thinned, sizeof(row->thinned));
 		memcpy(views[i].dropped, row->dropped, sizeof(row->dropped));
@@ -188,11 +178,13 @@ int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t po
 	uint32_t counts[WEIR_STANDARD_METRICS] = { 0 };
 	size_t size = sizeof(struct kept_snapshot);
 	struct kept_snapshot *kept;
-	struct room room;
+	struct weir_snapshot_room room;
 
 	size += (parts & WEIR_SNAPSHOT_SERIES) != 0 ? series_bytes(&fold->series, counts) : 0;
 	size += (parts & WEIR_SNAPSHOT_EDGES) != 0 ? edges_bytes(&fold->edges) : 0;
 	size += (parts & WEIR_SNAPSHOT_LEDGER) != 0 ? fold->ledger.count * sizeof(struct weir_ledger_view) : 0;
+	size += (parts & WEIR_SNAPSHOT_LEDGER) != 0 ? weir_snapshot_ledger_bytes(fold) : 0;
+	size += (parts & WEIR_SNAPSHOT_POINTS) != 0 ? weir_snapshot_points_bytes(fold) : 0;
 	kept = malloc(size);
 	if (kept == NULL) {
 		return -ENOMEM;
@@ -206,7 +198,13 @@ int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t po
 		.replaced_utf8 = fold->replaced_utf8,
 		.overflowed = fold->series.overflowed,
 		.overflowed_edges = fold->edges.overflowed };
-	room = (struct room){ .at = (char *)(kept + 1), .end = (char *)kept + size };
+	kept->snapshot.shortfall_bytes = fold->flows.shortfall_bytes;
+	kept->snapshot.shortfall_connections = fold->flows.shortfall_connections;
+	kept->snapshot.points_total = fold->points.families.live_series;
+	kept->snapshot.points_overflowed = fold->points.families.overflowed;
+	kept->snapshot.points_conflicting = fold->points.families.conflicting;
+	kept->snapshot.points_late = fold->points.late;
+	room = (struct weir_snapshot_room){ .at = (char *)(kept + 1), .end = (char *)kept + size };
 	if ((parts & WEIR_SNAPSHOT_SERIES) != 0) {
 		series_copy(&fold->series, kept, &room);
 	}
@@ -215,6 +213,10 @@ int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t po
 	}
 	if ((parts & WEIR_SNAPSHOT_LEDGER) != 0) {
 		ledger_copy(&fold->ledger, &kept->snapshot, &room);
+		weir_snapshot_ledger_copy(fold, &kept->snapshot, &room);
+	}
+	if ((parts & WEIR_SNAPSHOT_POINTS) != 0) {
+		weir_snapshot_points_copy(fold, &kept->snapshot, &room);
 	}
 	*ret_snapshot = &kept->snapshot;
 	return 0;

@@ -4,6 +4,7 @@
 #ifndef WEIR_AGGREGATE_SNAPSHOT_H
 #define WEIR_AGGREGATE_SNAPSHOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -66,13 +67,74 @@ struct weir_edge_view {
 };
 
 struct weir_ledger_view { /* one row of /api/ledger */
-	struct weir_str source;
+	struct weir_str source, principal /* of its certificate, as last seen */;
 	uint8_t protocol, signal;
 	uint64_t received, kept, duplicates, thinned[WEIR_THINS], dropped[WEIR_DROPS];
-	uint64_t last_ns;
+	uint64_t last_ns, mismatched;
+	int64_t skew_ns; /* arrival less the time of the newest record, when it last came */
 };
 
-enum weir_snapshot_part { WEIR_SNAPSHOT_SERIES = 1, WEIR_SNAPSHOT_EDGES = 2, WEIR_SNAPSHOT_LEDGER = 4 };
+enum weir_measure {               /* what a proxy says that it sent, and what of it came */
+	WEIR_MEASURE_ACCESS_LOGS, /* entries of its gRPC access log: logs_written, logs_dropped */
+	WEIR_MEASURE_REQUESTS,    /* access log entries of requests: downstream_rq_completed */
+	WEIR_MEASURE_LOGS,        /* records of its OpenTelemetry access log: logs_written, logs_dropped */
+	WEIR_MEASURE_SPANS,       /* spans_sent */
+	WEIR_MEASURES
+};
+
+struct weir_completeness_view { /* since the proxy first said how much it sent */
+	struct weir_str source; /* the proxy, by the name that its signals agree on */
+	uint8_t measure, signal;
+	uint64_t seen, sent, dropped; /* dropped: by the proxy itself */
+};
+
+struct weir_log_view { /* log records by service and severity */
+	struct weir_str service;
+	const char *severity; /* "TRACE" … "FATAL", "UNSET" */
+	uint64_t count;
+};
+
+struct weir_point_buckets { /* of an exponential histogram: bucket k is (base^(first+k), base^(first+k+1)] */
+	int64_t first;
+	uint32_t count;
+	const uint64_t *counts;
+};
+
+enum weir_point_form { WEIR_POINT_NUMBER, WEIR_POINT_HISTOGRAM, WEIR_POINT_EXPONENTIAL, WEIR_POINT_SUMMARY };
+
+struct weir_point_view {        /* one series of a passed-through metric */
+	struct weir_str labels; /* as those of weir_series_view */
+	uint64_t created_ns;
+	enum weir_point_form form;
+	int64_t whole; /* NUMBER: its value is whole + real */
+	double real;
+	uint64_t count; /* of observations */
+	double sum;
+	bool has_sum;
+	uint32_t bound_count;   /* HISTOGRAM; SUMMARY: quantiles */
+	const double *bounds;   /* upper bounds, without +Inf; SUMMARY: quantile, value, … */
+	const uint64_t *counts; /* HISTOGRAM: bound_count + 1, not cumulative */
+	int64_t scale;          /* EXPONENTIAL: base = 2^(2^-scale) */
+	uint64_t zero_count;
+	double zero_threshold;
+	struct weir_point_buckets positive, negative;
+};
+
+struct weir_family_view { /* one passed-through metric */
+	struct weir_str name, help;
+	uint8_t exposed; /* enum weir_exposed of rules/passthrough.h */
+	uint32_t
+		standard; /* the standard metric of the same name and type, whose HELP and TYPE it shares; or WEIR_NONE */
+	const struct weir_point_view *points;
+	uint32_t point_count;
+};
+
+enum weir_snapshot_part {
+	WEIR_SNAPSHOT_SERIES = 1,
+	WEIR_SNAPSHOT_EDGES = 2,
+	WEIR_SNAPSHOT_LEDGER = 4, /* and completeness, logs */
+	WEIR_SNAPSHOT_POINTS = 8,
+};
 
 struct weir_snapshot {
 	unsigned parts; /* what is filled; the rest is zero */
@@ -88,6 +150,15 @@ struct weir_snapshot {
 	uint32_t ledger_count;
 	uint64_t replaced_utf8, overflowed, series_total; /* overflowed: records counted in an overflow series */
 	uint64_t overflowed_edges; /* records counted in an overflow edge (both ends' workload `_overflow`) */
+	const struct weir_completeness_view *completeness;
+	uint32_t completeness_count;
+	const struct weir_log_view *logs;
+	uint32_t log_count;
+	uint64_t shortfall_bytes, shortfall_connections; /* of TCP connections met midway: what had flowed before */
+	const struct weir_family_view *families;         /* part POINTS */
+	uint32_t family_count;
+	uint64_t points_total; /* series of passed-through metrics */
+	uint64_t points_overflowed, points_conflicting, points_late;
 };
 
 void weir_snapshot_let_go(const struct weir_snapshot *snapshot); /* ref-counted */

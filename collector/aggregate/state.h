@@ -7,8 +7,11 @@
 #include "aggregate/flow.h"
 #include "aggregate/fold.h"
 #include "aggregate/ledger.h"
+#include "aggregate/log.h"
 #include "aggregate/memo.h"
+#include "aggregate/owner.h"
 #include "aggregate/pair.h"
+#include "aggregate/point.h"
 #include "aggregate/series.h"
 #include "aggregate/snapshot.h"
 
@@ -23,6 +26,9 @@ struct weir_fold {
 	struct weir_flows flows;
 	struct weir_digests digests;
 	struct weir_ledger ledger;
+	struct weir_owners owners;
+	struct weir_points points;
+	struct weir_logs logs;
 	/* caches: neither */
 	struct weir_memo memo;
 	uint32_t *services; /* resource of the batch at hand → number of its name */

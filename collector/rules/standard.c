@@ -21,7 +21,7 @@
  *
  * Invariants
  *  1. Equal records give equal bytes; no label occurs twice; the order is fixed.
- *  2. A value is at most VALUE_MAX bytes before escaping, cut between UTF-8
+ *  2. A value is at most WEIR_LABEL_VALUE_MAX bytes before escaping, cut between UTF-8
  *     characters: a proxy does not decide how large a scrape is.
  *  3. A cluster is never written as `unknown`: Kiali would drop the series.
  *
@@ -30,7 +30,7 @@
 
 #include <stdio.h>
 
-#define VALUE_MAX 1024u
+#include "rules/label.h"
 
 const double weir_standard_bounds[WEIR_STANDARD_BOUNDS] = { 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000,
 	10000, 30000, 60000, 300000, 600000, 1800000, 3600000 };
@@ -207,39 +207,6 @@ static struct weir_str value_of(struct scene *scene, const struct dimension *dim
 
 /* ---- text --------------------------------------------------------------- */
 
-static struct weir_str cut_to_limit(struct weir_str value)
-{
-	size_t length = VALUE_MAX;
-
-	if (value.length <= VALUE_MAX) {
-		return value;
-	}
-	while (length > 0 && ((unsigned char)value.data[length] & 0xc0) == 0x80) {
-		length--;
-	}
-	return weir_str_make(value.data, length);
-}
-
-static void add_escaped(struct weir_buf *text, struct weir_str value)
-{
-	size_t done = 0;
-
-	for (size_t i = 0; i < value.length; i++) {
-		char c = value.data[i];
-
-		if (c != '\\' && c != '"' && c != '\n') {
-			continue;
-		}
-		weir_buf_add(text, value.data + done, i - done);
-		weir_buf_add_char(text, '\\');
-		weir_buf_add_char(text, c == '\n' ? 'n' : c);
-		done = i + 1;
-	}
-	if (done < value.length) {
-		weir_buf_add(text, value.data + done, value.length - done);
-	}
-}
-
 static struct weir_workload row_of(const struct weir_batch *batch, uint32_t row)
 {
 	return row < batch->workloads.count ? weir_batch_workloads(batch)[row] : (struct weir_workload){ 0 };
@@ -250,7 +217,6 @@ void weir_standard_labels(const struct weir_batch *batch, const struct weir_call
 {
 	unsigned series = !request ? TCP : is_message_series ? MESSAGE : REQUEST;
 	struct scene scene = { .batch = batch, .call = call, .request = request };
-	bool is_first = true;
 
 	scene.source = row_of(batch, call->source);
 	scene.destination = row_of(batch, call->destination);
@@ -261,20 +227,13 @@ void weir_standard_labels(const struct weir_batch *batch, const struct weir_call
 		if (!(dimension->series & series)) {
 			continue;
 		}
-		value = cut_to_limit(value_of(&scene, dimension));
+		value = value_of(&scene, dimension);
 		if (value.length == 0) {
 			if (!dimension->unset) {
 				continue;
 			}
 			value = weir_str_of(dimension->unset);
 		}
-		if (!is_first) {
-			weir_buf_add_char(ret_text, ',');
-		}
-		is_first = false;
-		weir_buf_add_text(ret_text, dimension->label);
-		weir_buf_add(ret_text, "=\"", 2);
-		add_escaped(ret_text, value);
-		weir_buf_add_char(ret_text, '"');
+		weir_label_add(ret_text, weir_str_of(dimension->label), value);
 	}
 }

@@ -31,6 +31,7 @@ static void call_fill(struct batch_random *random, struct batch_maker *maker, st
 	call->destination = batch_maker_workload(maker, name[1], "default", "v2");
 	call->reporter = (uint8_t)batch_random_number(random, 2);
 	call->security = (uint8_t)batch_random_number(random, 3);
+	call->proxy = text(random, maker, "proxy");
 	call->service_host = text(random, maker, "host");
 	call->service_name = text(random, maker, "name");
 	call->service_namespace = batch_maker_text(maker, "default");
@@ -84,6 +85,8 @@ static void requests_fill(struct batch_random *random, struct batch_maker *maker
 		struct weir_request *request = batch_maker_request(maker);
 
 		call_fill(random, maker, &request->call);
+		request->start_ns = random->now_ns - batch_random_number(random, 50) * 1000;
+		request->request_id = text(random, maker, "id");
 		request->response_code = codes[batch_random_number(random, 6)];
 		request->duration_ns = batch_random_number(random, 5000000000);
 		request->request_bytes = batch_random_number(random, 100000);
@@ -115,24 +118,100 @@ static void connections_fill(struct batch_random *random, struct batch_maker *ma
 	}
 }
 
+/* Points of every kind, delta and cumulative, some of them late, some repeated. */
+static void points_fill(struct batch_random *random, struct batch_maker *maker)
+{
+	static const double bounds[3] = { 1, 10, 100 };
+	uint32_t count = 1 + (uint32_t)batch_random_number(random, 20);
+	char name[32];
+
+	snprintf(name, sizeof(name), "s%u", (unsigned)batch_random_number(random, random->names));
+	batch_maker_resource(maker, name);
+	for (uint32_t i = 0; i < count; i++) {
+		unsigned kind = (unsigned)batch_random_number(random, 5);
+		uint32_t instrument;
+		struct weir_point *point;
+		uint64_t counts[4];
+
+		snprintf(
+			name, sizeof(name), "metric.%u.%u", kind, (unsigned)batch_random_number(random, random->names));
+		instrument = batch_maker_instrument(maker, name, kind, 1 + (unsigned)batch_random_number(random, 2));
+		for (unsigned k = 0; k < 4; k++) {
+			counts[k] = batch_random_number(random, 10);
+		}
+		point = batch_maker_point(maker, instrument);
+		point->flags = WEIR_POINT_IS_INT | WEIR_POINT_HAS_SUM;
+		point->start_ns = 1 + batch_random_number(random, 2);
+		point->time_ns = random->now_ns - batch_random_number(random, random->step_ns);
+		point->value.integer = (int64_t)batch_random_number(random, 1000);
+		point->sum = (double)batch_random_number(random, 1000);
+		point->count = counts[0] + counts[1] + counts[2] + counts[3];
+		point->scale = (int32_t)batch_random_number(random, 6) - 2;
+		point->positive_offset = (int32_t)batch_random_number(random, 400) - 200;
+		point->zero_count = batch_random_number(random, 3);
+		if (kind == WEIR_INSTRUMENT_HISTOGRAM || kind == WEIR_INSTRUMENT_SUMMARY) {
+			point->bounds = batch_maker_numbers(maker, bounds, 3);
+		}
+		if (kind >= WEIR_INSTRUMENT_HISTOGRAM) {
+			point->counts = batch_maker_numbers(maker, counts, kind == WEIR_INSTRUMENT_SUMMARY ? 3 : 4);
+		}
+		point->attr_first = maker->attrs.count;
+		point->attr_count = 1;
+		snprintf(name, sizeof(name), "v%u", (unsigned)batch_random_number(random, 3));
+		batch_maker_tag(maker, "kind", name);
+	}
+}
+
+static void logs_fill(struct batch_random *random, struct batch_maker *maker)
+{
+	uint32_t count = 1 + (uint32_t)batch_random_number(random, 20);
+	char name[32];
+
+	snprintf(name, sizeof(name), "s%u", (unsigned)batch_random_number(random, random->names));
+	batch_maker_resource(maker, name);
+	for (uint32_t i = 0; i < count; i++) {
+		struct weir_log *log = batch_maker_log(maker);
+
+		log->time_ns = random->now_ns;
+		log->severity = (uint32_t)batch_random_number(random, 25);
+	}
+	if (batch_random_number(random, 2) == 0) {
+		requests_fill(random, maker);
+	}
+}
+
 const struct weir_batch *batch_random_next(struct batch_random *random, struct batch_maker *maker)
 {
-	unsigned kind = (unsigned)batch_random_number(random, 3);
+	static const struct {
+		uint8_t protocol, signal;
+	} kinds[] = { { WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_SPAN }, { WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG },
+		{ WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG }, { WEIR_PROTOCOL_OTLP_HTTP, WEIR_SIGNAL_METRIC_POINT },
+		{ WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_LOG } };
+	unsigned kind = (unsigned)batch_random_number(random, sizeof(kinds) / sizeof(kinds[0]));
 	uint64_t digest;
 	char source[32];
 
 	random->now_ns += batch_random_number(random, random->step_ns);
 	snprintf(source, sizeof(source), "source-%u", (unsigned)batch_random_number(random, 5));
-	batch_maker_begin(maker, kind == 0 ? WEIR_PROTOCOL_OTLP_GRPC : WEIR_PROTOCOL_ALS_V3,
-		kind == 0 ? WEIR_SIGNAL_SPAN : WEIR_SIGNAL_ACCESS_LOG, source, random->now_ns);
-	if (kind == 0) {
+	batch_maker_begin(maker, kinds[kind].protocol, kinds[kind].signal, source, random->now_ns);
+	switch (kind) {
+	case 0:
 		digest = 1 + batch_random_number(random, 500);
 		memcpy(maker->head.digest, &digest, sizeof(digest));
 		spans_fill(random, maker);
-	} else if (kind == 1) {
+		break;
+	case 1:
 		requests_fill(random, maker);
-	} else {
+		break;
+	case 2:
 		connections_fill(random, maker);
+		break;
+	case 3:
+		points_fill(random, maker);
+		break;
+	default:
+		logs_fill(random, maker);
+		break;
 	}
 	maker->head.dropped[WEIR_DROP_INVALID] = (uint32_t)batch_random_number(random, 3);
 	maker->head.replaced_utf8 = (uint32_t)batch_random_number(random, 2);

@@ -17,9 +17,13 @@ static void book(struct weir_ledger *ledger, const char *source, enum weir_signa
 	struct batch_maker maker = { 0 };
 
 	batch_maker_begin(&maker, WEIR_PROTOCOL_OTLP_GRPC, signal, source, 1000);
-	batch_maker_span(&maker);
-	batch_maker_span(&maker);
-	batch_maker_span(&maker);
+	for (unsigned i = 0; i < 3; i++) {
+		if (signal == WEIR_SIGNAL_LOG) {
+			batch_maker_log(&maker);
+		} else {
+			batch_maker_span(&maker);
+		}
+	}
 	maker.head.dropped[WEIR_DROP_INVALID] = 4;
 	maker.head.thinned[WEIR_THIN_STORAGE] = 1;
 	weir_ledger_book(ledger, batch_maker_finish(&maker), is_duplicate);

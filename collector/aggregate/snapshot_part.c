@@ -1,0 +1,261 @@
+/* snapshot_part: copies of completeness, logs and passed-through metrics.
+ *
+ * Series lie in order of their numbers, families are exposed one by one: a
+ * count for each family, then each view is written to its family's place.
+ *
+ * Invariants: those of snapshot.c. */
+#include "aggregate/snapshot_part.h"
+
+#include <string.h>
+
+static const uint8_t signals[WEIR_MEASURES] = { WEIR_SIGNAL_ACCESS_LOG, WEIR_SIGNAL_ACCESS_LOG, WEIR_SIGNAL_LOG,
+	WEIR_SIGNAL_SPAN };
+
+/* ---- completeness and logs ---------------------------------------------- */
+
+static uint32_t owner_count(const struct weir_owners *owners)
+{
+	return owners->names.count < owners->row_capacity ? owners->names.count : owners->row_capacity;
+}
+
+/* Entries that were written are worth more than requests that were completed. */
+static bool is_shown(const struct weir_owner *row, unsigned measure)
+{
+	return row->measures[measure].since_ns != 0 &&
+	       (measure != WEIR_MEASURE_REQUESTS || row->measures[WEIR_MEASURE_ACCESS_LOGS].since_ns == 0);
+}
+
+size_t weir_snapshot_ledger_bytes(const struct weir_fold *fold)
+{
+	size_t size = 0;
+
+	for (uint32_t i = 0; i < owner_count(&fold->owners); i++) {
+		for (unsigned m = 0; m < WEIR_MEASURES; m++) {
+			size += is_shown(&fold->owners.rows[i], m) ? sizeof(struct weir_completeness_view) : 0;
+		}
+	}
+	for (uint32_t i = 0; i < fold->logs.capacity; i++) {
+		for (unsigned s = 0; s < WEIR_LOG_SEVERITIES; s++) {
+			size += fold->logs.rows[i][s] != 0 ? sizeof(struct weir_log_view) : 0;
+		}
+	}
+	return size;
+}
+
+static void completeness_copy(
+	const struct weir_owners *owners, struct weir_snapshot *snapshot, struct weir_snapshot_room *room)
+{
+	snapshot->completeness = (const struct weir_completeness_view *)room->at;
+	for (uint32_t i = 0; i < owner_count(owners); i++) {
+		for (unsigned m = 0; m < WEIR_MEASURES; m++) {
+			const struct weir_owner_measure *measure = &owners->rows[i].measures[m];
+
+			if (is_shown(&owners->rows[i], m)) {
+				struct weir_completeness_view *view = weir_snapshot_take(room, sizeof(*view));
+
+				*view = (struct weir_completeness_view){ .source = weir_text_str(&owners->names, i),
+					.measure = (uint8_t)m,
+					.signal = signals[m],
+					.seen = measure->seen,
+					.sent = measure->sent,
+					.dropped = measure->dropped };
+				snapshot->completeness_count++;
+			}
+		}
+	}
+}
+
+void weir_snapshot_ledger_copy(
+	const struct weir_fold *fold, struct weir_snapshot *snapshot, struct weir_snapshot_room *room)
+{
+	completeness_copy(&fold->owners, snapshot, room);
+	snapshot->logs = (const struct weir_log_view *)room->at;
+	for (uint32_t i = 0; i < fold->logs.capacity; i++) {
+		for (unsigned s = 0; s < WEIR_LOG_SEVERITIES; s++) {
+			if (fold->logs.rows[i][s] != 0) {
+				struct weir_log_view *view = weir_snapshot_take(room, sizeof(*view));
+
+				*view = (struct weir_log_view){ .service = weir_text_str(&fold->logs.services, i),
+					.severity = weir_logs_severity(s),
+					.count = fold->logs.rows[i][s] };
+				snapshot->log_count++;
+			}
+		}
+	}
+}
+
+/* ---- passed-through metrics --------------------------------------------- */
+
+static uint32_t series_count(const struct weir_families *families)
+{
+	return families->labels.count > 0 ? families->labels.count - 1 : 0;
+}
+
+/* Words of a series that its view points at. */
+static uint32_t words_of(const struct weir_family_series *series)
+{
+	switch (series->cell) {
+	case WEIR_CELL_HISTOGRAM:
+		return series->word_count - WEIR_HISTOGRAM_COUNTS;
+	case WEIR_CELL_EXPONENTIAL:
+		return 2 * WEIR_EXPO_BUCKETS;
+	case WEIR_CELL_SUMMARY:
+		return series->word_count - WEIR_SUMMARY_QUANTILES;
+	default:
+		return 0;
+	}
+}
+
+size_t weir_snapshot_points_bytes(const struct weir_fold *fold)
+{
+	const struct weir_families *families = &fold->points.families;
+	size_t size = families->names.count * (sizeof(struct weir_family_view) + sizeof(uint32_t)) + sizeof(uint64_t);
+
+	for (uint32_t i = 1; i <= series_count(families); i++) {
+		size += sizeof(struct weir_point_view) + words_of(&families->series[i]) * sizeof(uint64_t);
+	}
+	for (uint32_t i = 0; i < families->bounds_count; i++) {
+		size += families->bounds[i].count * sizeof(double);
+	}
+	return size + families->bounds_count * sizeof(double *);
+}
+
+static double real_of(uint64_t bits)
+{
+	double real;
+
+	memcpy(&real, &bits, sizeof(real));
+	return real;
+}
+
+static void exponential_copy(
+	const struct weir_family_series *series, struct weir_point_view *view, struct weir_snapshot_room *room)
+{
+	struct weir_expo expo;
+	uint64_t *counts[WEIR_EXPO_SIDES];
+
+	memcpy(&expo, series->words, sizeof(expo));
+	for (unsigned side = 0; side < WEIR_EXPO_SIDES; side++) {
+		counts[side] = weir_snapshot_take(room, WEIR_EXPO_BUCKETS * sizeof(uint64_t));
+		memcpy(counts[side], expo.buckets[side], expo.count[side] * sizeof(uint64_t));
+	}
+	view->form = WEIR_POINT_EXPONENTIAL;
+	view->count = weir_expo_count(&expo);
+	view->sum = expo.sum;
+	view->has_sum = true;
+	view->scale = expo.scale;
+	view->zero_count = expo.zero_count;
+	view->zero_threshold = expo.zero_threshold;
+	view->positive = (struct weir_point_buckets){ expo.first[0], (uint32_t)expo.count[0], counts[0] };
+	view->negative = (struct weir_point_buckets){ expo.first[1], (uint32_t)expo.count[1], counts[1] };
+}
+
+static void histogram_copy(const struct weir_family_series *series, uint32_t bound_count, const double *bounds,
+	struct weir_point_view *view, struct weir_snapshot_room *room)
+{
+	uint64_t *counts = weir_snapshot_take(room, (bound_count + 1) * sizeof(*counts));
+
+	memcpy(counts, series->words + WEIR_HISTOGRAM_COUNTS, (bound_count + 1) * sizeof(*counts));
+	view->form = WEIR_POINT_HISTOGRAM;
+	view->sum = real_of(series->words[WEIR_HISTOGRAM_SUM]);
+	view->has_sum = series->words[WEIR_HISTOGRAM_HAS_SUM] != 0;
+	view->bound_count = bound_count;
+	view->bounds = bounds;
+	view->counts = counts;
+	for (uint32_t i = 0; i <= bound_count; i++) {
+		view->count += counts[i];
+	}
+}
+
+static void summary_copy(
+	const struct weir_family_series *series, struct weir_point_view *view, struct weir_snapshot_room *room)
+{
+	uint32_t words = words_of(series);
+	double *pairs = weir_snapshot_take(room, words * sizeof(*pairs));
+
+	memcpy(pairs, series->words + WEIR_SUMMARY_QUANTILES, words * sizeof(*pairs));
+	view->form = WEIR_POINT_SUMMARY;
+	view->count = series->words[WEIR_SUMMARY_COUNT];
+	view->sum = real_of(series->words[WEIR_SUMMARY_SUM]);
+	view->has_sum = true;
+	view->bound_count = words / 2;
+	view->bounds = pairs;
+}
+
+static void point_copy(const struct weir_families *families, uint32_t number, const double *const *bounds,
+	struct weir_point_view *view, struct weir_snapshot_room *room)
+{
+	const struct weir_family_series *series = &families->series[number];
+
+	*view = (struct weir_point_view){ .labels = weir_text_str(&families->labels, number),
+		.created_ns = series->created_ns };
+	if (weir_str_is(view->labels, " ")) {
+		view->labels.length = 0; /* see weir_families_series() */
+	}
+	switch (series->cell) {
+	case WEIR_CELL_HISTOGRAM:
+		histogram_copy(series, families->bounds[series->bounds].count, bounds[series->bounds], view, room);
+		break;
+	case WEIR_CELL_EXPONENTIAL:
+		exponential_copy(series, view, room);
+		break;
+	case WEIR_CELL_SUMMARY:
+		summary_copy(series, view, room);
+		break;
+	default:
+		view->form = WEIR_POINT_NUMBER;
+		view->whole = (int64_t)series->words[WEIR_NUMBER_WHOLE];
+		view->real = real_of(series->words[WEIR_NUMBER_REAL]);
+		break;
+	}
+}
+
+/* Shown: all but the target_info that another has followed. */
+static bool is_point_shown(const struct weir_families *families, uint32_t number, uint32_t target)
+{
+	const struct weir_family_series *series = &families->series[number];
+
+	return series->family != target || series->words[WEIR_NUMBER_WHOLE] != 0;
+}
+
+void weir_snapshot_points_copy(
+	const struct weir_fold *fold, struct weir_snapshot *snapshot, struct weir_snapshot_room *room)
+{
+	const struct weir_families *families = &fold->points.families;
+	uint32_t names = families->names.count, total = series_count(families), first = 0;
+	struct weir_family_view *views = weir_snapshot_take(room, names * sizeof(*views));
+	uint32_t *places = weir_snapshot_take(room, names * sizeof(*places));
+	const double **bounds = weir_snapshot_take(room, families->bounds_count * sizeof(*bounds));
+	struct weir_point_view *points = weir_snapshot_take(room, total * sizeof(*points));
+	uint32_t target = weir_text_find(&families->names, weir_str_of(WEIR_PASSTHROUGH_TARGET), 0);
+
+	for (uint32_t i = 0; i < families->bounds_count; i++) {
+		double *at = weir_snapshot_take(room, families->bounds[i].count * sizeof(*at));
+
+		memcpy(at, families->bounds[i].at, families->bounds[i].count * sizeof(*at));
+		bounds[i] = at;
+	}
+	for (uint32_t i = 0; i < names; i++) {
+		places[i] = 0;
+	}
+	for (uint32_t i = 1; i <= total; i++) {
+		places[families->series[i].family] += is_point_shown(families, i, target);
+	}
+	for (uint32_t i = 1; i < names; i++) {
+		views[i - 1] = (struct weir_family_view){ .name = weir_text_str(&families->names, i),
+			.help = weir_text_str(&families->helps, families->rows[i].help),
+			.exposed = families->rows[i].exposed,
+			.standard = families->rows[i].standard,
+			.points = points + first,
+			.point_count = places[i] };
+		first += places[i];
+		places[i] = first - places[i];
+	}
+	for (uint32_t i = 1; i <= total; i++) {
+		if (is_point_shown(families, i, target)) {
+			point_copy(families, i, bounds, &points[places[families->series[i].family]++], room);
+		}
+	}
+	snapshot->families = views;
+	snapshot->family_count = names > 0 ? names - 1 : 0;
+}

@@ -1,0 +1,32 @@
+/* snapshot_part: parts of a snapshot that are filled by a file of their own. Private to the room. */
+#ifndef WEIR_AGGREGATE_SNAPSHOT_PART_H
+#define WEIR_AGGREGATE_SNAPSHOT_PART_H
+
+#include "aggregate/state.h"
+#include "base/err.h"
+
+struct weir_snapshot_room { /* what is left of the allocation */
+	char *at, *end;
+};
+
+static inline void *weir_snapshot_take(struct weir_snapshot_room *room, size_t size)
+{
+	void *at = room->at;
+
+	size = (size + 7) & ~(size_t)7;
+	weir_assert((size_t)(room->end - room->at) >= size);
+	room->at += size;
+	return at;
+}
+
+/* Completeness and logs: the room that they need, and the copy. */
+size_t weir_snapshot_ledger_bytes(const struct weir_fold *fold);
+void weir_snapshot_ledger_copy(
+	const struct weir_fold *fold, struct weir_snapshot *snapshot, struct weir_snapshot_room *room);
+
+/* The families that are passed through. */
+size_t weir_snapshot_points_bytes(const struct weir_fold *fold);
+void weir_snapshot_points_copy(
+	const struct weir_fold *fold, struct weir_snapshot *snapshot, struct weir_snapshot_room *room);
+
+#endif
