@@ -12,19 +12,33 @@
  * or the name that all its signals agree on: its metrics, its access logs and
  * the streams of its access log service are one source.
  *
+ * Access loggers do not exchange peer metadata; they know a caller by its
+ * address. So proxies that log here are remembered, in two tables:
+ *
+ *   known[0]  asked; all that logged since one turn ago, or more
+ *   known[1]  being filled; becomes known[0] at the next turn
+ *
+ * A turn is KNOWN_TURN_NS, so a proxy that logs is always known, and one that
+ * is gone is forgotten before its address is another's for long.
+ *
  * One instance, one listener thread, one arena. */
 #include "receive/receive.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/stat.h"
 #include "decode/otlp/json.h"
 #include "decode/otlp/logs.h"
 #include "decode/otlp/metrics.h"
 #include "decode/otlp/trace.h"
+#include "identity/known.h"
 #include "receive/offer.h"
 #include "receive/otlp_answer.h"
+
+#define KNOWN_SENDERS 512u
+#define KNOWN_TURN_NS UINT64_C(60000000000)
 
 typedef int decode_fn(struct weir_draft *draft);
 
@@ -53,6 +67,8 @@ struct weir_otlp {
 	struct weir_receive_opts opts;
 	struct weir_arena arena;
 	struct way ways[KINDS];
+	struct weir_known *known[2];
+	uint64_t turned_ns; /* monotonic */
 };
 
 int weir_otlp_create(const struct weir_receive_opts *opts, struct weir_otlp **ret)
@@ -62,6 +78,13 @@ int weir_otlp_create(const struct weir_receive_opts *opts, struct weir_otlp **re
 	if (otlp == NULL) {
 		return -ENOMEM;
 	}
+	if (weir_known_create(KNOWN_SENDERS, &otlp->known[0]) < 0 ||
+		weir_known_create(KNOWN_SENDERS, &otlp->known[1]) < 0) {
+		weir_known_destroy(otlp->known[0]);
+		free(otlp);
+		return -ENOMEM;
+	}
+	otlp->turned_ns = weir_clock_monotonic_ns();
 	otlp->opts = *opts;
 	weir_offer_arena_init(&otlp->arena, opts->ring);
 	for (size_t i = 0; i < KINDS; i++) {
@@ -75,8 +98,26 @@ void weir_otlp_destroy(struct weir_otlp *otlp)
 {
 	if (otlp != NULL) {
 		weir_arena_fini(&otlp->arena);
+		weir_known_destroy(otlp->known[0]);
+		weir_known_destroy(otlp->known[1]);
 		free(otlp);
 	}
+}
+
+/* The proxies that log here, for a draft of logs. Without memory for a new table the two go on being filled. */
+static void known_give(struct weir_otlp *otlp, struct weir_draft *draft)
+{
+	uint64_t now_ns = weir_clock_monotonic_ns();
+	struct weir_known *next;
+
+	if (now_ns - otlp->turned_ns >= KNOWN_TURN_NS && weir_known_create(KNOWN_SENDERS, &next) == 0) {
+		weir_known_destroy(otlp->known[0]);
+		otlp->known[0] = otlp->known[1];
+		otlp->known[1] = next;
+		otlp->turned_ns = now_ns;
+	}
+	draft->known[0] = otlp->known[0];
+	draft->known[1] = otlp->known[1];
 }
 
 /* Who sent it, for the ledger; empty: nobody said. */
@@ -115,6 +156,9 @@ static struct weir_otlp_verdict take(
 	weir_arena_reset(&otlp->arena);
 	weir_draft_init(&draft, &otlp->arena, body);
 	weir_offer_identity(&draft, offer->identity);
+	if (way->kind->signal == WEIR_SIGNAL_LOG) {
+		known_give(otlp, &draft);
+	}
 	r = way->kind->decode[encoding](&draft);
 	if (r == WEIR_DECODE_MALFORMED) {
 		weir_stat_add(encoding == WEIR_OTLP_JSON ? WEIR_STAT_MALFORMED_JSON : WEIR_STAT_MALFORMED_PROTOBUF, 1);

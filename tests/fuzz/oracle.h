@@ -1,0 +1,28 @@
+/* oracle: protobuf-c's generated types as the judge of our OTLP decoders: when
+ * it may be asked, and what all signals have in common. */
+#ifndef WEIR_FUZZ_ORACLE_H
+#define WEIR_FUZZ_ORACLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "opentelemetry/proto/common/v1/common.pb-c.h"
+
+#include "ring/record.h"
+
+/* May the oracle be asked about this message? Not about groups, odd tags, wrong
+ * types, repeated singular fields (it merges oneofs in its own way), bad or too
+ * deep sub-messages, entity references (not read here), or field 1000. */
+bool oracle_is_comparable(const ProtobufCMessageDescriptor *descriptor, struct weir_str message);
+
+/* Of this length, and not all zero. */
+bool oracle_is_id(ProtobufCBinaryData id, size_t size);
+
+/* Text is compared when it is valid; a NUL ends what the oracle can tell. All of these end the process on a difference. */
+void oracle_compare_text(const struct weir_batch *batch, struct weir_ref ref, const char *expected);
+void oracle_compare_value(const struct weir_batch *batch, const struct weir_attr *attr,
+	const Opentelemetry__Proto__Common__V1__AnyValue *value);
+void oracle_compare_attrs(const struct weir_batch *batch, uint32_t first, uint32_t count,
+	Opentelemetry__Proto__Common__V1__KeyValue *const *pairs, size_t pair_count);
+
+#endif
