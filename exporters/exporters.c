@@ -13,7 +13,9 @@
 #include "exporters/answer.h"
 #include "exporters/graph/api.h"
 #include "exporters/graph/servicegraph.h"
+#include "exporters/logs.h"
 #include "exporters/page.h"
+#include "exporters/requests.h"
 #include "exporters/status.h"
 #include "exporters/traces/dependencies.h"
 #include "exporters/traces/names.h"
@@ -39,6 +41,8 @@ static void routes_add(struct weir_exporters *exporters)
 	route(exporters, WEIR_ROUTE_QUERY, "/metrics", weir_status_metrics);
 	route(exporters, WEIR_ROUTE_QUERY, "/api/ledger", weir_status_ledger);
 	route(exporters, WEIR_ROUTE_QUERY, "/api/graph", weir_api_graph);
+	route(exporters, WEIR_ROUTE_QUERY, "/api/logs", weir_logs_get);
+	route(exporters, WEIR_ROUTE_QUERY, "/api/requests", weir_requests_get);
 	route(exporters, WEIR_ROUTE_QUERY, "/graph", weir_servicegraph_graph);
 	route(exporters, WEIR_ROUTE_INGEST, "/", weir_page_index);
 	route(exporters, WEIR_ROUTE_INGEST, "/page/*", weir_page_file);
