@@ -279,7 +279,7 @@ static void a_newer_schema_is_set_aside(void **state)
 
 	(void)state;
 	make_one(&rig);
-	sql(&rig, "PRAGMA user_version = 2");
+	sql(&rig, "PRAGMA user_version = 3");
 	set_aside_check(&rig, "written by a newer version of weir");
 }
 
