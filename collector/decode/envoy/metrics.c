@@ -78,7 +78,8 @@ struct family {
 
 struct metric { /* its labels are in the draft already */
 	struct weir_str histogram;
-	bool has_gauge, has_counter, has_untyped, has_too_many_labels;
+	uint32_t labels;
+	bool has_gauge, has_counter, has_untyped;
 	double gauge, counter, untyped;
 	uint64_t timestamp_ms;
 };
@@ -186,8 +187,7 @@ static bool read_metric(struct weir_draft *draft, struct weir_str message, struc
 	while (is_ok && weir_cursor_next(&wire, &field)) {
 		switch (field.tag) {
 		case METRIC_LABEL:
-			ret->has_too_many_labels = draft->attrs.count - first >= LABELS_MAX;
-			is_ok = ret->has_too_many_labels || add_label(draft, field.bytes, first);
+			is_ok = ++ret->labels > LABELS_MAX || add_label(draft, field.bytes, first);
 			break;
 		case METRIC_GAUGE:
 			ret->has_gauge = true;
@@ -301,7 +301,7 @@ static bool take_metric(struct reader *reader, struct family *family, struct wei
 	if (!read_metric(draft, message, &metric, &point)) {
 		return false;
 	}
-	taken = family->name.length == 0 || metric.has_too_many_labels ? INVALID
+	taken = family->name.length == 0 || metric.labels > LABELS_MAX ? INVALID
 								       : take_value(reader, family, &metric, &point);
 	if (taken == INVALID) {
 		draft->attrs.count = attrs;
