@@ -63,6 +63,10 @@ static void render_row(struct weir_json_write *json, const struct weir_ledger_vi
 	render_reasons(json, "thinned", row->thinned, WEIR_THINS, weir_thin_name);
 	render_reasons(json, "dropped", row->dropped, WEIR_DROPS, weir_drop_name);
 	render_reasons(json, "refused", refused, refusals, weir_refusal_name);
+	weir_json_write_key(json, "mismatched");
+	weir_json_write_u64(json, row->mismatched);
+	weir_json_write_key(json, "principal");
+	weir_json_write_str(json, row->principal);
 	weir_json_write_key(json, "last_unix_ms");
 	weir_json_write_u64(json, row->last_ns / 1000000);
 	weir_json_write_close(json, '}');
@@ -80,6 +84,29 @@ static void render_refused(struct weir_json_write *json, unsigned signal, const 
 	}
 }
 
+/* Of what a proxy says that it sent, how much came. Without anything sent there is no ratio. */
+static void render_completeness(struct weir_json_write *json, const struct weir_completeness_view *view)
+{
+	weir_json_write_open(json, '{');
+	weir_json_write_key(json, "source");
+	weir_json_write_str(json, view->source);
+	weir_json_write_key(json, "signal");
+	weir_json_write_text(json, weir_signal_name(view->signal));
+	weir_json_write_key(json, "seen");
+	weir_json_write_u64(json, view->seen);
+	weir_json_write_key(json, "sent");
+	weir_json_write_u64(json, view->sent);
+	weir_json_write_key(json, "dropped");
+	weir_json_write_u64(json, view->dropped);
+	weir_json_write_key(json, "ratio");
+	if (view->sent > 0) {
+		weir_json_write_rounded(json, (double)view->seen / (double)view->sent);
+	} else {
+		weir_json_write_raw(json, weir_str_of("null"));
+	}
+	weir_json_write_close(json, '}');
+}
+
 void weir_ledger_render(
 	struct weir_json_write *json, const struct weir_snapshot *snapshot, const struct weir_ledger_refused *refused)
 {
@@ -95,6 +122,12 @@ void weir_ledger_render(
 	}
 	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
 		render_refused(json, s, refused->items[s]);
+	}
+	weir_json_write_close(json, ']');
+	weir_json_write_key(json, "completeness");
+	weir_json_write_open(json, '[');
+	for (uint32_t i = 0; i < snapshot->completeness_count; i++) {
+		render_completeness(json, &snapshot->completeness[i]);
 	}
 	weir_json_write_close(json, ']');
 	weir_json_write_close(json, '}');

@@ -15,7 +15,8 @@ bool weir_ledger_view_closes(const struct weir_snapshot *snapshot);
 
 /* The document of design.md §2.4, one row per (source, protocol, signal).
  * Refused items never entered, so they belong to no source that is known: a
- * row with an empty source and protocol names them by signal. */
+ * row with an empty source and protocol names them by signal. Beside the rows,
+ * completeness: of what a proxy says that it sent, how much came. */
 void weir_ledger_render(
 	struct weir_json_write *json, const struct weir_snapshot *snapshot, const struct weir_ledger_refused *refused);
 

@@ -15,6 +15,7 @@
 #include "exporters/answer.h"
 #include "exporters/ledger.h"
 #include "exporters/metrics/own.h"
+#include "exporters/metrics/passed.h"
 #include "exporters/metrics/text.h"
 
 static const char *state_name(enum weir_store_state state)
@@ -86,12 +87,14 @@ void weir_status_metrics(void *ctx, const struct weir_http_request *request, str
 	struct weir_own own;
 
 	(void)request;
-	snapshot = weir_answer_snapshot(exporters, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER, response);
+	snapshot = weir_answer_snapshot(
+		exporters, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS, response);
 	if (snapshot == NULL) {
 		return;
 	}
 	response->content_type = WEIR_TEXT_CONTENT_TYPE;
 	weir_text_series(&response->body, snapshot);
+	weir_passed_render(&response->body, snapshot);
 	weir_text_ledger(&response->body, snapshot);
 	weir_snapshot_let_go(snapshot);
 	own_read(exporters, &own);

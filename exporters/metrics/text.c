@@ -13,7 +13,8 @@
  *
  * Invariants
  *  1. A family's samples are contiguous, its HELP and TYPE stand before them.
- *  2. A family without series is not there at all.
+ *  2. A family without series is not there at all; a proxy's own series of a
+ *     standard metric stand with weir's, since a name has one HELP and TYPE.
  *  3. le="+Inf" equals _count: both come from the same cells of one snapshot.
  *
  * Thread: any; the snapshot does not change. */
@@ -22,6 +23,7 @@
 #include <stdio.h>
 
 #include "exporters/json_write.h"
+#include "exporters/metrics/passed.h"
 
 #define MAX_BOUNDS 64u
 #define MAX_DIGITS 20u
@@ -211,7 +213,7 @@ void weir_text_series(struct weir_buf *text, const struct weir_snapshot *snapsho
 	for (uint32_t i = 0; i < snapshot->metric_count; i++) {
 		const struct weir_metric *metric = snapshot->metrics[i];
 
-		if (snapshot->series_counts[i] == 0) {
+		if (snapshot->series_counts[i] == 0 && !weir_passed_joins(snapshot, i)) {
 			continue;
 		}
 		if (metric->kind == WEIR_METRIC_COUNTER) {
@@ -221,98 +223,6 @@ void weir_text_series(struct weir_buf *text, const struct weir_snapshot *snapsho
 			weir_text_family(text, metric->name, "histogram", metric->help);
 			histograms(text, metric, snapshot->series[i], snapshot->series_counts[i]);
 		}
+		weir_passed_join(text, snapshot, i);
 	}
-}
-
-/* ---- the ledger --------------------------------------------------------- */
-
-struct sums {
-	uint64_t received, kept, duplicates, thinned[WEIR_THINS], dropped[WEIR_DROPS];
-};
-
-/* Signals that a receiver of this version takes; another one shows when it has come. */
-static bool can_occur(unsigned signal)
-{
-	return signal == WEIR_SIGNAL_ACCESS_LOG || signal == WEIR_SIGNAL_SPAN;
-}
-
-static void sum_up(struct sums sums[WEIR_SIGNALS], const struct weir_snapshot *snapshot)
-{
-	memset(sums, 0, WEIR_SIGNALS * sizeof(sums[0]));
-	for (uint32_t i = 0; i < snapshot->ledger_count; i++) {
-		const struct weir_ledger_view *row = &snapshot->ledger[i];
-		struct sums *sum = row->signal < WEIR_SIGNALS ? &sums[row->signal] : NULL;
-
-		if (sum == NULL) {
-			continue;
-		}
-		sum->received += row->received;
-		sum->kept += row->kept;
-		sum->duplicates += row->duplicates;
-		for (unsigned r = 0; r < WEIR_THINS; r++) {
-			sum->thinned[r] += row->thinned[r];
-		}
-		for (unsigned r = 0; r < WEIR_DROPS; r++) {
-			sum->dropped[r] += row->dropped[r];
-		}
-	}
-}
-
-static void by_signal(struct weir_buf *text, const char *name, unsigned signal, uint64_t value)
-{
-	char labels[64];
-
-	if (value > 0 || can_occur(signal)) {
-		snprintf(labels, sizeof(labels), "signal=\"%s\"", weir_signal_name(signal));
-		weir_text_sample(text, name, labels, value);
-	}
-}
-
-static void by_reason(struct weir_buf *text, const char *name, unsigned signal, const char *reason, uint64_t value)
-{
-	char labels[128];
-
-	if (value > 0 || can_occur(signal)) {
-		snprintf(labels, sizeof(labels), "signal=\"%s\",reason=\"%s\"", weir_signal_name(signal), reason);
-		weir_text_sample(text, name, labels, value);
-	}
-}
-
-void weir_text_ledger(struct weir_buf *text, const struct weir_snapshot *snapshot)
-{
-	struct sums sums[WEIR_SIGNALS];
-
-	sum_up(sums, snapshot);
-	weir_text_family(text, "weir_received_items_total", "counter", "Items that entered the ring.");
-	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
-		by_signal(text, "weir_received_items_total", s, sums[s].received);
-	}
-	weir_text_family(text, "weir_kept_items_total", "counter", "Items counted, and kept with their detail.");
-	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
-		by_signal(text, "weir_kept_items_total", s, sums[s].kept);
-	}
-	weir_text_family(text, "weir_duplicate_items_total", "counter",
-		"Items of batches that a sender repeated because it had not seen the answer; not counted again.");
-	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
-		by_signal(text, "weir_duplicate_items_total", s, sums[s].duplicates);
-	}
-	weir_text_family(text, "weir_thinned_items_total", "counter", "Items counted, their detail shed, by reason.");
-	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
-		for (unsigned r = 0; r < WEIR_THINS; r++) {
-			by_reason(text, "weir_thinned_items_total", s, weir_thin_name(r), sums[s].thinned[r]);
-		}
-	}
-	weir_text_family(text, "weir_dropped_items_total", "counter", "Items received and not counted, by reason.");
-	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
-		for (unsigned r = 0; r < WEIR_DROPS; r++) {
-			by_reason(text, "weir_dropped_items_total", s, weir_drop_name(r), sums[s].dropped[r]);
-		}
-	}
-	weir_text_family(text, "weir_series", "gauge", "Series of the exposed families.");
-	weir_text_sample(text, "weir_series", "", snapshot->series_total);
-	weir_text_family(text, "weir_series_overflowed_total", "counter",
-		"Items counted in an overflow series because metrics.max_series was reached.");
-	weir_text_sample(text, "weir_series_overflowed_total", "", snapshot->overflowed);
-	weir_text_family(text, "weir_replaced_utf8_total", "counter", "Strings in which invalid UTF-8 was replaced.");
-	weir_text_sample(text, "weir_replaced_utf8_total", "", snapshot->replaced_utf8);
 }

@@ -108,9 +108,9 @@ static void documents_come_from_one_snapshot_that_is_let_go(void **state)
 	(void)state;
 	fakes.snapshot = &empty;
 	assert_status(weir_status_metrics, 200, "\nweir_ring_used_bytes 60\n");
-	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER);
+	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS);
 	assert_status(weir_status_metrics, 200, "\nweir_ring_unfolded_bytes 10\n");
-	assert_status(weir_status_ledger, 200, "{\"closes\":true,\"rows\":[]}");
+	assert_status(weir_status_ledger, 200, "{\"closes\":true,\"rows\":[],\"completeness\":[]}");
 	assert_status(weir_status_status, 200,
 		"{\"version\":\"1.2.3\",\"ready\":false,\"listen\":{\"grpc\":[\"127.0.0.1:4317\"],\"http\":[\"unix:/run/weir.sock\"]}");
 	assert_status(weir_api_graph, 200, "\"nodes\":[],\"edges\":[]");

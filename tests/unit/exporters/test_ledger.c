@@ -26,7 +26,7 @@ static void empty_ledger_closes(void **state)
 	struct weir_snapshot snapshot = { 0 };
 
 	(void)state;
-	assert_document(&snapshot, &nothing, "{\"closes\":true,\"rows\":[]}");
+	assert_document(&snapshot, &nothing, "{\"closes\":true,\"rows\":[],\"completeness\":[]}");
 }
 
 static void a_row_that_adds_up_closes(void **state)
@@ -47,7 +47,7 @@ static void a_row_that_adds_up_closes(void **state)
 		"{\"closes\":true,\"rows\":[{\"source\":\"sidecar~10.0.0.1~a\\\"b~c\",\"protocol\":\"als_v3\","
 		"\"signal\":\"access_log\",\"received\":21,\"kept\":10,\"duplicates\":5,"
 		"\"thinned\":{\"storage\":1,\"overload\":2},\"dropped\":{\"intermediate\":3},\"refused\":{},"
-		"\"last_unix_ms\":1700000000123}]}");
+		"\"mismatched\":0,\"principal\":\"\",\"last_unix_ms\":1700000000123}],\"completeness\":[]}");
 }
 
 static void one_missing_item_opens_the_ledger(void **state)
@@ -75,7 +75,7 @@ static void refused_items_are_a_row_without_a_source(void **state)
 	assert_document(&snapshot, &refused,
 		"{\"closes\":true,\"rows\":[{\"source\":\"\",\"protocol\":\"\",\"signal\":\"span\",\"received\":0,"
 		"\"kept\":0,\"duplicates\":0,\"thinned\":{},\"dropped\":{},\"refused\":{\"ring_full\":12},"
-		"\"last_unix_ms\":0}]}");
+		"\"mismatched\":0,\"principal\":\"\",\"last_unix_ms\":0}],\"completeness\":[]}");
 }
 
 int main(void)

@@ -86,7 +86,8 @@ static void ledger_sums_by_signal_and_starts_at_zero(void **state)
 		strstr(buf.data, "\nweir_dropped_items_total{signal=\"access_log\",reason=\"intermediate\"} 0\n"));
 	assert_non_null(strstr(buf.data, "\nweir_thinned_items_total{signal=\"span\",reason=\"storage\"} 1\n"));
 	assert_non_null(strstr(buf.data, "\nweir_series 42\n"));
-	assert_null(strstr(buf.data, "mixer"));
+	assert_non_null(strstr(buf.data, "\nweir_received_items_total{signal=\"mixer\"} 0\n"));
+	assert_non_null(strstr(buf.data, "\nweir_identity_mismatched_items_total{signal=\"span\"} 0\n"));
 	weir_buf_fini(&buf);
 }
 
