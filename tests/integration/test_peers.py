@@ -1,21 +1,26 @@
 """Goal: peers that take minutes to build: the OpenTelemetry Collector forwards
-into weir over gRPC (gzipped, queued, retried) and loses and doubles nothing,
-also when weir is killed in the middle. `./dev test --peers`; needs Go."""
+into weir over gRPC (gzipped, queued, retried) and loses and doubles nothing of
+the three signals, also when weir is killed in the middle. `./dev test --peers`; needs Go."""
 
 import json
 import os
 import pathlib
 import subprocess
+import time
 import urllib.request
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from producers import EXPORT, make_batch
 from weir import TOP, Weir, free_port, until
 
 pytestmark = pytest.mark.peers
 FOLDER = TOP / "build-peer"
 BATCHES, SPANS = 150, 20
+METRICS = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +45,8 @@ def collector(binary, tmp_path):
             "retry_on_failure": {"enabled": True, "initial_interval": "200ms", "max_interval": "500ms"}}},
         "extensions": {"health_check": {"endpoint": f"127.0.0.1:{health}"}},
         "service": {"telemetry": {"logs": {"level": "warn"}, "metrics": {"level": "none"}}, "extensions": ["health_check"],
-                    "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["otlp_grpc"]}}}}
+                    "pipelines": {signal: {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["otlp_grpc"]}
+                                  for signal in ("traces", "metrics", "logs")}}}
     (tmp_path / "otelcol.json").write_text(json.dumps(config))
     with open(tmp_path / "otelcol.log", "wb") as log:
         process = subprocess.Popen([str(binary), "--config", str(tmp_path / "otelcol.json")], stdout=log, stderr=log)
@@ -75,4 +81,48 @@ def test_a_collector_forwards_everything_once_over_a_kill(collector, tmp_path):
     for trace_id in sent:
         assert len(weir.get_json(f"/api/v2/trace/{trace_id}")) == SPANS
     assert weir.ledger_sum("span")["kept"] == BATCHES * SPANS
+    assert weir.stop() == 0
+
+
+def make_delta(step):
+    """One delta of a counter: `step` more; times do not overlap."""
+    request = ExportMetricsServiceRequest()
+    resource = request.resource_metrics.add()
+    attribute = resource.resource.attributes.add(key="service.name")
+    attribute.value.string_value = "peer"
+    metric = resource.scope_metrics.add().metrics.add(name="peer.work")
+    metric.sum.aggregation_temporality, metric.sum.is_monotonic = 1, True
+    now = time.time_ns()
+    metric.sum.data_points.add(start_time_unix_nano=now - 1000, time_unix_nano=now, as_int=step)
+    return request.SerializeToString()
+
+
+def make_log(text):
+    request = ExportLogsServiceRequest()
+    resource = request.resource_logs.add()
+    attribute = resource.resource.attributes.add(key="service.name")
+    attribute.value.string_value = "peer"
+    record = resource.scope_logs.add().log_records.add(time_unix_nano=time.time_ns(), severity_number=9)
+    record.body.string_value = text
+    return request.SerializeToString()
+
+
+def test_a_collector_forwards_metrics_and_logs_once_over_a_kill(collector, tmp_path):
+    """Delta points are added up by weir, so one that is lost or doubled shows in the sum."""
+    source, port = collector
+    weir = Weir(tmp_path / "weir", flags=[f"--listen.grpc=127.0.0.1:{port}"]).start()
+    with grpc.insecure_channel(source) as channel:
+        for i in range(BATCHES):
+            channel.unary_unary(METRICS)(make_delta(i + 1), timeout=20)
+            channel.unary_unary(LOGS)(make_log(f"line {i}"), timeout=20)
+            if i == BATCHES // 2:
+                until(lambda: weir.ledger_sum("log")["kept"] > 0, "the first forwarded logs")
+                weir.kill()
+                weir.start()
+    until(lambda: weir.ledger_sum("log")["kept"] >= BATCHES, "all forwarded logs")
+    until(lambda: weir.ledger_sum("metric_point")["kept"] >= BATCHES, "all forwarded points")
+    assert weir.total("peer_work_total", job="peer") == BATCHES * (BATCHES + 1) / 2
+    assert weir.ledger_sum("log")["kept"] == BATCHES
+    bodies = [log["body"] for log in weir.get_json("/api/logs", service="peer", limit=1000)]
+    assert sorted(bodies) == sorted(f"line {i}" for i in range(BATCHES))
     assert weir.stop() == 0
