@@ -41,6 +41,7 @@
 #include "base/err.h"
 #include "serve/accept.h"
 #include "serve/grpc_call.h"
+#include "serve/grpc_guard.h"
 #include "serve/grpc_log.h"
 #include "serve/grpc_port.h"
 
@@ -160,6 +161,7 @@ static int parts_create(const struct weir_grpc_opts *opts, struct weir_grpc *grp
 	grpc->calls.served_count = opts->method_count + 1;
 	grpc->calls.ack = opts->ack;
 	grpc->calls.max_message_bytes = opts->max_message_bytes;
+	weir_grpc_guard_settle(opts->max_metadata_bytes, opts->max_streams);
 	grpc->calls.talk_limit = opts->max_connections;
 	if (opts->max_connection_age_s > 0) { /* with all of the core's jitter; see grpc_peer.c */
 		grpc->calls.stream_age_ns =
