@@ -186,11 +186,25 @@ def take_one_away(capture):
             less = without_one(data, (1, 2, 2))
         elif record["kind"] == "http" and method.endswith("/v1/traces"):
             is_packed = record["meta"].get("content-encoding") == "gzip"
-            less = without_one(gzip.decompress(data) if is_packed else data, (1, 2, 2))
+            data = gzip.decompress(data) if is_packed else data
+            if record["meta"].get("content-type") == "application/json":
+                request = json.loads(data)
+                del request["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+                less = json.dumps(request).encode()
+            else:
+                less = without_one(data, (1, 2, 2))
             less = gzip.compress(less) if less is not None and is_packed else less
-        elif record["kind"] == "http" and method.endswith("/api/v2/spans"):
-            spans = json.loads(data)
-            less = json.dumps(spans[1:]).encode() if spans else None
+        elif record["kind"] == "msg" and method.endswith(".SpanService/Report"):
+            less = without_one(data, (1,))
+        elif record["kind"] == "http" and method.endswith("/spans"):
+            is_packed = record["meta"].get("content-encoding") == "gzip"
+            data = gzip.decompress(data) if is_packed else data
+            if record["meta"].get("content-type") == "application/x-protobuf":
+                less = without_one(data, (1,))
+            else:
+                spans = json.loads(data)
+                less = json.dumps(spans[1:]).encode() if spans else None
+            less = gzip.compress(less) if less is not None and is_packed else less
         else:
             continue
         if less is not None:
