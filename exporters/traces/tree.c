@@ -1,6 +1,8 @@
 /* tree: who is whose parent in a merged trace. The rules:
  *
- *  1. A shared span is a child of the span with its id that is not shared.
+ *  1. A shared span is a child of the span with its id that is not shared. When
+ *     nobody sent that one, its own parent counts as any other span's does: some
+ *     libraries call every span of a server without times of its own shared.
  *  2. Another span with a parent id hangs below the shared span of that id on
  *     the same endpoint; else below the span of that id that is not shared;
  *     else below a shared one of that id.
@@ -117,8 +119,10 @@ int weir_tree_build(struct weir_arena *arena, const struct weir_merge_trace *tra
 		}
 		if (span->is_shared) {
 			parent = find_client(trace, span->id);
-		} else if (weir_merge_has_parent(span)) {
+		}
+		if (parent == WEIR_TREE_NONE && weir_merge_has_parent(span)) {
 			parent = find_parent(trace, span);
+			parent = parent != i ? parent : WEIR_TREE_NONE;
 		}
 		parent = parent != WEIR_TREE_NONE ? parent : tree.root;
 		if (parent != WEIR_TREE_NONE) {

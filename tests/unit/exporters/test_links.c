@@ -64,6 +64,8 @@ static const struct row rows[] = {
 		{ SPAN(1, 0, S, "A", NULL, 0), SPAN(2, 1, C, "a", "B", 0), SPAN(3, 1, C, "A", "b", 0) }, "a>b 2/0" },
 	{ "tree 1: a shared span is its client's child",
 		{ SPAN(1, 0, C, "a", NULL, 0), SPAN(1, 0, S, "b", NULL, SHARED) }, "a>b 1/0" },
+	{ "tree 1: a shared span whose client nobody sent hangs below its own parent",
+		{ SPAN(1, 0, C, "a", "b", 0), SPAN(2, 1, S, "b", NULL, SHARED) }, "a>b 1/0" },
 	{ "tree 2: a child of a shared id hangs below the server on its own endpoint",
 		{ SPAN(1, 0, C, "a", NULL, 0), SPAN(1, 0, S, "b", NULL, SHARED), SPAN(2, 1, C, "b", "c", 0) },
 		"a>b 1/0 b>c 1/0" },
