@@ -32,13 +32,7 @@
  * One thread: the listener whose draft it is. */
 #include "decode/mixer/bag.h"
 
-#include "decode/wire.h"
-
-#define SECONDS_MAX INT64_C(18000000000)
-#define KEY_VARINT (1 << 3 | WEIR_WIRE_VARINT)
-#define VALUE_VARINT (2 << 3 | WEIR_WIRE_VARINT)
-#define VALUE_FIXED64 (2 << 3 | WEIR_WIRE_FIXED64)
-#define VALUE_BYTES (2 << 3 | WEIR_WIRE_BYTES)
+#include "decode/mixer/map_entry.h"
 
 struct weir_bag_reader *weir_bag_reader_create(struct weir_draft *draft, bool is_delta)
 {
@@ -54,7 +48,8 @@ struct weir_bag_reader *weir_bag_reader_create(struct weir_draft *draft, bool is
 	reader->bag.known = reader->bag.extra = 0;
 	reader->pairs = (struct weir_rows){ .row_bytes = sizeof(struct weir_bag_pair), .first_capacity = 64 };
 	reader->own = (struct weir_rows){ .row_bytes = sizeof(struct weir_word), .first_capacity = 64 };
-	reader->default_words = reader->words = (struct weir_bag_words){ NULL, 0 };
+	reader->default_words = reader->words[1] = (struct weir_bag_words){ NULL, 0 };
+	reader->words[0] = (struct weir_bag_words){ reader->globals, WEIR_WORDS_GLOBAL };
 	reader->entry = 0;
 	reader->map = 0;
 	reader->extra_count = 0;
@@ -123,15 +118,13 @@ void weir_bag_address(struct weir_str bytes, uint64_t port, struct weir_address 
 	ret->port = port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
-/* The word that an index on the wire means, or NULL. */
-static inline struct weir_word *word_at(struct weir_bag_reader *reader, uint64_t wire)
+/* The word that an index on the wire means, or NULL. Which dictionary, nobody can predict. */
+__attribute__((always_inline)) static inline struct weir_word *word_at(struct weir_bag_reader *reader, uint64_t wire)
 {
 	uint32_t zigzag = (uint32_t)wire, i = zigzag >> 1;
+	const struct weir_bag_words *words = &reader->words[zigzag & 1];
 
-	if ((zigzag & 1) == 0) {
-		return i < WEIR_WORDS_GLOBAL ? &reader->globals[i] : NULL;
-	}
-	return i < reader->words.count ? &reader->words.data[i] : NULL;
+	return __builtin_expect(i < words->count, 1) ? &words->data[i] : NULL;
 }
 
 /* Out of line: once a word. */
@@ -157,137 +150,58 @@ __attribute__((noinline)) static uint8_t word_resolve(struct weir_bag_reader *re
 	return word->slot;
 }
 
-static inline uint8_t slot_of(struct weir_bag_reader *reader, struct weir_word *word)
-{
-	return __builtin_expect(word->slot != WEIR_WORDS_UNRESOLVED, 1) ? word->slot : word_resolve(reader, word);
-}
-
-/* ---- entries of the maps ------------------------------------------------ */
-
-struct entry { /* of any of the maps; what is absent is 0 */
-	uint64_t key, value;
-	struct weir_str bytes;
-};
-
-/* As no encoder writes it, but any might. */
-__attribute__((noinline)) static bool entry_read_slowly(struct weir_str message, uint32_t value_tag, struct entry *ret)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-
-	*ret = (struct entry){ 0 };
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == KEY_VARINT) {
-			ret->key = field.value;
-		} else if (field.tag == value_tag) {
-			ret->value = field.value;
-			ret->bytes = field.bytes;
-		}
-	}
-	return !wire.is_malformed;
-}
-
-/* Two varints, in order and of one or two bytes: the key and the value of most entries. */
-static inline bool entry_read_numbers(struct weir_str message, struct entry *ret)
-{
-	const uint8_t *at = (const uint8_t *)message.data, *const end = at + message.length;
-	uint64_t key, value;
-
-	if (message.length < 4 || *at != KEY_VARINT) {
-		return entry_read_slowly(message, VALUE_VARINT, ret);
-	}
-	at = weir_wire_varint(at + 1, end, &key);
-	if (at == NULL || at == end || *at != VALUE_VARINT) {
-		return entry_read_slowly(message, VALUE_VARINT, ret);
-	}
-	at = weir_wire_varint(at + 1, end, &value);
-	if (at != end) {
-		return entry_read_slowly(message, VALUE_VARINT, ret);
-	}
-	ret->key = key;
-	ret->value = value;
-	return true;
-}
-
-/* A varint and bytes. */
-static inline bool entry_read_bytes(struct weir_str message, struct entry *ret)
-{
-	const uint8_t *at = (const uint8_t *)message.data, *const end = at + message.length;
-	uint64_t key, length;
-
-	if (message.length < 4 || *at != KEY_VARINT) {
-		return entry_read_slowly(message, VALUE_BYTES, ret);
-	}
-	at = weir_wire_varint(at + 1, end, &key);
-	if (at == NULL || at == end || *at != VALUE_BYTES) {
-		return entry_read_slowly(message, VALUE_BYTES, ret);
-	}
-	at = weir_wire_varint(at + 1, end, &length);
-	if (at == NULL || length != (uint64_t)(end - at)) {
-		return entry_read_slowly(message, VALUE_BYTES, ret);
-	}
-	ret->key = key;
-	ret->bytes = (struct weir_str){ (const char *)at, length };
-	return true;
-}
-
-/* Timestamp and Duration alike. */
-static bool read_time(struct weir_str message, uint64_t *ret_ns)
-{
-	struct entry time = { 0 };
-	int64_t seconds;
-	int32_t nanos;
-
-	/* The fields are numbered as an entry's are. */
-	if (message.length > 0 && !entry_read_numbers(message, &time)) {
-		return false;
-	}
-	seconds = (int64_t)time.key;
-	nanos = (int32_t)(uint32_t)time.value;
-	*ret_ns = seconds < 0 || seconds > SECONDS_MAX || nanos < 0 || nanos > 999999999
-			  ? 0
-			  : (uint64_t)seconds * UINT64_C(1000000000) + (uint64_t)nanos;
-	return true;
-}
-
 /* ---- attributes --------------------------------------------------------- */
 
+/* An attribute that has no place, or is there already as something else, or
+ * has the wrong type; or one of the extras, of which any type will do. */
+__attribute__((noinline)) static union weir_bag_value *value_of_slowly(
+	struct weir_bag_reader *reader, struct weir_word *name, enum weir_words_type type, bool *is_valid)
+{
+	uint8_t slot = name->slot != WEIR_WORDS_UNRESOLVED ? name->slot : word_resolve(reader, name);
+	uint64_t base = (uint64_t)reader->entry << 4, stamp = base | type, bit = UINT64_C(1) << slot % 64;
+	struct weir_bag *bag = &reader->bag;
+	bool is_known = slot < WEIR_WORDS_EXTRA, is_twice;
+
+	if (slot == WEIR_WORDS_NOWHERE) {
+		return NULL;
+	}
+	is_twice = reader->stamps[slot] >= base && reader->stamps[slot] != stamp;
+	reader->stamps[slot] = is_twice ? base : stamp;
+	if (is_twice || (is_known && weir_words_types[slot] != type)) {
+		*is_valid = *is_valid && !is_twice;
+		bag->known &= is_known ? ~bit : UINT64_MAX;
+		bag->extra &= is_known ? UINT64_MAX : ~bit;
+		return NULL;
+	}
+	if (is_known) {
+		bag->known |= bit;
+	} else {
+		bag->extra |= bit;
+		bag->types[slot - WEIR_WORDS_EXTRA] = (uint8_t)type;
+	}
+	return &bag->values[slot];
+}
+
 /* Where the value of this attribute goes, or NULL: nowhere, or the bag is invalid. */
-static inline union weir_bag_value *value_of(
+__attribute__((always_inline)) static inline union weir_bag_value *value_of(
 	struct weir_bag_reader *reader, uint64_t key, enum weir_words_type type, bool *is_valid)
 {
 	struct weir_word *name = word_at(reader, key);
-	struct weir_bag *bag = &reader->bag;
-	uint64_t stamp = (uint64_t)reader->entry << 4 | type;
-	uint8_t slot;
-	bool is_twice;
+	uint64_t base = (uint64_t)reader->entry << 4, old;
 
 	if (__builtin_expect(name == NULL, 0)) {
 		*is_valid = false;
 		return NULL;
 	}
-	slot = slot_of(reader, name);
-	if (slot == WEIR_WORDS_NOWHERE) {
-		return NULL;
-	}
-	is_twice = (reader->stamps[slot] >> 4) == reader->entry && reader->stamps[slot] != stamp;
-	reader->stamps[slot] = is_twice ? (uint64_t)reader->entry << 4 : stamp;
-	if (slot < WEIR_WORDS_EXTRA) {
-		bag->known |= UINT64_C(1) << slot;
-		if (__builtin_expect(!is_twice && weir_words_type(slot) == type, 1)) {
-			return &bag->values[slot];
+	if (__builtin_expect(weir_words_types[name->slot] == type, 1)) {
+		old = reader->stamps[name->slot];
+		if (__builtin_expect(old < base || old == (base | type), 1)) {
+			reader->stamps[name->slot] = base | type;
+			reader->bag.known |= UINT64_C(1) << name->slot;
+			return &reader->bag.values[name->slot];
 		}
-		bag->known &= ~(UINT64_C(1) << slot);
-	} else {
-		bag->extra |= UINT64_C(1) << (slot - WEIR_WORDS_EXTRA);
-		bag->types[slot - WEIR_WORDS_EXTRA] = (uint8_t)type;
-		if (!is_twice) {
-			return &bag->values[slot];
-		}
-		bag->extra &= ~(UINT64_C(1) << (slot - WEIR_WORDS_EXTRA));
 	}
-	*is_valid = *is_valid && !is_twice;
-	return NULL;
+	return value_of_slowly(reader, name, type, is_valid);
 }
 
 /* The attribute whose value was just asked for cannot have one. */
@@ -302,17 +216,12 @@ static void value_unset(struct weir_bag_reader *reader, const union weir_bag_val
 	}
 }
 
-static inline enum weir_bag_outcome take_string(struct weir_bag_reader *reader, struct weir_str message, bool *is_valid)
+__attribute__((always_inline)) static inline void string_put(
+	struct weir_bag_reader *reader, uint64_t key, uint64_t text, bool *is_valid)
 {
-	union weir_bag_value *value;
-	struct weir_word *word;
-	struct entry entry;
+	union weir_bag_value *value = value_of(reader, key, WEIR_WORDS_STRING, is_valid);
+	struct weir_word *word = word_at(reader, text);
 
-	if (!entry_read_numbers(message, &entry)) {
-		return WEIR_BAG_MALFORMED;
-	}
-	value = value_of(reader, entry.key, WEIR_WORDS_STRING, is_valid);
-	word = word_at(reader, entry.value);
 	if (__builtin_expect(word == NULL, 0)) {
 		*is_valid = false;
 		if (value != NULL) {
@@ -321,30 +230,84 @@ static inline enum weir_bag_outcome take_string(struct weir_bag_reader *reader, 
 	} else if (value != NULL) {
 		value->word = word;
 	}
+}
+
+__attribute__((always_inline)) static inline void number_put(
+	struct weir_bag_reader *reader, uint64_t key, uint64_t number, enum weir_words_type type, bool *is_valid)
+{
+	union weir_bag_value *value = value_of(reader, key, type, is_valid);
+
+	if (value != NULL) {
+		value->number = type == WEIR_WORDS_BOOL ? number != 0 : (int64_t)number;
+	}
+}
+
+/* One entry of `strings`, `int64s` or `bools`, and all that follow it in their usual form. */
+__attribute__((always_inline)) static inline enum weir_bag_outcome take_numbers(struct weir_bag_reader *reader,
+	struct weir_str message, enum weir_words_type type, struct weir_wire *wire, bool *is_valid)
+{
+	struct weir_map_entry entry;
+	const uint8_t *at = wire->at, *next;
+	uint32_t key, value;
+
+	if (!weir_map_entry_read_numbers(message, &entry)) {
+		return WEIR_BAG_MALFORMED;
+	}
+	if (type == WEIR_WORDS_STRING) {
+		string_put(reader, entry.key, entry.value, is_valid);
+	} else {
+		number_put(reader, entry.key, entry.value, type, is_valid);
+	}
+	while ((next = weir_map_entry_read_short(at, wire->end, type << 3 | WEIR_WIRE_BYTES, &key, &value)) != NULL) {
+		at = next;
+		if (type == WEIR_WORDS_STRING) {
+			string_put(reader, key, value, is_valid);
+		} else {
+			number_put(reader, key, value, type, is_valid);
+		}
+	}
+	wire->at = at;
 	return WEIR_BAG_READ;
 }
 
-static enum weir_bag_outcome take_number(
-	struct weir_bag_reader *reader, struct weir_str message, enum weir_words_type type, bool *is_valid)
+static enum weir_bag_outcome take_double(struct weir_bag_reader *reader, struct weir_str message, bool *is_valid)
 {
 	union weir_bag_value *value;
-	struct entry entry;
-	bool is_read = type == WEIR_WORDS_DOUBLE ? entry_read_slowly(message, VALUE_FIXED64, &entry)
-						 : entry_read_numbers(message, &entry);
+	struct weir_map_entry entry;
 
-	if (!is_read) {
+	if (!weir_map_entry_read_any(message, WEIR_MAP_ENTRY_FIXED64, &entry)) {
 		return WEIR_BAG_MALFORMED;
 	}
-	value = value_of(reader, entry.key, type, is_valid);
-	if (value == NULL) {
-		return WEIR_BAG_READ;
-	}
-	if (type == WEIR_WORDS_DOUBLE) {
+	value = value_of(reader, entry.key, WEIR_WORDS_DOUBLE, is_valid);
+	if (value != NULL) {
 		memcpy(&value->real, &entry.value, sizeof(value->real));
-	} else {
-		value->number = type == WEIR_WORDS_BOOL ? entry.value != 0 : (int64_t)entry.value;
 	}
 	return WEIR_BAG_READ;
+}
+
+/* One pair behind the reader's. False: the arena is full. */
+__attribute__((always_inline)) static inline bool pair_put(
+	struct weir_bag_reader *reader, uint64_t key_index, uint64_t value_index, bool *is_valid)
+{
+	struct weir_word *key = word_at(reader, key_index), *value = word_at(reader, value_index);
+	struct weir_bag_pair *pair;
+
+	if (__builtin_expect(key == NULL || value == NULL, 0)) {
+		*is_valid = false;
+		return true;
+	}
+	if (__builtin_expect(key->map == reader->map, 0)) {
+		((struct weir_bag_pair *)reader->pairs.data)[key->at].value = value;
+		return true;
+	}
+	key->map = reader->map;
+	key->at = reader->pairs.count;
+	pair = weir_draft_row(reader->draft, &reader->pairs);
+	if (pair == NULL) {
+		return false;
+	}
+	*pair = (struct weir_bag_pair){ key, value };
+	return true;
 }
 
 /* A StringMap behind the reader's pairs. */
@@ -352,60 +315,55 @@ static enum weir_bag_outcome read_map(
 	struct weir_bag_reader *reader, struct weir_str message, union weir_bag_value *ret, bool *is_valid)
 {
 	struct weir_wire wire = weir_wire_of(message);
-	uint32_t first = reader->pairs.count;
+	uint32_t first = reader->pairs.count, key, value;
 	struct weir_wire_field field;
+	struct weir_map_entry entry;
+	const uint8_t *next;
+	bool has_room = true;
 
 	reader->map++;
-	while (weir_wire_next(&wire, &field)) {
-		struct weir_bag_pair *pair;
-		struct weir_word *key, *text;
-		struct entry entry;
-
+	while (has_room) {
+		next = weir_map_entry_read_short(wire.at, wire.end, 1 << 3 | WEIR_WIRE_BYTES, &key, &value);
+		if (next != NULL) {
+			wire.at = next;
+			has_room = pair_put(reader, key, value, is_valid);
+			continue;
+		}
+		if (!weir_wire_next(&wire, &field)) {
+			break;
+		}
 		if (field.tag != (1 << 3 | WEIR_WIRE_BYTES)) {
 			continue;
 		}
-		if (!entry_read_numbers(field.bytes, &entry)) {
+		if (!weir_map_entry_read_numbers(field.bytes, &entry)) {
 			return WEIR_BAG_MALFORMED;
 		}
-		key = word_at(reader, entry.key);
-		text = word_at(reader, entry.value);
-		if (key == NULL || text == NULL) {
-			*is_valid = false;
-			continue;
-		}
-		if (__builtin_expect(key->map == reader->map, 0)) {
-			((struct weir_bag_pair *)reader->pairs.data)[key->at].value = text;
-			continue;
-		}
-		key->map = reader->map;
-		key->at = reader->pairs.count;
-		pair = weir_draft_row(reader->draft, &reader->pairs);
-		if (pair == NULL) {
-			return WEIR_BAG_FULL;
-		}
-		*pair = (struct weir_bag_pair){ key, text };
+		has_room = pair_put(reader, entry.key, entry.value, is_valid);
 	}
 	ret->map.first = first;
 	ret->map.count = reader->pairs.count - first;
+	if (!has_room) {
+		return WEIR_BAG_FULL;
+	}
 	return wire.is_malformed ? WEIR_BAG_MALFORMED : WEIR_BAG_READ;
 }
 
-static enum weir_bag_outcome take_bytes(
-	struct weir_bag_reader *reader, struct weir_str message, enum weir_words_type type, bool *is_valid)
+static enum weir_bag_outcome take_bytes(struct weir_bag_reader *reader, struct weir_str message, const uint8_t *limit,
+	enum weir_words_type type, bool *is_valid)
 {
 	union weir_bag_value *value, read;
 	enum weir_bag_outcome outcome = WEIR_BAG_READ;
-	struct entry entry;
+	struct weir_map_entry entry;
 	bool is_whole = true;
 
-	if (!entry_read_bytes(message, &entry)) {
+	if (!weir_map_entry_read_bytes(message, &entry)) {
 		return WEIR_BAG_MALFORMED;
 	}
 	value = value_of(reader, entry.key, type, is_valid);
 	switch (type) {
 	case WEIR_WORDS_TIME:
 	case WEIR_WORDS_DURATION:
-		outcome = read_time(entry.bytes, &read.ns) ? WEIR_BAG_READ : WEIR_BAG_MALFORMED;
+		outcome = weir_map_entry_read_time(entry.bytes, limit, &read.ns) ? WEIR_BAG_READ : WEIR_BAG_MALFORMED;
 		break;
 	case WEIR_WORDS_MAP:
 		outcome = read_map(reader, entry.bytes, &read, &is_whole);
@@ -438,7 +396,7 @@ static int read_fields(struct weir_bag_reader *reader, struct weir_str message, 
 	enum weir_bag_outcome outcome = WEIR_BAG_READ;
 	bool is_valid = true, is_begun = has_words;
 
-	while (outcome == WEIR_BAG_READ && weir_wire_next(&wire, &field)) {
+	while (outcome == WEIR_BAG_READ && weir_map_entry_next(&wire, &field)) {
 		if (field.type != WEIR_WIRE_BYTES || field.number > WEIR_WORDS_MAP) {
 			continue;
 		}
@@ -452,20 +410,25 @@ static int read_fields(struct weir_bag_reader *reader, struct weir_str message, 
 			continue;
 		}
 		if (!is_begun) {
-			reader->words = own.count > 0 ? own : reader->default_words;
+			reader->words[1] = own.count > 0 ? own : reader->default_words;
 			is_begun = true;
 		}
 		switch (field.number) {
 		case WEIR_WORDS_STRING:
-			outcome = take_string(reader, field.bytes, &is_valid);
+			outcome = take_numbers(reader, field.bytes, WEIR_WORDS_STRING, &wire, &is_valid);
 			break;
 		case WEIR_WORDS_INT:
-		case WEIR_WORDS_DOUBLE:
+			outcome = take_numbers(reader, field.bytes, WEIR_WORDS_INT, &wire, &is_valid);
+			break;
 		case WEIR_WORDS_BOOL:
-			outcome = take_number(reader, field.bytes, (enum weir_words_type)field.number, &is_valid);
+			outcome = take_numbers(reader, field.bytes, WEIR_WORDS_BOOL, &wire, &is_valid);
+			break;
+		case WEIR_WORDS_DOUBLE:
+			outcome = take_double(reader, field.bytes, &is_valid);
 			break;
 		default:
-			outcome = take_bytes(reader, field.bytes, (enum weir_words_type)field.number, &is_valid);
+			outcome = take_bytes(
+				reader, field.bytes, wire.end, (enum weir_words_type)field.number, &is_valid);
 		}
 	}
 	if (wire.is_malformed) {
@@ -482,9 +445,9 @@ static bool collect_words(struct weir_bag_reader *reader, struct weir_str messag
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 
-	reader->words = (struct weir_bag_words){ NULL, 0 };
+	reader->words[1] = (struct weir_bag_words){ NULL, 0 };
 	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == (1 << 3 | WEIR_WIRE_BYTES) && !word_add(reader, &reader->words, field.bytes)) {
+		if (field.tag == (1 << 3 | WEIR_WIRE_BYTES) && !word_add(reader, &reader->words[1], field.bytes)) {
 			return false;
 		}
 	}

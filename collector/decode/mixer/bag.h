@@ -39,7 +39,7 @@ struct weir_bag_reader { /* of one report; in its arena */
 	struct weir_bag bag, before;
 	struct weir_rows pairs, own; /* of the bag's maps; words that bags bring along */
 	struct weir_bag_words default_words;
-	struct weir_bag_words words;       /* of the bag at hand */
+	struct weir_bag_words words[2];    /* by an index's lowest bit: the global ones; those of the bag at hand */
 	uint32_t entry;                    /* counts the bags */
 	uint32_t map;                      /* counts the maps */
 	uint64_t stamps[WEIR_WORDS_SLOTS]; /* entry << 4 | type: which bag set it last, and as what; type 0: as two */
@@ -71,6 +71,12 @@ struct weir_ref weir_bag_place(struct weir_draft *draft, struct weir_word *word)
 static inline struct weir_ref weir_bag_ref(struct weir_draft *draft, struct weir_word *word)
 {
 	return word->ref.length > 0 ? word->ref : weir_bag_place(draft, word);
+}
+
+/* Is the bag said in default words? Only they stay where they are. */
+static inline bool weir_bag_is_default(const struct weir_bag_reader *reader)
+{
+	return reader->words[1].data == reader->default_words.data;
 }
 
 static inline bool weir_bag_has(const struct weir_bag *bag, enum weir_words_slot slot)

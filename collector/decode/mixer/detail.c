@@ -180,22 +180,39 @@ static void add_headers(struct weir_bag_reader *reader, enum weir_words_slot slo
 
 /* ---- the others --------------------------------------------------------- */
 
-/* 4 or 16 bytes as text; else unset. */
+static char *octet_write(char *at, uint8_t octet)
+{
+	if (octet >= 100) {
+		*at++ = (char)('0' + octet / 100);
+	}
+	if (octet >= 10) {
+		*at++ = (char)('0' + octet / 10 % 10);
+	}
+	*at++ = (char)('0' + octet % 10);
+	return at;
+}
+
+/* 4 or 16 bytes as text; else unset. IPv4 is in nearly every bag. */
 static struct weir_ref address_text(struct weir_draft *draft, struct weir_str bytes)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	char text[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN], *at = text;
 	struct weir_address address;
-	const char *printed;
 
 	if (bytes.length != 4 && bytes.length != 16) {
 		return (struct weir_ref){ 0, 0 };
 	}
 	weir_bag_address(bytes, 0, &address);
-	printed = memcmp(address.ip, mapped, sizeof(mapped)) == 0
-			  ? inet_ntop(AF_INET, address.ip + sizeof(mapped), text, sizeof(text))
-			  : inet_ntop(AF_INET6, address.ip, text, sizeof(text));
-	return printed != NULL ? weir_draft_copy(draft, weir_str_of(printed)) : (struct weir_ref){ 0, 0 };
+	if (memcmp(address.ip, mapped, sizeof(mapped)) != 0) {
+		return inet_ntop(AF_INET6, address.ip, text, sizeof(text)) != NULL
+			       ? weir_draft_copy(draft, weir_str_of(text))
+			       : (struct weir_ref){ 0, 0 };
+	}
+	for (unsigned i = 12; i < 16; i++) {
+		at = octet_write(at, address.ip[i]);
+		*at++ = '.';
+	}
+	return weir_draft_copy(draft, weir_str_make(text, (size_t)(at - text) - 1));
 }
 
 static void add_bytes(struct weir_draft *draft, struct weir_ref name, struct weir_str bytes)

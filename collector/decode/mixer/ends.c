@@ -11,7 +11,8 @@
  *   5  the workload by the pod's name, its app and version by the workload's
  *
  * and the same of the destination. The few ends of a report's bags are
- * remembered by all that was said of them.
+ * remembered by all that was said of them: by the words, as long as they are of
+ * the default dictionary and none are labels, else by their texts.
  *
  * Invariants
  *  1. Equal statements are one row; a row with a namespace has a workload.
@@ -169,21 +170,29 @@ static uint32_t workload_add(struct weir_draft *draft, const struct weir_ends_to
 	return draft->workloads.count - 1;
 }
 
-struct weir_ends_row *weir_ends_find(
-	struct weir_ends *ends, const struct weir_bag_reader *reader, enum weir_ends_side side)
+/* The words that an end is told in. False: they would not be found again, since
+ * they are the bag's own; or they are not all that is told. */
+static inline bool words_of(
+	const struct weir_bag_reader *reader, enum weir_ends_side side, const struct weir_word *ret[WEIR_ENDS_WORDS])
 {
-	struct weir_ends_told told = told_of(reader, side);
-	struct weir_ends_row *row = &ends->rows[ends->last[side]];
+	const struct weir_bag *bag = &reader->bag;
+	unsigned end = side == WEIR_ENDS_SOURCE ? 0 : WEIR_WORDS_DESTINATION_UID - WEIR_WORDS_SOURCE_UID;
 
-	if (ends->last[side] < ends->count && is_same_end(&row->told, &told)) {
-		return row;
+	ret[0] = weir_bag_word(bag, WEIR_WORDS_SOURCE_UID + end);
+	if (ret[0] == NULL || !weir_bag_is_default(reader) || weir_bag_has(bag, WEIR_WORDS_SOURCE_LABELS + end)) {
+		return false;
 	}
-	for (uint32_t i = 0; i < ends->count; i++) {
-		if (is_same_end(&ends->rows[i].told, &told)) {
-			ends->last[side] = i;
-			return &ends->rows[i];
-		}
-	}
+	ret[1] = weir_bag_word(bag, WEIR_WORDS_SOURCE_NAME + end);
+	ret[2] = weir_bag_word(bag, WEIR_WORDS_SOURCE_NAMESPACE + end);
+	ret[3] = weir_bag_word(bag, WEIR_WORDS_SOURCE_OWNER + end);
+	ret[4] = weir_bag_word(bag, WEIR_WORDS_SOURCE_WORKLOAD_NAME + end);
+	ret[5] = weir_bag_word(bag, WEIR_WORDS_SOURCE_WORKLOAD_NAMESPACE + end);
+	ret[6] = side == WEIR_ENDS_SOURCE ? NULL : weir_bag_word(bag, WEIR_WORDS_SERVICE_NAME);
+	return true;
+}
+
+static struct weir_ends_row *row_new(struct weir_ends *ends, enum weir_ends_side side)
+{
 	if (ends->count < WEIR_ENDS_ROWS) {
 		ends->last[side] = ends->count++;
 	} else {
@@ -192,11 +201,50 @@ struct weir_ends_row *weir_ends_find(
 		ends->next = ends->next == ends->last[!side] ? (ends->next + 1) % WEIR_ENDS_ROWS : ends->next;
 		ends->last[side] = ends->next;
 	}
-	row = &ends->rows[ends->last[side]];
+	return &ends->rows[ends->last[side]];
+}
+
+static struct weir_ends_row *find_by_texts(
+	struct weir_ends *ends, const struct weir_bag_reader *reader, enum weir_ends_side side)
+{
+	struct weir_ends_told told = told_of(reader, side);
+	struct weir_ends_row *row;
+
+	for (uint32_t i = 0; i < ends->count; i++) {
+		if (is_same_end(&ends->rows[i].told, &told)) {
+			ends->last[side] = i;
+			return &ends->rows[i];
+		}
+	}
+	row = row_new(ends, side);
 	row->workload = workload_add(ends->draft, &told);
 	row->told = told;
+	memset(row->words, 0, sizeof(row->words));
 	row->spoken = (struct weir_ref){ 0, 0 };
 	row->resource = WEIR_NONE;
+	return row;
+}
+
+struct weir_ends_row *weir_ends_find(
+	struct weir_ends *ends, const struct weir_bag_reader *reader, enum weir_ends_side side)
+{
+	const struct weir_word *words[WEIR_ENDS_WORDS];
+	struct weir_ends_row *row = &ends->rows[ends->last[side]];
+
+	if (!words_of(reader, side, words)) {
+		return find_by_texts(ends, reader, side);
+	}
+	if (ends->count > 0 && memcmp(row->words, words, sizeof(words)) == 0) {
+		return row;
+	}
+	for (uint32_t i = 0; i < ends->count; i++) {
+		if (ends->rows[i].words[0] == words[0] && memcmp(ends->rows[i].words, words, sizeof(words)) == 0) {
+			ends->last[side] = i;
+			return &ends->rows[i];
+		}
+	}
+	row = find_by_texts(ends, reader, side);
+	memcpy(row->words, words, sizeof(words));
 	return row;
 }
 

@@ -15,8 +15,12 @@ struct weir_ends_told { /* all that a bag says of one end */
 	struct weir_identity_labels labels;
 };
 
+#define WEIR_ENDS_WORDS 7u
+
 struct weir_ends_row {
 	struct weir_ends_told told;
+	/* The words it was told in, of dictionaries that stay where they are; words[0] is never NULL then. */
+	const struct weir_word *words[WEIR_ENDS_WORDS];
 	uint32_t workload; /* row of `workloads`, or WEIR_NONE: nobody */
 	struct weir_ref
 		spoken;    /* `<app, else workload>.<namespace>`, as Envoy's spans call a service; when asked for */

@@ -339,12 +339,13 @@ static int decode(struct weir_draft *draft, const struct shape *shape, struct we
 {
 	struct weir_wire wire = weir_wire_of(draft->body);
 	struct weir_wire_field field;
-	struct report *report = weir_arena_zalloc(draft->arena, sizeof(*report));
+	struct report *report = weir_arena_alloc(draft->arena, sizeof(*report));
 
 	if (report == NULL) {
 		return WEIR_DECODE_TOO_LARGE;
 	}
 	report->draft = draft;
+	report->spans = (struct weir_tracespan){ 0 };
 	report->reader = weir_bag_reader_create(draft, shape->semantics == DELTA);
 	if (report->reader == NULL) {
 		return WEIR_DECODE_TOO_LARGE;

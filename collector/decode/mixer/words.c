@@ -369,7 +369,7 @@ static const struct weir_str headers[WEIR_WORDS_HEADERS] = {
 	[WEIR_WORDS_HEADER_TRACEPARENT] = { "traceparent", 11 },
 };
 
-static const uint8_t types[WEIR_WORDS_KNOWN] = {
+const uint8_t weir_words_types[256] = {
 	[WEIR_WORDS_SOURCE_UID] = WEIR_WORDS_STRING,
 	[WEIR_WORDS_SOURCE_NAME] = WEIR_WORDS_STRING,
 	[WEIR_WORDS_SOURCE_NAMESPACE] = WEIR_WORDS_STRING,
@@ -450,9 +450,4 @@ uint8_t weir_words_header(struct weir_str name)
 		}
 	}
 	return WEIR_WORDS_HEADER_OTHER;
-}
-
-enum weir_words_type weir_words_type(uint8_t slot)
-{
-	return types[slot];
 }

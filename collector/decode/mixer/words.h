@@ -117,7 +117,10 @@ struct weir_word { /* of a dictionary, and what was found out about it while a r
 	struct weir_ref keys[2]; /* request.headers.<text>, response.headers.<text>; likewise */
 	uint32_t map, at;        /* the last map that had it as a key, and where */
 	uint8_t slot, header;    /* as the name of an attribute, of a header */
+	uint8_t padding[14];     /* to 64 bytes: an index is a shift */
 };
+
+_Static_assert(sizeof(struct weir_word) == 64, "an index is a shift");
 
 extern const struct weir_word weir_words_global[WEIR_WORDS_GLOBAL];
 
@@ -127,7 +130,7 @@ uint8_t weir_words_slot(struct weir_str name);
 /* enum weir_words_header; OTHER for what is not looked for. */
 uint8_t weir_words_header(struct weir_str name);
 
-/* The type that a known slot must have (WEIR_WORDS_SOURCE_UID … WEIR_WORDS_KNOWN - 1). */
-enum weir_words_type weir_words_type(uint8_t slot);
+/* The type that a known slot has, enum weir_words_type; 0 of all others. */
+extern const uint8_t weir_words_types[256];
 
 #endif
