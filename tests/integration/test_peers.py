@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from producers import EXPORT, make_batch
-from weir import TOP, Weir, free_port, until
+from weir import TOP, Weir, control, free_port, until
 
 pytestmark = pytest.mark.peers
 FOLDER = TOP / "build-peer"
@@ -126,3 +126,35 @@ def test_a_collector_forwards_metrics_and_logs_once_over_a_kill(collector, tmp_p
     bodies = [log["body"] for log in weir.get_json("/api/logs", service="peer", limit=1000)]
     assert sorted(bodies) == sorted(f"line {i}" for i in range(BATCHES))
     assert weir.stop() == 0
+
+
+REFUSED_S = 30
+
+
+def test_a_collector_that_is_refused_for_half_a_minute_delivers_everything(collector, tmp_path):
+    """A disk that hangs and a small ring: RESOURCE_EXHAUSTED with RetryInfo, which an OTLP exporter retries; what was
+    sent is what is stored."""
+    source, port = collector
+    folder = tmp_path / "weir"
+    weir = Weir(folder, "weir-faulty", flags=[f"--listen.grpc=127.0.0.1:{port}", "--ring.size=1MiB"],
+                env={"WEIR_FAULT_FILE": str(folder / "fault")})
+    with weir:
+        control(weir, "write stall")
+        refused = lambda: weir.total("weir_refused_items_total", signal="span", reason="ring_full")
+        sent = []
+        with grpc.insecure_channel(source) as channel:
+            export = channel.unary_unary(EXPORT)
+            while refused() == 0 or len(sent) < BATCHES:
+                trace_id, body = make_batch(SPANS)
+                export(body, timeout=20)
+                sent.append(trace_id)
+        began, before = time.monotonic(), refused()
+        until(lambda: time.monotonic() - began > REFUSED_S, "half a minute", REFUSED_S + 10)
+        assert refused() - before > SPANS * REFUSED_S / 5, "it came again all the time"
+        control(weir, "")
+        until(lambda: weir.ledger_sum("span")["kept"] >= len(sent) * SPANS, "all forwarded spans", 60)
+        until(weir.is_all_stored, "all to be stored")
+        for trace_id in sent:
+            assert len(weir.get_json(f"/api/v2/trace/{trace_id}")) == SPANS
+        spans = weir.ledger_sum("span")
+        assert spans["kept"] == spans["received"] - spans["duplicates"] == len(sent) * SPANS == weir.status_of("storage", "spans")
