@@ -1,0 +1,503 @@
+/* test_point: what points of every kind make of their series. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "aggregate/state.h"
+#include "rules/passthrough.h"
+#include "support/batch_maker.h"
+
+#define T0 1700000000000000000u
+#define S 1000000000u
+
+struct scene { /* a fold, and a batch of the service `orders` that grows */
+	struct weir_fold *fold;
+	struct batch_maker maker;
+	const struct weir_snapshot *snapshot;
+	uint64_t now_ns;
+	uint32_t max_series;
+};
+
+static void scene_make(struct scene *scene, uint32_t max_series)
+{
+	const struct weir_fold_opts opts = { .max_series = max_series, .hash_seed = 42 };
+
+	memset(scene, 0, sizeof(*scene));
+	assert_int_equal(weir_fold_create(&opts, &scene->fold), 0);
+	scene->now_ns = T0;
+}
+
+static void scene_end(struct scene *scene)
+{
+	weir_snapshot_let_go(scene->snapshot);
+	batch_maker_fini(&scene->maker);
+	weir_fold_destroy(scene->fold);
+}
+
+static void begin(struct scene *scene)
+{
+	batch_maker_begin(&scene->maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_METRIC_POINT, "orders", scene->now_ns);
+	batch_maker_resource(&scene->maker, "orders");
+}
+
+static void end(struct scene *scene)
+{
+	assert_int_equal(weir_fold_batch(scene->fold, batch_maker_finish(&scene->maker)), 0);
+	scene->now_ns += S;
+}
+
+static struct weir_point *point_add(
+	struct scene *scene, const char *name, unsigned kind, unsigned temporality, uint64_t start_ns, uint64_t time_ns)
+{
+	struct weir_point *point =
+		batch_maker_point(&scene->maker, batch_maker_instrument(&scene->maker, name, kind, temporality));
+
+	point->start_ns = start_ns;
+	point->time_ns = time_ns;
+	point->flags = WEIR_POINT_IS_INT | WEIR_POINT_HAS_SUM;
+	return point;
+}
+
+static void number(struct scene *scene, const char *name, unsigned kind, unsigned temporality, uint64_t start_ns,
+	uint64_t time_ns, int64_t value)
+{
+	begin(scene);
+	point_add(scene, name, kind, temporality, start_ns, time_ns)->value.integer = value;
+	end(scene);
+}
+
+static const struct weir_family_view *family_of(struct scene *scene, const char *name)
+{
+	weir_snapshot_let_go(scene->snapshot);
+	assert_int_equal(weir_snapshot_make(scene->fold, WEIR_SNAPSHOT_POINTS, 0, T0, &scene->snapshot), 0);
+	for (uint32_t i = 0; i < scene->snapshot->family_count; i++) {
+		if (weir_str_is(scene->snapshot->families[i].name, name)) {
+			return &scene->snapshot->families[i];
+		}
+	}
+	return NULL;
+}
+
+/* The only series of this family. */
+static const struct weir_point_view *only(struct scene *scene, const char *name)
+{
+	const struct weir_family_view *family = family_of(scene, name);
+
+	assert_non_null(family);
+	assert_int_equal(family->point_count, 1);
+	return family->points;
+}
+
+static void a_gauge_is_its_latest_value_in_any_order(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 5, 7);
+	number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 9, -3);
+	number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 6, 8);
+	assert_int_equal(only(&scene, "queue_size")->whole, -3);
+	assert_int_equal(scene.snapshot->families[0].exposed, WEIR_EXPOSED_GAUGE);
+	assert_int_equal(scene.snapshot->points_late, 1);
+	scene_end(&scene);
+}
+
+static void a_cumulative_sum_goes_on_over_a_restart_of_its_sender(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 10, T0 + 1, 5);
+	assert_int_equal(only(&scene, "orders_total")->whole, 5);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 10, T0 + 2, 9);
+	assert_int_equal(only(&scene, "orders_total")->whole, 9);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 20, T0 + 3, 9); /* a later start */
+	assert_int_equal(only(&scene, "orders_total")->whole, 18);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 20, T0 + 4, 2); /* a smaller value */
+	assert_int_equal(only(&scene, "orders_total")->whole, 20);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 20, T0 + 4, 3); /* the same time */
+	assert_int_equal(only(&scene, "orders_total")->whole, 20);
+	assert_int_equal(only(&scene, "orders_total")->created_ns, T0);
+	scene_end(&scene);
+}
+
+static void delta_points_are_added_once_for_each_time(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0, T0 + 1, 5);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0 + 1, T0 + 2, 6);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0 + 1, T0 + 2, 6);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0, T0 + 1, 5);
+	assert_int_equal(only(&scene, "orders_total")->whole, 11);
+	assert_int_equal(scene.snapshot->points_late, 2);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0 + 2, T0 + 3, -4);
+	assert_int_equal(only(&scene, "orders_total")->whole, 11);
+	scene_end(&scene);
+}
+
+static void an_up_down_sum_is_a_gauge_delta_or_not(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	for (int i = 0; i < 3; i++) {
+		begin(&scene);
+		point_add(&scene, "inflight", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0, T0 + 1 + (uint64_t)i)
+			->value.integer = i == 1 ? -5 : 2;
+		batch_maker_instrument_row(&scene.maker, 0)->is_monotonic = 0;
+		end(&scene);
+	}
+	assert_int_equal(only(&scene, "inflight")->whole, -1);
+	assert_int_equal(scene.snapshot->families[0].exposed, WEIR_EXPOSED_GAUGE);
+	scene_end(&scene);
+}
+
+static void histogram(struct scene *scene, unsigned temporality, uint64_t start_ns, uint64_t time_ns,
+	const uint64_t counts[3], double sum, double last_bound)
+{
+	const double bounds[2] = { 1, last_bound };
+	struct weir_point *point;
+
+	begin(scene);
+	point = point_add(scene, "latency", WEIR_INSTRUMENT_HISTOGRAM, temporality, start_ns, time_ns);
+	point->bounds = batch_maker_numbers(&scene->maker, bounds, 2);
+	point->counts = batch_maker_numbers(&scene->maker, counts, 3);
+	point->count = counts[0] + counts[1] + counts[2];
+	point->sum = sum;
+	batch_maker_instrument_row(&scene->maker, 0)->unit = batch_maker_text(&scene->maker, "ms");
+	end(scene);
+}
+
+static void histograms_add_up_and_start_anew_with_new_bounds(void **state)
+{
+	struct scene scene;
+	const struct weir_point_view *view;
+
+	(void)state;
+	scene_make(&scene, 100);
+	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20.5, 10);
+	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 2, (uint64_t[]){ 0, 1, 0 }, 4, 10);
+	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 2, (uint64_t[]){ 0, 1, 0 }, 4, 10);
+	view = only(&scene, "latency_milliseconds");
+	assert_int_equal(view->form, WEIR_POINT_HISTOGRAM);
+	assert_int_equal(view->count, 7);
+	assert_true(view->sum == 24.5);
+	assert_int_equal(view->counts[1], 3);
+	assert_int_equal(view->created_ns, T0);
+	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 3, (uint64_t[]){ 0, 1, 0 }, 4, 100);
+	view = only(&scene, "latency_milliseconds");
+	assert_int_equal(view->count, 1);
+	assert_true(view->bounds[1] == 100);
+	assert_int_equal(view->created_ns, T0 + 3 * (uint64_t)S);
+	scene_end(&scene);
+}
+
+static void cumulative_histograms_are_as_they_say_and_go_on_over_a_restart(void **state)
+{
+	struct scene scene;
+	const struct weir_point_view *view;
+
+	(void)state;
+	scene_make(&scene, 100);
+	histogram(&scene, WEIR_TEMPORALITY_CUMULATIVE, 5, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20, 10);
+	histogram(&scene, WEIR_TEMPORALITY_CUMULATIVE, 5, T0 + 2, (uint64_t[]){ 1, 4, 3 }, 30, 10);
+	view = only(&scene, "latency_milliseconds");
+	assert_int_equal(view->count, 8);
+	assert_true(view->sum == 30);
+	histogram(&scene, WEIR_TEMPORALITY_CUMULATIVE, 6, T0 + 3, (uint64_t[]){ 2, 0, 0 }, 1, 10);
+	view = only(&scene, "latency_milliseconds");
+	assert_int_equal(view->count, 10);
+	assert_int_equal(view->counts[0], 3);
+	assert_true(view->sum == 31);
+	scene_end(&scene);
+}
+
+static void exponential(struct scene *scene, unsigned temporality, uint64_t time_ns, int scale, int offset)
+{
+	const uint64_t counts[4] = { 1, 0, 2, 1 };
+	struct weir_point *point;
+
+	begin(scene);
+	point = point_add(scene, "size", WEIR_INSTRUMENT_EXPONENTIAL, temporality, 5, time_ns);
+	point->counts = batch_maker_numbers(&scene->maker, counts, 4);
+	point->scale = scale;
+	point->positive_offset = offset;
+	point->zero_count = 1;
+	point->count = 5;
+	point->sum = 10;
+	end(scene);
+}
+
+static void exponential_histograms_meet_at_the_coarser_scale(void **state)
+{
+	struct scene scene;
+	const struct weir_point_view *view;
+
+	(void)state;
+	scene_make(&scene, 100);
+	exponential(&scene, WEIR_TEMPORALITY_DELTA, T0 + 1, 1, 4);  /* 4, 6, 7 of scale 1 are 2, 3, 3 of scale 0 */
+	exponential(&scene, WEIR_TEMPORALITY_DELTA, T0 + 2, 0, 10); /* 10, 12, 13 */
+	view = only(&scene, "size");
+	assert_int_equal(view->form, WEIR_POINT_EXPONENTIAL);
+	assert_int_equal(view->scale, 0);
+	assert_int_equal(view->positive.first, 2);
+	assert_int_equal(view->positive.count, 12);
+	assert_int_equal(view->positive.counts[0], 1);
+	assert_int_equal(view->positive.counts[1], 3);
+	assert_int_equal(view->positive.counts[10], 2);
+	assert_int_equal(view->count, 10);
+	assert_int_equal(view->zero_count, 2);
+	assert_true(view->sum == 20);
+	scene_end(&scene);
+}
+
+static void a_cumulative_exponential_histogram_is_what_it_says_at_its_scale_now(void **state)
+{
+	struct scene scene;
+	const struct weir_point_view *view;
+
+	(void)state;
+	scene_make(&scene, 100);
+	exponential(&scene, WEIR_TEMPORALITY_CUMULATIVE, T0 + 1, 1, 4);
+	exponential(&scene, WEIR_TEMPORALITY_CUMULATIVE, T0 + 2, 1, 4);
+	view = only(&scene, "size");
+	assert_int_equal(view->count, 5);
+	assert_int_equal(view->zero_count, 1);
+	assert_true(view->sum == 10);
+	scene_end(&scene);
+}
+
+static void a_summary_is_its_latest(void **state)
+{
+	const double quantiles[2] = { 0.5, 0.99 }, values[2] = { 3, 70 };
+	const struct weir_point_view *view;
+	struct weir_point *point;
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	begin(&scene);
+	point = point_add(&scene, "rpc", WEIR_INSTRUMENT_SUMMARY, 0, 0, T0);
+	point->bounds = batch_maker_numbers(&scene.maker, quantiles, 2);
+	point->counts = batch_maker_numbers(&scene.maker, values, 2);
+	point->count = 12;
+	point->sum = 99.5;
+	end(&scene);
+	view = only(&scene, "rpc");
+	assert_int_equal(view->form, WEIR_POINT_SUMMARY);
+	assert_int_equal(view->count, 12);
+	assert_int_equal(view->bound_count, 2);
+	assert_true(view->bounds[2] == 0.99 && view->bounds[3] == 70);
+	scene_end(&scene);
+}
+
+/* Two replicas that say nothing of what tells them apart are one series, and the sum of both. */
+static void streams_of_one_series_add_up(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	for (unsigned i = 0; i < 6; i++) {
+		struct weir_resource *resource;
+
+		begin(&scene);
+		resource = (struct weir_resource *)scene.maker.resources.data;
+		resource->attr_first = scene.maker.attrs.count;
+		resource->attr_count = 1;
+		batch_maker_tag(&scene.maker, "process.pid", i % 2 == 0 ? "1" : "2");
+		point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1 + i)
+			->value.integer = 10 + i;
+		end(&scene);
+	}
+	assert_int_equal(only(&scene, "orders_total")->whole, 14 + 15);
+	scene_end(&scene);
+}
+
+static void the_order_of_attributes_makes_no_other_series(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	for (unsigned i = 0; i < 2; i++) {
+		struct weir_point *point;
+
+		begin(&scene);
+		point = point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1 + i);
+		point->value.integer = 4;
+		point->attr_first = scene.maker.attrs.count;
+		point->attr_count = 2;
+		batch_maker_tag(&scene.maker, i == 0 ? "b" : "a", i == 0 ? "2" : "1");
+		batch_maker_tag(&scene.maker, i == 0 ? "a" : "b", i == 0 ? "1" : "2");
+		end(&scene);
+	}
+	assert_int_equal(only(&scene, "orders_total")->whole, 4);
+	assert_true(weir_str_is(scene.snapshot->families[0].points->labels, "job=\"orders\",a=\"1\",b=\"2\""));
+	scene_end(&scene);
+}
+
+static void no_name_has_two_types(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	number(&scene, "orders", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	begin(&scene);
+	point_add(&scene, "orders", WEIR_INSTRUMENT_SUMMARY, 0, 0, T0);
+	end(&scene);
+	begin(&scene);
+	point_add(&scene, "orders.sum", WEIR_INSTRUMENT_GAUGE, 0, 0, T0);
+	end(&scene);
+	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20.5, 10);
+	number(&scene, "latency.milliseconds.bucket", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	number(&scene, "weir.series", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	number(&scene, "process.open.fds", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	assert_int_equal(only(&scene, "orders")->form, WEIR_POINT_NUMBER);
+	assert_non_null(family_of(&scene, "orders_sum")); /* a gauge named orders has no samples of its own */
+	assert_null(family_of(&scene, "latency_milliseconds_bucket"));
+	assert_null(family_of(&scene, "weir_series"));
+	assert_null(family_of(&scene, "process_open_fds"));
+	assert_int_equal(scene.snapshot->points_conflicting, 4);
+	scene_end(&scene);
+}
+
+static void beyond_the_budget_counters_overflow_and_gauges_are_left_out(void **state)
+{
+	const struct weir_family_view *family;
+	struct scene scene;
+	char value[16];
+	int64_t sum = 0;
+
+	(void)state;
+	scene_make(&scene, 10); /* half of it is for points */
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 8; i++) {
+			struct weir_point *point;
+
+			begin(&scene);
+			point = point_add(
+				&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1 + round);
+			point->value.integer = 100 * (round + 1);
+			point->attr_first = scene.maker.attrs.count;
+			point->attr_count = 1;
+			snprintf(value, sizeof(value), "%u", i);
+			batch_maker_tag(&scene.maker, "tier", value);
+			end(&scene);
+		}
+	}
+	number(&scene, "queue", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	family = family_of(&scene, "orders_total");
+	assert_int_equal(family->point_count, 6);
+	for (uint32_t i = 0; i < family->point_count; i++) {
+		sum += family->points[i].whole;
+	}
+	assert_int_equal(sum, 1600);
+	assert_true(weir_str_is(family->points[5].labels, "otel_metric_overflow=\"true\""));
+	assert_int_equal(family->points[5].whole, 600);
+	assert_int_equal(scene.snapshot->points_total, 5);
+	assert_int_equal(scene.snapshot->points_overflowed, 7);
+	assert_int_equal(family_of(&scene, "queue")->point_count, 0);
+	scene_end(&scene);
+}
+
+static void a_reset_begins_all_of_them_anew(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1, 5);
+	weir_fold_reset_counters(scene.fold, T0 + 100 * (uint64_t)S);
+	assert_null(family_of(&scene, "orders_total"));
+	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 2, 7);
+	assert_int_equal(only(&scene, "orders_total")->whole, 7);
+	assert_int_equal(only(&scene, "orders_total")->created_ns, T0 + 100 * (uint64_t)S);
+	scene_end(&scene);
+}
+
+static void target_info_is_told_once_and_follows_its_resource(void **state)
+{
+	const struct weir_family_view *family;
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	for (unsigned i = 0; i < 3; i++) {
+		struct weir_resource *resource;
+
+		begin(&scene);
+		resource = (struct weir_resource *)scene.maker.resources.data;
+		resource->attr_first = scene.maker.attrs.count;
+		resource->attr_count = 3;
+		batch_maker_tag(&scene.maker, "service.name", "orders");
+		batch_maker_tag(&scene.maker, "service.instance.id", "a");
+		batch_maker_tag(&scene.maker, "service.version", i < 2 ? "1" : "2");
+		point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1 + i)
+			->value.integer = 4;
+		end(&scene);
+	}
+	family = family_of(&scene, "target_info");
+	assert_int_equal(family->point_count, 1);
+	assert_int_equal(family->points[0].whole, 1);
+	assert_true(weir_str_is(family->points[0].labels, "job=\"orders\",instance=\"a\",service_version=\"2\""));
+	assert_int_equal(only(&scene, "orders_total")->whole, 4); /* the same instance: the same stream */
+	scene_end(&scene);
+}
+
+static void malformed_arrays_move_nothing(void **state)
+{
+	const double bounds[2] = { 5, 1 };
+	const uint64_t counts[3] = { 1, 1, 1 };
+	struct weir_point *point;
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	begin(&scene);
+	point = point_add(&scene, "latency", WEIR_INSTRUMENT_HISTOGRAM, WEIR_TEMPORALITY_DELTA, T0, T0 + 1);
+	point->bounds = batch_maker_numbers(&scene.maker, bounds, 2); /* not ascending */
+	point->counts = batch_maker_numbers(&scene.maker, counts, 3);
+	point = point_add(&scene, "size", WEIR_INSTRUMENT_EXPONENTIAL, WEIR_TEMPORALITY_DELTA, T0, T0 + 1);
+	point->scale = 1000;
+	end(&scene);
+	assert_int_equal(family_of(&scene, "latency")->point_count, 0);
+	assert_int_equal(only(&scene, "size")->count, 0);
+	scene_end(&scene);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_gauge_is_its_latest_value_in_any_order),
+		cmocka_unit_test(a_cumulative_sum_goes_on_over_a_restart_of_its_sender),
+		cmocka_unit_test(delta_points_are_added_once_for_each_time),
+		cmocka_unit_test(an_up_down_sum_is_a_gauge_delta_or_not),
+		cmocka_unit_test(histograms_add_up_and_start_anew_with_new_bounds),
+		cmocka_unit_test(cumulative_histograms_are_as_they_say_and_go_on_over_a_restart),
+		cmocka_unit_test(exponential_histograms_meet_at_the_coarser_scale),
+		cmocka_unit_test(a_cumulative_exponential_histogram_is_what_it_says_at_its_scale_now),
+		cmocka_unit_test(a_summary_is_its_latest),
+		cmocka_unit_test(streams_of_one_series_add_up),
+		cmocka_unit_test(the_order_of_attributes_makes_no_other_series),
+		cmocka_unit_test(no_name_has_two_types),
+		cmocka_unit_test(beyond_the_budget_counters_overflow_and_gauges_are_left_out),
+		cmocka_unit_test(a_reset_begins_all_of_them_anew),
+		cmocka_unit_test(target_info_is_told_once_and_follows_its_resource),
+		cmocka_unit_test(malformed_arrays_move_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
