@@ -7,6 +7,8 @@ import socket
 import grpc
 import mtcap
 import pytest
+from google.protobuf import json_format
+from google.rpc import status_pb2
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from opentelemetry.proto.common.v1 import common_pb2
 
@@ -169,11 +171,21 @@ def test_unknown_path_is_404_and_wrong_method_405_with_allow(weir):
     assert answer.status == 405
     assert sorted(a.strip() for a in answer.headers["Allow"].split(",")) == ["GET", "HEAD", "POST"]
     assert weir.ask("/v1/traces", "GET").status == 405
-    assert weir.ask("/v1/metrics", "POST", b"").status == 404
+    assert weir.ask("/v1/profiles", "POST", b"").status == 404
 
 
-def test_json_to_the_otlp_path_is_415(weir):
-    assert weir.ask("/v1/traces", "POST", b"{}", {"Content-Type": "application/json"}).status == 415
+@pytest.mark.parametrize("path", ["/v1/traces", "/v1/metrics", "/v1/logs"])
+def test_otlp_is_answered_in_its_own_encoding(weir, path):
+    """Protobuf and JSON are taken, with parameters behind the type; errors are a google.rpc.Status in the same encoding."""
+    for kind, empty, bad in (("application/json", b"{}", b"{\"resource"), ("application/x-protobuf", b"", b"\x0a\x7f")):
+        taken = weir.ask(path, "POST", empty, {"Content-Type": kind + "; charset=utf-8"})
+        assert taken.status == 200 and taken.body == empty and taken.headers["Content-Type"] == kind
+        answer = weir.ask(path, "POST", bad, {"Content-Type": kind})
+        assert answer.status == 400 and answer.headers["Content-Type"] == kind
+        status = answer.json if bad[0] == ord("{") else json_format.MessageToDict(status_pb2.Status.FromString(answer.body))
+        assert status["code"] == 3 and status["message"]
+    assert weir.ask(path, "POST", b"<x/>", {"Content-Type": "text/xml"}).status == 415
+    assert weir.ask(path, "POST", b"x").status == 415
 
 
 def test_huge_headers_are_refused(weir):

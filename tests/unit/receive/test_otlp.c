@@ -2,11 +2,13 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "google/rpc/status.pb-c.h"
+#include "opentelemetry/proto/collector/metrics/v1/metrics_service.pb-c.h"
 #include "opentelemetry/proto/collector/trace/v1/trace_service.pb-c.h"
 
 #include "../decode/encode.h"
@@ -314,6 +316,224 @@ static void content_types_are_checked(void **state)
 	weir_buf_fini(&response.body);
 }
 
+/* ---- three signals ---------------------------------------------------------- */
+
+static const struct {
+	enum weir_signal signal;
+	const char *method, *path, *items, *rejected;
+} signals[] = {
+	{ WEIR_SIGNAL_SPAN, "/opentelemetry.proto.collector.trace.v1.TraceService/Export", "/v1/traces",
+		"{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"name\":\"x\"},{\"traceId\":"
+		"\"0102030405060708090a0b0c0d0e0f10\",\"spanId\":\"0102030405060708\"}]}]}]}",
+		"rejectedSpans" },
+	{ WEIR_SIGNAL_METRIC_POINT, "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "/v1/metrics",
+		"{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"x\",\"gauge\":{\"dataPoints\":[{},"
+		"{\"asInt\":\"5\"},{\"flags\":1}]}}]}]}]}",
+		"rejectedDataPoints" },
+	{ WEIR_SIGNAL_LOG, "/opentelemetry.proto.collector.logs.v1.LogsService/Export", "/v1/logs",
+		"{\"resourceLogs\":[{\"scopeLogs\":[{\"logRecords\":[{\"body\":{\"stringValue\":\"x\"}}]}]}]}", NULL },
+};
+
+#define SIGNALS (sizeof(signals) / sizeof(signals[0]))
+
+static void each_signal_has_its_method_and_route(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SIGNALS; i++) {
+		assert_string_equal(methods[i].path, signals[i].method);
+		assert_string_equal(routes[i].path, signals[i].path);
+		assert_string_equal(routes[i].method, "POST");
+		assert_int_equal(routes[i].kind, WEIR_ROUTE_INGEST);
+	}
+}
+
+static void json_is_answered_in_json_with_what_was_rejected(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SIGNALS; i++) {
+		struct weir_http_response response =
+			post(&routes[i], weir_str_of(signals[i].items), "application/json; charset=utf-8");
+		const struct weir_batch *batch = bench_next(&bench);
+		char text[512];
+
+		assert_int_equal(response.status, 200);
+		assert_string_equal(response.content_type, "application/json");
+		snprintf(text, sizeof(text), "%.*s", (int)response.body.length, response.body.data);
+		if (signals[i].rejected != NULL) {
+			char want[64];
+
+			snprintf(want, sizeof(want), "\"%s\":\"1\"", signals[i].rejected);
+			assert_non_null(strstr(text, want));
+			assert_non_null(strstr(text, "\"errorMessage\":\""));
+		} else {
+			assert_string_equal(text, "{}");
+		}
+		assert_non_null(batch);
+		assert_int_equal(batch->signal, signals[i].signal);
+		assert_int_equal(batch->protocol, WEIR_PROTOCOL_OTLP_HTTP);
+		assert_int_equal(batch->kept, 1);
+		weir_buf_fini(&response.body);
+	}
+	assert_null(bench_next(&bench));
+}
+
+/* A gauge of this kind of point, twice: field 6 is its number, field 8 its flags. */
+static void points_encode(uint32_t field, uint64_t value)
+{
+	struct weir_buf metric, data, point;
+
+	weir_buf_init(&metric, 0);
+	weir_buf_init(&data, 0);
+	weir_buf_init(&point, 0);
+	weir_buf_clear(&body);
+	encode_text(&metric, 1, "g");
+	for (int i = 0; i < 2; i++) {
+		if (field == 6) {
+			encode_fixed64(&point, field, value);
+		} else {
+			encode_number(&point, field, value);
+		}
+		encode_nested(&data, 1, &point);
+	}
+	encode_nested(&metric, 5, &data);
+	encode_request(&body, "shop", &metric);
+	weir_buf_fini(&metric);
+	weir_buf_fini(&data);
+	weir_buf_fini(&point);
+}
+
+static void points_without_value_are_rejected_unless_they_say_so(void **state)
+{
+	Opentelemetry__Proto__Collector__Metrics__V1__ExportMetricsServiceResponse *told;
+	struct weir_grpc_answer answer;
+
+	(void)state;
+	points_encode(8, 1); /* the flag: nothing was recorded */
+	answer = call(&methods[1], weir_buf_str(&body));
+	assert_int_equal(answer.code, WEIR_GRPC_OK);
+	assert_int_equal(answer.body.length, 0);
+	assert_int_equal(bench_next(&bench)->dropped[WEIR_DROP_NO_VALUE], 2);
+	points_encode(8, 0);
+	answer = call(&methods[1], weir_buf_str(&body));
+	assert_int_equal(answer.code, WEIR_GRPC_OK);
+	told = opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__unpack(
+		NULL, answer.body.length, (uint8_t *)answer.body.data);
+	assert_non_null(told);
+	assert_int_equal(told->partial_success->rejected_data_points, 2);
+	assert_true(strlen(told->partial_success->error_message) > 0);
+	opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__free_unpacked(told, NULL);
+	weir_buf_fini(&answer.body);
+	assert_int_equal(bench_next(&bench)->dropped[WEIR_DROP_INVALID], 2);
+	points_encode(6, 7);
+	answer = call(&methods[1], weir_buf_str(&body));
+	assert_int_equal(answer.body.length, 0);
+	assert_int_equal(bench_next(&bench)->kept, 2);
+}
+
+static void refusals_are_counted_by_signal(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SIGNALS; i++) {
+		uint64_t before[WEIR_SIGNALS];
+		uint64_t json = weir_stat_get(WEIR_STAT_MALFORMED_JSON);
+		struct weir_http_response response;
+		struct weir_grpc_answer answer;
+
+		for (unsigned k = 0; k < WEIR_SIGNALS; k++) {
+			before[k] = weir_stat_refused_get(k, WEIR_REFUSAL_MALFORMED);
+		}
+		answer = call(&methods[i], weir_str_of("\n\x7f"));
+		assert_int_equal(answer.code, WEIR_GRPC_INVALID_ARGUMENT);
+		response = post(&routes[i], weir_str_of("{\"resource"), "application/json");
+		assert_int_equal(response.status, 400);
+		assert_string_equal(response.content_type, "application/json");
+		assert_true(weir_str_starts_with(weir_buf_str(&response.body), "{\"code\":3,\"message\":\""));
+		weir_buf_fini(&response.body);
+		response = post(&routes[i], weir_str_of("x"), "text/plain");
+		assert_int_equal(response.status, 415);
+		weir_buf_fini(&response.body);
+		methods[i].refused(methods[i].ctx, WEIR_ROUTE_MALFORMED); /* by serve: gzip, for instance */
+		for (unsigned k = 0; k < WEIR_SIGNALS; k++) {
+			assert_int_equal(weir_stat_refused_get(k, WEIR_REFUSAL_MALFORMED),
+				before[k] + (k == signals[i].signal ? 4 : 0));
+		}
+		assert_int_equal(weir_stat_get(WEIR_STAT_MALFORMED_JSON), json + 1);
+	}
+	assert_null(bench_next(&bench));
+}
+
+static void errors_are_told_in_the_encoding_of_the_request(void **state)
+{
+	struct weir_http_response response;
+
+	(void)state;
+	bench.is_failing = true;
+	response = post(&routes[2], weir_str_of(signals[2].items), "application/json");
+	assert_int_equal(response.status, 503);
+	assert_int_equal(response.retry_after_s, 5);
+	assert_string_equal(response.content_type, "application/json");
+	assert_true(weir_str_starts_with(weir_buf_str(&response.body), "{\"code\":8,\"message\":\""));
+	weir_buf_fini(&response.body);
+}
+
+static void envoys_stand_under_their_own_name_in_the_ledger(void **state)
+{
+	static const char node[] = "sidecar~10.0.0.1~reviews-v1-5f8d7c9b6-8xv7d.default~default.svc.cluster.local";
+	struct weir_buf group, inner;
+	const struct weir_batch *batch;
+
+	(void)state;
+	weir_buf_init(&group, 0);
+	weir_buf_init(&inner, 0);
+	weir_buf_clear(&body);
+	encode_pair_text(&inner, 1, "service.name", "reviews.default");
+	encode_pair_text(&inner, 1, "node_name", node);
+	encode_nested(&group, 1, &inner);
+	weir_buf_clear(&span);
+	encode_fixed64(&span, 1, 7); /* a log record's time */
+	encode_nested(&inner, 2, &span);
+	encode_nested(&group, 2, &inner);
+	encode_nested(&body, 1, &group);
+	assert_int_equal(call(&methods[2], weir_buf_str(&body)).code, WEIR_GRPC_OK);
+	batch = bench_next(&bench);
+	assert_true(weir_str_is(weir_batch_str(batch, batch->source), node));
+	weir_buf_fini(&group);
+	weir_buf_fini(&inner);
+}
+
+static void claim_of_another_identity_is_marked_or_rejected(void **state)
+{
+	struct bench strict = bench;
+	struct weir_buf group, inner;
+	struct weir_grpc_peer peer = { weir_str_of("ipv4:10.0.0.9:4242"),
+		weir_str_of("spiffe://cluster.local/ns/shop/sa/cart") };
+	struct weir_grpc_answer answer = { 0 };
+	struct weir_otlp *rejecting;
+
+	(void)state;
+	weir_buf_init(&group, 0);
+	weir_buf_init(&inner, 0);
+	weir_buf_clear(&body);
+	encode_pair_text(&inner, 1, "k8s.namespace.name", "default");
+	encode_nested(&group, 1, &inner);
+	encode_span_ids(&span, 1, 2, 0);
+	encode_nested(&inner, 2, &span);
+	encode_nested(&group, 2, &inner);
+	encode_nested(&body, 1, &group);
+	methods[0].unary(methods[0].ctx, &peer, weir_buf_str(&body), &answer);
+	assert_int_equal(answer.code, WEIR_GRPC_OK);
+	assert_int_equal(bench_next(&bench)->mismatched, 1);
+	strict.opts.rejects_identity = true;
+	assert_int_equal(weir_otlp_create(&strict.opts, &rejecting), 0);
+	weir_otlp_grpc(rejecting, methods);
+	methods[0].unary(methods[0].ctx, &peer, weir_buf_str(&body), &answer);
+	assert_int_equal(answer.code, WEIR_GRPC_PERMISSION_DENIED);
+	assert_null(bench_next(&bench));
+	weir_otlp_destroy(rejecting);
+	weir_buf_fini(&group);
+	weir_buf_fini(&inner);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +550,13 @@ int main(void)
 		cmocka_unit_test_setup_teardown(answers_are_parked_only_when_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(crash_point_stands_between_ring_and_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(content_types_are_checked, setup, teardown),
+		cmocka_unit_test_setup_teardown(each_signal_has_its_method_and_route, setup, teardown),
+		cmocka_unit_test_setup_teardown(json_is_answered_in_json_with_what_was_rejected, setup, teardown),
+		cmocka_unit_test_setup_teardown(points_without_value_are_rejected_unless_they_say_so, setup, teardown),
+		cmocka_unit_test_setup_teardown(refusals_are_counted_by_signal, setup, teardown),
+		cmocka_unit_test_setup_teardown(errors_are_told_in_the_encoding_of_the_request, setup, teardown),
+		cmocka_unit_test_setup_teardown(envoys_stand_under_their_own_name_in_the_ledger, setup, teardown),
+		cmocka_unit_test_setup_teardown(claim_of_another_identity_is_marked_or_rejected, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
