@@ -176,6 +176,7 @@ static void render_store(struct weir_json_write *json, const struct weir_own *ow
 	figure(json, "spans", store->spans);
 	figure(json, "requests", store->requests);
 	figure(json, "connections", store->connections);
+	figure(json, "logs", store->logs);
 	figure(json, "window", store->stored_window);
 	figure(json, "commits", store->commits);
 	figure(json, "failed_commits", store->failed_commits);

@@ -84,6 +84,7 @@ static void render_store(struct weir_buf *text, const struct weir_own *own)
 	one(text, "weir_storage_requests", "gauge", "Requests of access logs in the database.", store->requests);
 	one(text, "weir_storage_connections", "gauge", "TCP reports of access logs in the database.",
 		store->connections);
+	one(text, "weir_storage_logs", "gauge", "Log records in the database.", store->logs);
 	one(text, "weir_storage_position_bytes", "gauge", "Ring position up to which all is in the database.",
 		store->stored_position);
 	one(text, "weir_storage_commits_total", "counter", "Transactions committed.", store->commits);

@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "rig.h"
+#include "storage/connection.h"
 
 #define NOW 1700000000000000000u
 
@@ -283,6 +284,27 @@ static void a_newer_schema_is_set_aside(void **state)
 	set_aside_check(&rig, "written by a newer version of weir");
 }
 
+/* Version 1 had the same tables, and segments of version 1. */
+static void an_older_schema_is_brought_to_ours_and_kept(void **state)
+{
+	struct rig rig;
+	sqlite3 *db;
+	int64_t version;
+
+	(void)state;
+	make_one(&rig);
+	sql(&rig, "PRAGMA user_version = 1");
+	assert_int_equal(reopen(&rig), 0);
+	assert_false(rig.found.is_new);
+	assert_null(rig.found.replaced_why);
+	weir_store_close(rig.store);
+	assert_int_equal(weir_connection_open(rig.path, false, &db), 0);
+	assert_int_equal(weir_connection_number(db, "PRAGMA user_version", &version), 0);
+	weir_connection_close(db);
+	assert_int_equal(version, 2);
+	rig_fini(&rig);
+}
+
 static void a_missing_table_is_damage(void **state)
 {
 	struct rig rig;
@@ -366,6 +388,7 @@ int main(void)
 		cmocka_unit_test(another_boot_is_noticed),
 		cmocka_unit_test(another_programs_database_is_set_aside),
 		cmocka_unit_test(a_newer_schema_is_set_aside),
+		cmocka_unit_test(an_older_schema_is_brought_to_ours_and_kept),
 		cmocka_unit_test(a_missing_table_is_damage),
 		cmocka_unit_test(damage_that_a_commit_met_is_set_aside_at_the_next_start),
 		cmocka_unit_test(a_path_that_cannot_be_written_is_a_fault),
