@@ -11,8 +11,11 @@
  * handshake must be over after greet_ms, a request must have come in whole
  * read_ms after the connection or the last answer, and an answer must have gone
  * out after write_ms, however slowly its bytes drip.
- * (libmicrohttpd's own timeout is for silence.) Such a connection is shut
- * down; libmicrohttpd then sees its end.
+ * (libmicrohttpd's own timeout is for silence.) And for those whose client has
+ * left in the middle of a request: libmicrohttpd 0.9.75 reads once an edge of
+ * its epoll, and misses an end that comes together with the last bytes. Two
+ * looks must have found it so, for what was read may still be on its way to a
+ * handler. Such a connection is shut down; libmicrohttpd then sees its end.
  *
  * Invariants: 1. open + handed_over <= max_connections. 2. A connection in the list is open: it is put in by the notice of
  * its start and taken out, under the lock, before libmicrohttpd closes it. */
@@ -23,6 +26,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -113,6 +117,34 @@ static uint64_t limit_ms(const struct weir_http *http, enum weir_http_doing doin
 	}
 }
 
+/* Has the client sent its end, and is all before it read? */
+static bool has_left(const struct weir_http_connection *socket)
+{
+	struct pollfd wait = { .fd = socket->fd, .events = POLLRDHUP };
+	int unread = 0;
+
+	return poll(&wait, 1, 0) == 1 && (wait.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0 &&
+	       ioctl(socket->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+/* Will this connection do anything but take its place? */
+static bool is_over(const struct weir_http *http, struct weir_http_connection *socket, uint64_t now_ns)
+{
+	bool was_left = socket->left_since_ns == socket->since_ns;
+
+	if (socket->doing == WEIR_HTTP_HANDLING) {
+		return false;
+	}
+	if (now_ns - socket->since_ns > limit_ms(http, socket->doing) * 1000000) {
+		return true;
+	}
+	if (socket->doing == WEIR_HTTP_WRITING || !has_left(socket)) {
+		return false;
+	}
+	socket->left_since_ns = socket->since_ns;
+	return was_left;
+}
+
 static void cut_dawdlers(struct weir_http *http)
 {
 	uint64_t now_ns;
@@ -121,8 +153,7 @@ static void cut_dawdlers(struct weir_http *http)
 	/* Read under the lock, as since_ns is: an older reading would make a request that has just begun look endless. */
 	now_ns = weir_clock_monotonic_ns();
 	for (struct weir_http_connection *socket = http->connections; socket != NULL; socket = socket->next) {
-		if (socket->doing != WEIR_HTTP_HANDLING &&
-			now_ns - socket->since_ns > limit_ms(http, socket->doing) * 1000000) {
+		if (is_over(http, socket, now_ns)) {
 			socket->is_cut = true;
 			shutdown(socket->fd, SHUT_RDWR);
 		}

@@ -64,7 +64,8 @@ struct weir_http_connection {
 	int fd;
 	enum weir_http_doing doing;
 	uint64_t since_ns;
-	bool is_cut; /* dawdled */
+	uint64_t left_since_ns; /* the since_ns at which a look found that nothing will come any more; 0: none did */
+	bool is_cut;            /* dawdled */
 	enum weir_http_tls_state tls_state;
 	struct weir_http_credentials *credentials; /* NULL: plain */
 	char *identity;                            /* NULL: none shown */

@@ -1,6 +1,7 @@
 """Goal: when weir falls behind, who can come again is refused and told when, who cannot is held, then thinned; totals
 stay exact for all that was read, memory is bounded, health tells the truth, and all is well afterwards."""
 
+import json
 import subprocess
 import threading
 
@@ -89,13 +90,13 @@ def test_unary_is_refused_streams_go_on_then_thin_then_wait_and_all_is_counted(f
     until(lambda: not is_serving(faulty), "health to say that nothing is taken")
     assert faulty.total("weir_stream_holds_total") > 0
     # 4. The store goes on: so does everything, and every entry that was sent is counted.
-    control(faulty, "")
-    until(lambda: level(faulty) == CALM and is_serving(faulty), "the calm")
-    until(lambda: refusal(faulty) is None, "unary calls to be taken")
     for thread in [*producers, *streams]:
         thread.halt.set()
+    control(faulty, "")
     for thread in [*producers, *streams]:
         thread.join(30)
+    until(lambda: level(faulty) == CALM and is_serving(faulty), "the calm")
+    assert refusal(faulty) is None
     assert all(s.failure is None for s in streams)
     sent = sum(s.messages * s.ENTRIES for s in streams)
     until(lambda: faulty.ledger_sum("access_log")["received"] == sent, "all entries to be counted")
@@ -170,17 +171,19 @@ def test_three_times_what_weir_can_take_leaves_memory_flat_and_totals_exact(tmp_
             while not is_over.wait(0.05):
                 peak[0] = max(peak[0], weir.memory_bytes("RssAnon"))
 
-        first = load(100000)
-        assert first.wait(120) == 0
+        def answered(run):
+            out, _ = run.communicate(timeout=240)
+            assert run.returncode == 0, out
+            return json.loads(out)["answered"]
+
+        spans = answered(load(100000))
         settled = weir.memory_bytes("RssAnon")
         watcher = threading.Thread(target=watch)
         watcher.start()
-        runs = [load(200000), load(200000, "otlp-http"), load(100000, "zipkin-json")]
+        runs = [load(120000), load(120000, "otlp-http"), load(60000, "zipkin-json")]
         stream = LargeStreamProducer(weir.grpc)
         stream.start()
-        for run in runs:
-            out, _ = run.communicate(timeout=240)
-            assert run.returncode == 0, out
+        spans += sum(answered(run) for run in runs)
         stream.halt.set()
         stream.join(30)
         is_over.set()
@@ -188,9 +191,9 @@ def test_three_times_what_weir_can_take_leaves_memory_flat_and_totals_exact(tmp_
         sent = stream.messages * stream.ENTRIES
         until(lambda: weir.ledger_sum("access_log")["received"] == sent, "all entries to be counted")
         until(weir.is_all_stored, "all to be stored")
-        assert weir.ledger_sum("span")["kept"] == 600000
+        assert weir.ledger_sum("span")["kept"] == spans
         assert weir.total("istio_requests_total") == sent
         assert weir.ledger()["closes"]
         print(f"settled {settled >> 20} MiB, peak {peak[0] >> 20} MiB")
-        assert peak[0] - settled < 64 << 20
+        assert peak[0] - settled < 32 << 20
         assert is_serving(weir) and level(weir) == CALM
