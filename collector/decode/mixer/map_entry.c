@@ -43,7 +43,7 @@ static bool time_read_usual(struct weir_str message, const uint8_t *limit, struc
 {
 	const uint8_t *at = (const uint8_t *)message.data, *const end = at + message.length;
 
-	if (limit - at < 18 || *at != WEIR_MAP_ENTRY_KEY) {
+	if (message.length < 4 || limit - at < 18 || *at != WEIR_MAP_ENTRY_KEY) {
 		return false;
 	}
 	at = varint8_read(at + 1, &ret->key); /* behind at + 9 at most */
