@@ -138,6 +138,31 @@ def test_logs_by_severity_equal_the_facts(weir, name):
     assert weir.get_json("/api/logs", service="nobody", **ask) == []
 
 
+@pytest.mark.fast
+def test_access_logs_over_otlp_feed_istio_metrics(weir):
+    """Attributes are mapped to requests, of which the logger says no gRPC status, and of an inbound one no more of the
+    caller than its address; but the cluster that an injected fault did not reach."""
+    name, connections = "envoy-otel-access-log", 18
+    codes = mtcap.replay(weir, name)
+    assert {code for _, code in codes} == {"OK"}
+    fact = mtcap.facts(name)
+    want, have = collections.Counter(), collections.Counter()
+    for e in fact["edges"]:
+        is_source, flags = e["reporter"] == "source", e["response_flags"] or "-"
+        end = e.get("destination_service") if is_source else e["destination_workload"]
+        end = end or ("unknown" if flags == "NR" else "BlackHoleCluster")
+        want[e["reporter"], e["source"] if is_source else "*", end, str(e["response_code"]), flags] += e["n"]
+    samples = weir.samples()
+    for (reporter, source, end, code, flags, _), n in facts.have_requests(samples).items():
+        have[reporter, source if reporter == "source" else "*", end, code, flags] += n
+    assert not facts.differences(want, have)
+    assert facts.have_tcp(samples, "source") == facts.want_tcp(fact)
+    logs = weir.ledger_sum("log")
+    assert logs["received"] == logs["kept"] == sum(want.values()) + connections
+    nodes = {w["NodeID"] for w in fact["workloads"]}
+    assert {r["source"] for r in weir.ledger()["rows"] if r["signal"] == "log"} <= nodes
+
+
 @pytest.mark.parametrize("name", SDKS + ZIPKIN + MESH_SPANS)
 def test_taking_one_span_away_goes_red(weir, name):
     mtcap.replay(weir, mtcap.take_one_away(mtcap.load(name)))
