@@ -132,22 +132,22 @@ static void too_large(const struct weir_stream_service *service, struct weir_grp
 	refuse(service, answer, WEIR_REFUSAL_TOO_LARGE, items, WEIR_GRPC_RESOURCE_EXHAUSTED, service->kind->too_large);
 }
 
-/* Why the draft's detail is shed, if it is. */
-static void shed(struct weir_stream_service *service, struct weir_draft *draft, bool is_overloaded)
+/* What goes into the ring of the draft, and why its detail is shed, if it is. */
+static void reduce(struct weir_stream_service *service, struct weir_draft *draft, bool is_overloaded)
 {
+	const struct weir_stream_kind *kind = service->kind;
 	const struct weir_receive_opts *opts = &service->opts;
 	uint32_t rows = draft->requests.count + draft->connections.count;
 
-	if (!service->kind->thin) {
-		return;
-	}
-	if (opts->is_storage_failing && opts->is_storage_failing(opts->ctx)) {
+	if (kind->thin && opts->is_storage_failing && opts->is_storage_failing(opts->ctx)) {
 		draft->thinned[WEIR_THIN_STORAGE] = rows;
-	} else if (is_overloaded) {
+	} else if (kind->thin && is_overloaded) {
 		draft->thinned[WEIR_THIN_OVERLOAD] = rows;
 	}
-	if (is_overloaded) {
-		service->kind->thin(draft);
+	if (kind->thin && is_overloaded) {
+		kind->thin(draft);
+	} else if (kind->pack && rows > 0) {
+		kind->pack(draft);
 	}
 }
 
@@ -232,7 +232,7 @@ static int on_message(void *ctx, void *opaque, struct weir_str message, struct w
 	if (!decode(service, stream, &draft, answer)) {
 		return 0;
 	}
-	shed(service, &draft, admitted == WEIR_ADMIT_THIN_IT);
+	reduce(service, &draft, admitted == WEIR_ADMIT_THIN_IT);
 	if (draft.offered > 0 && put(way, stream, &draft, answer) == WEIR_GRPC_HOLD) {
 		return WEIR_GRPC_HOLD;
 	}

@@ -17,7 +17,8 @@ struct weir_stream_kind { /* what a service says of itself; static */
 	const char *too_large; /* the sentence for a message that is */
 	bool joins;            /* its senders are known to each other while they stream */
 	int (*decode)(struct weir_draft *draft, struct weir_envoy_sender *sender, const struct weir_receive_opts *opts);
-	void (*thin)(struct weir_draft *draft); /* cuts what only detail needs; NULL: its items have none */
+	void (*pack)(struct weir_draft *draft); /* leaves the pool's unused part behind; NULL: it is not worth it */
+	void (*thin)(struct weir_draft *draft); /* cuts what only detail needs too; NULL: its items have none */
 };
 
 struct weir_stream_service;

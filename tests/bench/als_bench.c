@@ -1,4 +1,5 @@
-/* als_bench: CPU time per access log entry of decode, and of decode + finish.
+/* als_bench: CPU time per access log entry of decode, of decode + finish, and
+ * of the same with the pool packed, and thinned; and how large the batch is.
  *
  *   als_bench CAPTURE [MESSAGES]
  *
@@ -11,6 +12,7 @@
 
 #include "base/buf.h"
 #include "decode/envoy/als.h"
+#include "decode/envoy/thin.h"
 #include "decode/wire.h"
 #include "tests/support/mtcap.h"
 
@@ -96,8 +98,13 @@ static void make_messages(const struct stream *stream, struct weir_buf *messages
 	}
 }
 
+enum mode { DECODE, FINISH, PACK, THIN, MODES };
+
+static const char *const mode_names[] = { "decode", "decode + finish", "decode + pack + finish",
+	"decode + thin + finish" };
+
 static double run(struct weir_buf *messages, struct weir_envoy_sender *sender, struct weir_arena *arena, unsigned count,
-	bool does_finish)
+	enum mode mode, uint32_t *ret_bytes)
 {
 	const struct weir_draft_head head = {
 		.protocol = WEIR_PROTOCOL_ALS_V3, .signal = WEIR_SIGNAL_ACCESS_LOG, .source = sender->identity.node_id
@@ -105,6 +112,7 @@ static double run(struct weir_buf *messages, struct weir_envoy_sender *sender, s
 	uint64_t begin = cpu_ns();
 
 	for (unsigned i = 0; i < count; i++) {
+		const struct weir_batch *batch;
 		struct weir_draft draft;
 
 		weir_arena_reset(arena);
@@ -112,9 +120,17 @@ static double run(struct weir_buf *messages, struct weir_envoy_sender *sender, s
 		if (weir_als_decode(&draft, sender) != 0 || draft.offered != ENTRIES) {
 			die("a message cannot be decoded");
 		}
-		if (does_finish && !weir_draft_finish(&draft, &head)) {
+		if (mode == DECODE) {
+			continue;
+		}
+		if (mode != FINISH) {
+			(mode == PACK ? weir_als_pack : weir_als_thin)(&draft);
+		}
+		batch = weir_draft_finish(&draft, &head);
+		if (!batch) {
 			die("a message does not fit");
 		}
+		*ret_bytes = batch->size_bytes / ENTRIES;
 	}
 	return (double)(cpu_ns() - begin) / ((double)count * ENTRIES);
 }
@@ -154,15 +170,16 @@ int main(int argc, char **argv)
 	}
 	printf("%.*s: %u entries of the capture, %zu bytes each\n", (int)sender.identity.workload.length,
 		sender.identity.workload.data, streams[busiest].count, messages[0].length / ENTRIES);
-	for (int does_finish = 0; does_finish <= 1; does_finish++) {
+	for (enum mode mode = DECODE; mode < MODES; mode++) {
+		uint32_t bytes = 0;
 		double best = 0;
 
 		for (int round = 0; round < ROUNDS; round++) {
-			double ns = run(messages, &sender, &arena, count, does_finish);
+			double ns = run(messages, &sender, &arena, count, mode, &bytes);
 
 			best = round == 0 || ns < best ? ns : best;
 		}
-		printf("%s: %.0f ns an entry\n", does_finish ? "decode + finish" : "decode", best);
+		printf("%s: %.0f ns an entry, %u bytes in the batch\n", mode_names[mode], best, bytes);
 	}
 	weir_envoy_sender_fini(&sender);
 	weir_arena_fini(&arena);
