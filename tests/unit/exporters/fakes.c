@@ -193,6 +193,34 @@ static int names_give(struct weir_str **ret_names, uint32_t *ret_count)
 	return fakes.result;
 }
 
+static int rows_give(struct weir_query_row **ret_rows, uint32_t *ret_count)
+{
+	static struct weir_query_row rows[4];
+
+	for (uint32_t i = 0; i < fakes.row_count; i++) {
+		rows[i] = fakes.rows[i];
+	}
+	*ret_rows = rows;
+	*ret_count = fakes.row_count;
+	return fakes.result;
+}
+
+int weir_query_logs(struct weir_query *query, const struct weir_query_log_search *search,
+	struct weir_query_row **ret_rows, uint32_t *ret_count)
+{
+	(void)query;
+	fakes.log_search = *search;
+	return rows_give(ret_rows, ret_count);
+}
+
+int weir_query_requests(struct weir_query *query, const struct weir_query_request_search *search,
+	struct weir_query_row **ret_rows, uint32_t *ret_count)
+{
+	(void)query;
+	fakes.request_search = *search;
+	return rows_give(ret_rows, ret_count);
+}
+
 int weir_query_services(struct weir_query *query, struct weir_str **ret_names, uint32_t *ret_count)
 {
 	(void)query;

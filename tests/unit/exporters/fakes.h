@@ -14,9 +14,13 @@ struct fakes {
 	int begin_result, result;              /* what the calls return */
 	const struct weir_query_trace *traces; /* what searches and ids find; by id: the first */
 	uint32_t trace_count;
-	const char *const *names;        /* up to NULL */
-	struct weir_query_search search; /* as it was asked */
-	char search_text[256];           /* its strings */
+	const char *const *names;          /* up to NULL */
+	struct weir_query_search search;   /* as it was asked */
+	char search_text[256];             /* its strings */
+	const struct weir_query_row *rows; /* what searches of logs and requests find */
+	uint32_t row_count;
+	struct weir_query_log_search log_search; /* as they were asked */
+	struct weir_query_request_search request_search;
 	uint8_t asked_id[16];
 	bool asked_short;
 	struct weir_str asked_service;
