@@ -37,16 +37,27 @@ static const struct sort sorts[] = {
 /* `r` and `body` are what weir made of it. */
 static void oracle_check(const struct sort *sort, struct weir_str text, int r, struct weir_str body)
 {
-	json_t *tree = json_loadb(text.data, text.length, JSON_ALLOW_NUL, NULL), *want, *have;
+	json_t *tree = NULL, *want, *have;
 	struct weir_buf wire;
+	bool is_single = false;
 
+	/* A NUL between two values is a blank for jansson. */
+	if (text.length > 0 && memchr(text.data, '\0', text.length) == NULL) {
+		tree = json_loadb(text.data, text.length, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES, NULL);
+		is_single = tree != NULL;
+		tree = tree != NULL ? tree : json_loadb(text.data, text.length, JSON_ALLOW_NUL, NULL);
+	}
 	if (tree == NULL) {
 		return;
 	}
 	weir_buf_init(&wire, 0);
 	switch (otlp_json_to_wire(sort->request, tree, &wire)) {
 	case 0:
-		weir_assert(r == 0);
+		/* Of a member that stands twice jansson shows the last one only; the first may be wrong. */
+		weir_assert(r == 0 || !is_single);
+		if (r != 0) {
+			break;
+		}
 		want = otlp_json_of_wire(sort->request, weir_buf_str(&wire), 0);
 		have = otlp_json_of_wire(sort->request, body, 0);
 		weir_assert(json_equal(want, have));

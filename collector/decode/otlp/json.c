@@ -193,7 +193,8 @@ static int request_read(struct weir_draft *draft, const struct weir_otlp_json_sh
 	bool is_read;
 
 	weir_json_init(&reader.json, draft->body);
-	weir_otlp_json_write_init(&reader.out, draft->arena, draft->body.length);
+	/* Senders need a quarter to a third of the bytes in protobuf. */
+	weir_otlp_json_write_init(&reader.out, draft->arena, draft->body.length / 3);
 	is_read = !reader.out.is_full && value_read(&reader, &value);
 	if (is_read && value.kind != WEIR_JSON_OBJECT) {
 		is_read = weir_otlp_json_scalar_fail_at(&reader, "the body is not an object", value.text.data);
