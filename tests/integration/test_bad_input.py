@@ -66,13 +66,36 @@ def test_malformed_message_ends_a_stream_with_invalid_argument(weir):
 
 
 @pytest.mark.parametrize("body,offset", [
-    (b'[{"traceId":"1","id":"1"', 24), (b'[{"traceId":"1","id":"1"},]', 26), (b'{"traceId":"1"}', 0), (b'[{"traceId":"xyz","id":"1"}]', None),
+    (b'[{"traceId":"1","id":"1"', 24), (b'[{"traceId":"1","id":"1"},]', 26), (b'[{"traceId":"xyz","id":"1"}]', None),
     (b'[{"id":"1"}]', None), (b'[{"traceId":"1","id":"1","kind":"NOPE"}]', None)])
 def test_malformed_json_is_400_with_the_offset(weir, body, offset):
     answer = weir.ask("/api/v2/spans", "POST", body, {"Content-Type": "application/json"})
     assert answer.status == 400
     assert (f"at byte {offset}" if offset is not None else "at byte ") in answer.text
     assert weir.total("weir_refused_items_total", signal="span", reason="malformed") == 1
+    assert_no_trace(weir)
+
+
+@pytest.mark.parametrize("path,type,body,sentence", [
+    ("/api/v2/spans", "application/json", b'{"traceId":"1"}', "Expected a JSON_V2 encoded list"),
+    ("/api/v2/spans", "application/json", b'[{"traceId":"1","id":"2","binaryAnnotations":[]}]',
+     "Expected a JSON_V2 encoded list, but received: JSON_V1"),
+    ("/api/v1/spans", "", b'[{"traceId":"1","id":"2","tags":{}}]',
+     "Expected a JSON_V1 encoded list, but received: JSON_V2"),
+    ("/api/v2/spans", "application/x-protobuf", b"\x0a\x05\x0a", "Malformed reading List<Span> from proto3"),
+    ("/zipkin/api/v1/spans", "application/json", b"[7]", "Malformed reading List<Span> from json")])
+def test_zipkins_refusals_are_in_zipkins_words(weir, path, type, body, sentence):
+    answer = weir.ask(path, "POST", body, {"Content-Type": type} if type else None)
+    assert answer.status == 400
+    assert answer.text.startswith(sentence)
+    assert weir.total("weir_refused_items_total", signal="span", reason="malformed") == 1
+    assert_no_trace(weir)
+
+
+def test_malformed_report_is_an_invalid_argument(weir):
+    error = refused(weir, "/zipkin.proto3.SpanService/Report", b"\x0a\x05\x0a")
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert error.details().startswith("Malformed reading List<Span> from proto3")
     assert_no_trace(weir)
 
 

@@ -124,13 +124,12 @@ def test_logs_by_severity_equal_the_facts(weir, name):
     weir.stop()
     weir.start()
     after = weir.get_json("/api/logs", **ask)
-    line = lambda log: json.dumps(log, sort_keys=True)
-    assert sorted(map(line, after)) == sorted(map(line, before))
+    assert same_rows(after, before)
     errors = weir.get_json("/api/logs", severity="error", **ask)
     assert len(errors) == want["ERROR"] and all(log["severityNumber"] >= 17 for log in errors)
     traced = next(log for log in after if "traceId" in log)
     of_trace = weir.get_json("/api/logs", traceId=traced["traceId"], **ask)
-    assert of_trace == [log for log in after if log.get("traceId") == traced["traceId"]]
+    assert same_rows(of_trace, [log for log in after if log.get("traceId") == traced["traceId"]])
     for log in after[:5]:
         body = log["body"]
         found = weir.get_json("/api/logs", q=body.upper(), service=log["service"], **ask)
@@ -161,6 +160,29 @@ def test_access_logs_over_otlp_feed_istio_metrics(weir):
     assert logs["received"] == logs["kept"] == sum(want.values()) + connections
     nodes = {w["NodeID"] for w in fact["workloads"]}
     assert {r["source"] for r in weir.ledger()["rows"] if r["signal"] == "log"} <= nodes
+
+
+def test_logged_requests_are_listed_as_the_facts_count_them(weir):
+    """Newest first, from the open window, and again from the database, after a restart."""
+    mtcap.replay(weir, "envoy-als")
+    want = collections.Counter()
+    for e in mtcap.facts("envoy-als")["edges"]:
+        want[e["reporter"], e["source"], e["response_code"], e["response_flags"] or "-"] += e["n"]
+    ask = {"limit": 10000, "lookback": 10 * 365 * 86400000}
+    for _ in range(2):
+        rows = weir.get_json("/api/requests", **ask)
+        have = collections.Counter(
+            (r["reporter"], r.get("source", {}).get("workload", "unknown"), r["code"], facts.sorted_flags(r["flags"]))
+            for r in rows)
+        assert not facts.differences(+want, have)
+        times = [int(r["timestamp"]) for r in rows]
+        assert times == sorted(times, reverse=True)
+        row = next(r for r in rows if r["code"] == 500 and "requestId" in r)
+        same = weir.get_json("/api/requests", requestId=row["requestId"], **ask)
+        assert row in same and all(r["requestId"] == row["requestId"] for r in same)
+        assert same_rows(weir.get_json("/api/requests", code=500, **ask), [r for r in rows if r["code"] == 500])
+        weir.stop()
+        weir.start()
 
 
 @pytest.mark.parametrize("name", SDKS + ZIPKIN + MESH_SPANS)
@@ -208,6 +230,12 @@ def test_log_edges_of_the_graph_equal_the_facts(weir):
                 have[side][key] = have[side].get(key, 0) + edge[side]["requests"]
     for side in have:
         assert {k: v for k, v in have[side].items() if k in want[side]} == want[side], side
+
+
+def same_rows(left, right):
+    """Rows of equal times stand in no promised order."""
+    line = lambda row: json.dumps(row, sort_keys=True)
+    return sorted(map(line, left)) == sorted(map(line, right))
 
 
 def links(weir):
