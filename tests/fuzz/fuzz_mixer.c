@@ -202,7 +202,7 @@ static struct value *put(struct expander *expander, int32_t index, int type)
 
 static int64_t nanoseconds(int64_t seconds, int32_t nanos)
 {
-	return seconds < 0 || seconds > INT64_C(18000000000) || nanos < 0 || nanos > 999999999
+	return seconds < 0 || seconds > INT64_C(9000000000) || nanos < 0 || nanos > 999999999
 		       ? 0
 		       : (int64_t)((uint64_t)seconds * UINT64_C(1000000000) + (uint64_t)nanos);
 }

@@ -3,7 +3,7 @@
  * Any thread; no state. */
 #include "decode/mixer/map_entry.h"
 
-#define SECONDS_MAX INT64_C(18000000000)
+#define SECONDS_MAX INT64_C(9000000000) /* the year 2255: nanoseconds fit an int64 */
 
 bool weir_map_entry_read_any(struct weir_str message, uint32_t value_tag, struct weir_map_entry *ret)
 {
