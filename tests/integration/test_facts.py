@@ -11,7 +11,7 @@ import pytest
 import facts
 import mtcap
 
-ALS = ["envoy-als", "envoy-als-periodic"]
+ALS = ["envoy-als", "envoy-als-periodic", "envoy-als-v2"]
 SDKS = ["otel-go-grpc", "otel-go-http-delta", "otel-python-grpc", "otel-python-http-delta", "otel-js-json"]
 ZIPKIN = ["zipkin-brave-json", "zipkin-brave-jsonv1", "zipkin-brave-proto3", "zipkin-go-json", "zipkin-go-proto",
           "zipkin-grpc", "zipkin-py-v1json", "zipkin-py-v2json"]
