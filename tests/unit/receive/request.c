@@ -84,9 +84,8 @@ const struct weir_batch *bench_next(struct bench *bench)
 
 struct weir_http_response post(const struct weir_http_route *route, struct weir_str body, const char *content_type)
 {
-	struct weir_http_request request = {
-		body, weir_str_of(content_type), weir_str_of("10.0.0.9"), weir_str_make(NULL, 0)
-	};
+	struct weir_http_request request = { body, weir_str_of(content_type), weir_str_of("10.0.0.9"),
+		weir_str_make(NULL, 0) };
 	struct weir_http_response response = { .status = 200 };
 
 	weir_buf_init(&response.body, 0);
