@@ -11,12 +11,15 @@ import pytest
 GO = {"orders": ("orders_total", "tier"), "inflight": ("inflight", None), "io.bytes": ("io_bytes_total", None),
       "mem.ratio": ("mem_ratio", None), "http.server.request.duration": ("http_server_request_duration_seconds", None),
       "rpc.server.duration": ("rpc_server_duration_milliseconds", None)}
-PYTHON = {"http.requests": ("http_requests_total", "code"), "queue.size": ("queue_size", None), "cpu.load": ("cpu_load", None),
-          "http.server.duration": ("http_server_duration_milliseconds", None), "rpc.duration": ("rpc_duration_milliseconds", None)}
-JS = {"hits": ("hits_total", "code"), "latency": ("latency_milliseconds", None), "exp.latency": ("exp_latency_milliseconds", None)}
+PYTHON = {"http.requests": ("http_requests_total", "code"), "queue.size": ("queue_size", None),
+          "cpu.load": ("cpu_load", None), "http.server.duration": ("http_server_duration_milliseconds", None),
+          "rpc.duration": ("rpc_duration_milliseconds", None)}
+JS = {"hits": ("hits_total", "code"), "latency": ("latency_milliseconds", None),
+      "exp.latency": ("exp_latency_milliseconds", None)}
 SENDERS = {
     "otel-go-grpc": ("gosdk/orders", "orders-0", GO), "otel-go-http-delta": ("gosdk/orders", "orders-0", GO),
-    "otel-python-grpc": ("sdk/checkout", "checkout-11", PYTHON), "otel-python-http-delta": ("sdk/checkout", "checkout-13", PYTHON),
+    "otel-python-grpc": ("sdk/checkout", "checkout-11", PYTHON),
+    "otel-python-http-delta": ("sdk/checkout", "checkout-13", PYTHON),
     "otel-js-json": ("js/cart", "cart-0", JS)}
 
 

@@ -79,12 +79,14 @@ def produce_js():
     for name in ("package.json", "package-lock.json", "produce.js"):
         shutil.copy(source / name, folder / name)
     if not stamp.exists() or stamp.read_text() != lock.read_text():
-        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=600)
+        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(install, cwd=folder, check=True, timeout=600)
         stamp.write_text(lock.read_text())
 
     def produce(weir, **options):
-        options = {"url": f"http://{weir.http}", "rounds": ROUNDS, "delta": False, "gzip": False, "zero_ids": 0, **options}
-        done = subprocess.run(["node", str(folder / "produce.js"), json.dumps(options)], capture_output=True, text=True, timeout=120)
+        defaults = {"url": f"http://{weir.http}", "rounds": ROUNDS, "delta": False, "gzip": False, "zero_ids": 0}
+        command = ["node", str(folder / "produce.js"), json.dumps({**defaults, **options})]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
     return produce
@@ -238,7 +240,8 @@ class Teller(threading.Thread):
 def test_what_was_refused_for_seconds_comes_again_and_is_stored(tmp_path):
     """RESOURCE_EXHAUSTED with RetryInfo: the SDK waits as long as it is told, and nothing is lost."""
     folder = tmp_path / "weir"
-    with Weir(folder, "weir-faulty", flags=["--ring.size=1MiB"], env={"WEIR_FAULT_FILE": str(folder / "fault")}) as weir:
+    env = {"WEIR_FAULT_FILE": str(folder / "fault")}
+    with Weir(folder, "weir-faulty", flags=["--ring.size=1MiB"], env=env) as weir:
         control(weir, "write stall")
         tellers = [Teller(weir, number) for number in range(3)]
         for teller in tellers:

@@ -62,9 +62,9 @@ class Shop:
             self.providers.append(provider)
             self.tracers[service] = provider.get_tracer("shop", "1.0")
         more = {"preferred_temporality": delta()} if is_delta else {}
-        self.meters = MeterProvider(
-            [PeriodicExportingMetricReader(exporter(weir, how, "metrics", **more), export_interval_millis=NEVER_MS)],
-            resource=resource("till"), views=[View(instrument_name="walk", aggregation=ExponentialBucketHistogramAggregation())])
+        reader = PeriodicExportingMetricReader(exporter(weir, how, "metrics", **more), export_interval_millis=NEVER_MS)
+        exponential = View(instrument_name="walk", aggregation=ExponentialBucketHistogramAggregation())
+        self.meters = MeterProvider([reader], resource=resource("till"), views=[exponential])
         meter = self.meters.get_meter("shop")
         self.sold = meter.create_counter("sold", unit="{item}", description="items sold")
         self.wait = meter.create_histogram("wait", unit="s")
@@ -82,13 +82,14 @@ class Shop:
         self.wait.record(seconds)
         self.walk.record(metres)
         self.queue.add(waiting)
-        self.points.update({f"sold|{kind}": items, "wait.count": 1, "wait.sum": seconds, "walk.count": 1, "walk.sum": metres,
-                            "queue": waiting})
+        self.points.update({f"sold|{kind}": items, "queue": waiting})
+        self.points.update({"wait.count": 1, "wait.sum": seconds, "walk.count": 1, "walk.sum": metres})
 
     def sell(self, number):
         till = self.tracers["till"]
         severity = SeverityNumber.INFO if number % 5 else SeverityNumber.ERROR
-        with till.start_as_current_span("POST /sale", kind=SpanKind.SERVER, attributes={"ratio": 0.25, "tags": ["a", "ü"]}):
+        tags = {"ratio": 0.25, "tags": ["a", "ü"]}
+        with till.start_as_current_span("POST /sale", kind=SpanKind.SERVER, attributes=tags):
             self.spans["till|SERVER"] += 1
             for other in SERVICES[1:]:
                 if (number + len(other)) % 3 == 0:

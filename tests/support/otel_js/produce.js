@@ -35,7 +35,9 @@ function exporterOptions(path) {
 }
 
 function resourceOf(service) {
-  return resourceFromAttributes({ 'service.name': service, 'service.namespace': 'js', 'service.instance.id': service + '-0', 'service.version': '7' });
+  return resourceFromAttributes({
+    'service.name': service, 'service.namespace': 'js', 'service.instance.id': service + '-0', 'service.version': '7',
+  });
 }
 
 const idGenerator = {
@@ -52,20 +54,24 @@ for (const service of SERVICES) {
   const provider = new BasicTracerProvider({
     resource: resourceOf(service),
     idGenerator,
-    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter(exporterOptions('/v1/traces')), { maxExportBatchSize: 16 })],
+    spanProcessors: [
+      new BatchSpanProcessor(new OTLPTraceExporter(exporterOptions('/v1/traces')), { maxExportBatchSize: 16 }),
+    ],
   });
   providers.push(provider);
   tracers[service] = provider.getTracer('produce', '1.0');
 }
 
-const temporality = options.delta ? AggregationTemporalityPreference.DELTA : AggregationTemporalityPreference.CUMULATIVE;
+const temporality = AggregationTemporalityPreference[options.delta ? 'DELTA' : 'CUMULATIVE'];
 const meterProvider = new MeterProvider({
   resource: resourceOf('till'),
   readers: [new PeriodicExportingMetricReader({
     exporter: new OTLPMetricExporter({ ...exporterOptions('/v1/metrics'), temporalityPreference: temporality }),
     exportIntervalMillis: 3600000,
   })],
-  views: [{ instrumentName: 'walk', aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM, options: { maxSize: 80 } } }],
+  views: [{
+    instrumentName: 'walk', aggregation: { type: AggregationType.EXPONENTIAL_HISTOGRAM, options: { maxSize: 80 } },
+  }],
 });
 const meter = meterProvider.getMeter('produce');
 const sold = meter.createCounter('sold', { unit: '{item}', description: 'items sold' });
@@ -96,7 +102,7 @@ function sell(round) {
   const isZero = nextIsZero;
   const root = tracers.till.startSpan('POST /sale', {
     kind: SpanKind.SERVER,
-    attributes: { 'http.response.status_code': 200, exact: Number.MAX_SAFE_INTEGER, ratio: 0.25, cold: true, tags: ['a', 'ü'] },
+    attributes: { status: 200, exact: Number.MAX_SAFE_INTEGER, ratio: 0.25, cold: true, tags: ['a', 'ü'] },
   });
   if (isZero) {
     facts.invalid++;
