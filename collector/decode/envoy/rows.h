@@ -1,5 +1,5 @@
-/* rows: requests and connections of access log entries that came another way
- * than by the access log service, by the same rules. Inside decode only. */
+/* rows: requests and connections of access log entries, by the same rules
+ * whichever way they came. Inside decode only. */
 #ifndef WEIR_DECODE_ENVOY_ROWS_H
 #define WEIR_DECODE_ENVOY_ROWS_H
 
@@ -18,8 +18,8 @@ struct weir_als_rows *weir_als_rows_make(
  * draft's body, but for addresses. */
 struct weir_entry *weir_als_rows_entry(struct weir_als_rows *rows);
 
-/* Makes the entry a row without attributes. False: it is an intermediate one,
- * or the arena is full. */
+/* Makes the entry a row, with the attributes that were added behind its
+ * attr_first. False: it is an intermediate one, or the arena is full. */
 bool weir_als_rows_request(struct weir_als_rows *rows);
 bool weir_als_rows_connection(struct weir_als_rows *rows);
 
