@@ -49,6 +49,7 @@
 #define ARMED_STREAM 2u
 #define ARMED_UNKNOWN 1u
 #define WINDOW_BYTES (64 * 1024)
+#define UNREAD_BYTES (16 * 1024) /* of a stream's answers that its client does not read */
 #define QUOTA_BASE_BYTES (32u << 20)
 #define QUOTA_MESSAGES 8u
 #define HANDSHAKE_MS 10000
@@ -112,6 +113,7 @@ static grpc_server *server_create(const struct weir_grpc_opts *opts)
 		integer_arg(GRPC_ARG_MAX_CONNECTION_IDLE_MS, IDLE_MS),
 		integer_arg(GRPC_ARG_HTTP2_BDP_PROBE, 0),
 		integer_arg(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, WINDOW_BYTES),
+		integer_arg(GRPC_ARG_HTTP2_WRITE_BUFFER_SIZE, UNREAD_BYTES),
 		integer_arg(GRPC_ARG_ALLOW_REUSEPORT, 0), /* a second weir on the same port must fail */
 		integer_arg(GRPC_ARG_ENABLE_CHANNELZ, 0),
 		{ .type = GRPC_ARG_POINTER },
