@@ -5,13 +5,14 @@
  *   malformed; more words known by heart     INVALID_ARGUMENT
  *   than there are
  *   too large                                RESOURCE_EXHAUSTED
- *   ring full, storage failing, more than    RESOURCE_EXHAUSTED + RetryInfo
- *   its share
+ *   ring full, more than its share           RESOURCE_EXHAUSTED + RetryInfo
  *   another sender than the certificate's    PERMISSION_DENIED
  *   stopping                                 UNAVAILABLE
  *
- * A proxy never sends a Report again: whatever is refused is lost to it, and
- * counted in weir_refused_items_total.
+ * A proxy never sends a Report again. So whatever is refused is lost to it, and
+ * counted in weir_refused_items_total; two equal Reports are two, not one and
+ * its repeat; and while the storage fails a Report is taken for its numbers,
+ * without its detail and spans (thinned, reason `storage`).
  *
  *   Check                                    answer
  *   anything that can be read                OK, leave to pass (wire.md 1.2)
@@ -32,6 +33,7 @@
 #include "mixer/v1/mixer.pb-c.h"
 
 #include "base/stat.h"
+#include "decode/envoy/thin.h"
 #include "decode/mixer/check.h"
 #include "decode/mixer/report.h"
 #include "receive/offer.h"
@@ -119,15 +121,24 @@ static void refuse(enum weir_refusal reason, const char *message, struct weir_gr
 	answer->message = message;
 }
 
+/* Numbers without detail. */
+static void thin(struct weir_draft *draft)
+{
+	draft->spans.count = 0;
+	draft->resources.count = 0;
+	weir_als_thin(draft);
+	draft->thinned[WEIR_THIN_STORAGE] = draft->requests.count + draft->connections.count;
+}
+
 static void report(
 	void *ctx, const struct weir_grpc_peer *peer, struct weir_str message, struct weir_grpc_answer *answer)
 {
 	struct weir_mixer *mixer = ctx;
 	struct weir_offer offer = { .protocol = WEIR_PROTOCOL_MIXER,
 		.signal = WEIR_SIGNAL_MIXER,
-		.method = METHOD_REPORT,
 		.peer = weir_offer_peer(peer->address),
 		.identity = peer->identity };
+	struct weir_receive_opts opts;
 	struct weir_draft draft;
 	uint64_t end;
 	int r;
@@ -145,7 +156,12 @@ static void report(
 			answer);
 		return;
 	}
-	answer_fill(weir_offer_put(&mixer->opts, &draft, &offer, &end), end, answer);
+	opts = mixer->opts;
+	if (opts.is_storage_failing != NULL && opts.is_storage_failing(opts.ctx)) {
+		thin(&draft);
+	}
+	opts.is_storage_failing = NULL;
+	answer_fill(weir_offer_put(&opts, &draft, &offer, &end), end, answer);
 }
 
 /* ---- Check ---------------------------------------------------------------- */

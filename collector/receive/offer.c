@@ -12,7 +12,8 @@
  * The digest lets the fold see that a sender repeats a batch whose answer was
  * lost: XXH3-128 of the body, seeded with the source and the method. The port
  * of the sender is no part of it, since a repeat may come over another
- * connection. All zero means "a stream" in a batch, so it is avoided.
+ * connection. All zero means "a stream" in a batch, so it is avoided. A sender
+ * that never repeats a call (Mixer's) has none: its equal bodies are two.
  *
  * Invariants
  *  1. An answer of success is only given after weir_ring_put returned 0, or
@@ -133,7 +134,7 @@ enum weir_offer_outcome weir_offer_put(const struct weir_receive_opts *opts, str
 	const struct weir_offer *offer, uint64_t *ret_end)
 {
 	uint8_t digest[16];
-	struct weir_draft_head head = { .protocol = offer->protocol, .signal = offer->signal, .digest = digest };
+	struct weir_draft_head head = { .protocol = offer->protocol, .signal = offer->signal };
 	struct weir_draft_parts parts;
 	enum weir_offer_outcome outcome;
 	uint64_t end = 0;
@@ -149,7 +150,10 @@ enum weir_offer_outcome weir_offer_put(const struct weir_receive_opts *opts, str
 	head.source = offer->source.length > 0 ? offer->source : offer->peer;
 	head.principal = offer->identity;
 	head.received_ns = weir_clock_now_ns();
-	digest_make(offer, head.source, draft->body, digest);
+	if (offer->method != NULL) {
+		digest_make(offer, head.source, draft->body, digest);
+		head.digest = digest;
+	}
 	if (!weir_draft_lay(draft, &head, &parts)) {
 		return refuse(offer, WEIR_REFUSAL_TOO_LARGE, draft->offered, WEIR_OFFER_TOO_LARGE);
 	}

@@ -24,7 +24,7 @@ enum weir_offer_outcome {
 struct weir_offer {
 	enum weir_protocol protocol;
 	enum weir_signal signal;
-	const char *method;     /* part of the digest */
+	const char *method; /* part of the digest; NULL: this sender never comes again, equal bodies are not repeats */
 	struct weir_str source; /* for the ledger, and part of the digest; empty: `peer` */
 	struct weir_str peer;   /* the sender's address, as weir_offer_peer() gives it */
 	/* The sender's SPIFFE id: peer->identity, or weir_http_request_identity(). Give the same to

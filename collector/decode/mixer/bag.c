@@ -32,6 +32,7 @@
  * One thread: the listener whose draft it is. */
 #include "decode/mixer/bag.h"
 
+#include "base/utf8.h"
 #include "decode/mixer/map_entry.h"
 
 struct weir_bag_reader *weir_bag_reader_create(struct weir_draft *draft, bool is_delta)
@@ -96,10 +97,21 @@ bool weir_bag_add_default(struct weir_bag_reader *reader, struct weir_str text)
 struct weir_ref weir_bag_place(struct weir_draft *draft, struct weir_word *word)
 {
 	uintptr_t at = (uintptr_t)word->text.data, body = (uintptr_t)draft->body.data;
+	char *room;
 
-	if (word->text.length > 0) {
-		word->ref = at >= body && at - body < draft->body.length ? weir_draft_text(draft, word->text)
-									 : weir_draft_copy(draft, word->text);
+	if (word->text.length == 0) {
+		return word->ref;
+	}
+	if (at >= body && at - body < draft->body.length) {
+		word->ref = weir_draft_text(draft, word->text);
+	} else if (weir_draft_is_ascii(word->text) || weir_utf8_is_valid(word->text)) {
+		word->ref = weir_draft_copy(draft, word->text);
+	} else {
+		draft->replaced_utf8++;
+		room = weir_draft_reserve(draft, 3 * word->text.length);
+		if (room != NULL) {
+			word->ref = weir_draft_commit(draft, weir_utf8_repair(word->text, room));
+		}
 	}
 	return word->ref;
 }

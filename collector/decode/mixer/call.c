@@ -11,6 +11,8 @@
  * One thread: the listener whose draft it is. */
 #include "decode/mixer/call.h"
 
+#include "decode/flags.h"
+
 void weir_calls_init(struct weir_calls *calls, const struct weir_bag_reader *reader)
 {
 	calls->draft = reader->draft;
@@ -19,35 +21,6 @@ void weir_calls_init(struct weir_calls *calls, const struct weir_bag_reader *rea
 	calls->reporter = (struct weir_str){ NULL, 0 };
 	calls->proxy = (struct weir_ref){ 0, 0 };
 	weir_ends_init(&calls->ends, reader->draft);
-}
-
-/* ---- response flags ----------------------------------------------------- */
-
-static uint32_t flag_of(struct weir_str name)
-{
-	static const char *const names[] = { "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL",
-		"UAEX", "RLSE", "DC", "URX", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF",
-		"DR" };
-
-	for (uint32_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (weir_str_is(name, names[i])) {
-			return UINT32_C(1) << i;
-		}
-	}
-	return 0;
-}
-
-uint32_t weir_calls_flags(struct weir_str text)
-{
-	uint32_t flags = 0;
-
-	if (text.length == 1) {
-		return 0; /* `-` */
-	}
-	while (text.length > 0) {
-		flags |= flag_of(weir_str_cut(&text, ','));
-	}
-	return flags;
 }
 
 /* ---- who ---------------------------------------------------------------- */
@@ -140,7 +113,7 @@ void weir_calls_fill(struct weir_calls *calls, struct weir_ref host, struct weir
 					? WEIR_SECURITY_MUTUAL_TLS
 					: WEIR_SECURITY_NONE;
 	}
-	ret->response_flags = weir_calls_flags(weir_bag_text(bag, WEIR_WORDS_PROXY_ERROR_CODE));
+	ret->response_flags = weir_flags_parse(weir_bag_text(bag, WEIR_WORDS_PROXY_ERROR_CODE));
 	service_fill(calls, host, ret);
 	ret->source_principal = weir_ends_principal(&calls->ends, bag, WEIR_ENDS_SOURCE);
 	ret->destination_principal = weir_ends_principal(&calls->ends, bag, WEIR_ENDS_DESTINATION);

@@ -18,7 +18,4 @@ void weir_calls_init(struct weir_calls *calls, const struct weir_bag_reader *rea
 /* Everything but the protocol. `host`: what the client asked for, or empty. */
 void weir_calls_fill(struct weir_calls *calls, struct weir_ref host, struct weir_call *ret);
 
-/* Envoy's short names, with commas between: `UF,URX`. Unknown ones are none. */
-uint32_t weir_calls_flags(struct weir_str text);
-
 #endif

@@ -229,7 +229,7 @@ static void add_bytes(struct weir_draft *draft, struct weir_ref name, struct wei
 	}
 	attr = attr_add(draft, name, WEIR_ATTR_BYTES);
 	if (attr != NULL) {
-		attr->value.text = weir_draft_ref(draft, bytes);
+		attr->value.text = weir_draft_copy(draft, bytes);
 	}
 }
 

@@ -17,6 +17,10 @@
  *   connection bytes running totals where the bag has them (and a name for the
  *                    connection), else what came since its last report
  *
+ * The draft's body is narrowed to the default words before the first ref is
+ * made: the indexes are no text, and would be the larger half of what goes into
+ * the ring. A bag's own words are copied.
+ *
  * Invariants
  *  1. offered = requests + connections + dropped: each bag is counted once.
  *  2. A bag that cannot be understood is dropped alone; a message that cannot
@@ -42,6 +46,7 @@ enum { DELTA = 0, INDEPENDENT = 1 };
 struct shape { /* of the message, before any bag is read */
 	uint32_t bags, words, global_words;
 	int32_t semantics;
+	struct weir_str words_span; /* from the first default word to the last */
 };
 
 struct report {
@@ -320,7 +325,10 @@ static bool shape_read(struct weir_str body, struct shape *ret)
 			ret->bags++;
 			break;
 		case DEFAULT_WORDS:
-			ret->words++;
+			if (ret->words++ == 0) {
+				ret->words_span.data = field.bytes.data;
+			}
+			ret->words_span.length = (size_t)(field.bytes.data + field.bytes.length - ret->words_span.data);
 			break;
 		case GLOBAL_WORD_COUNT:
 			ret->global_words = (uint32_t)field.value;
@@ -337,13 +345,15 @@ static bool shape_read(struct weir_str body, struct shape *ret)
 
 static int decode(struct weir_draft *draft, const struct shape *shape, struct weir_str *ret_reporter)
 {
-	struct weir_wire wire = weir_wire_of(draft->body);
+	struct weir_str message = draft->body;
+	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 	struct report *report = weir_arena_alloc(draft->arena, sizeof(*report));
 
 	if (report == NULL) {
 		return WEIR_DECODE_TOO_LARGE;
 	}
+	draft->body = weir_str_make(shape->words > 0 ? shape->words_span.data : message.data, shape->words_span.length);
 	report->draft = draft;
 	report->spans = (struct weir_tracespan){ 0 };
 	report->reader = weir_bag_reader_create(draft, shape->semantics == DELTA);
@@ -356,14 +366,14 @@ static int decode(struct weir_draft *draft, const struct shape *shape, struct we
 			return WEIR_DECODE_TOO_LARGE;
 		}
 	}
-	wire = weir_wire_of(draft->body);
+	wire = weir_wire_of(message);
 	while (weir_wire_next(&wire, &field)) {
 		if (field.tag != ATTRIBUTES) {
 			continue;
 		}
 		if (!take_bag(report, field.bytes)) {
 			draft->error = "a set of attributes cannot be read";
-			draft->error_offset = (size_t)(field.bytes.data - draft->body.data);
+			draft->error_offset = (size_t)(field.bytes.data - message.data);
 			return draft->is_exhausted ? WEIR_DECODE_TOO_LARGE : WEIR_DECODE_MALFORMED;
 		}
 		if (ret_reporter->length == 0) {

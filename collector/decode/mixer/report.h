@@ -10,7 +10,7 @@
  * (WEIR_DROP_INVALID). A request whose headers tell a sampled span of its proxy
  * becomes one too, beside the items. *ret_reporter is the proxy that sent it
  * (weir_identity_proxy), as the first bag that says so has it; empty: unsaid;
- * it lives as long as body and draft.
+ * it lives as long as the message. The draft's body becomes the default words.
  *
  * 0, WEIR_DECODE_MALFORMED or WEIR_DECODE_TOO_LARGE. Malformed is also a sender
  * that knows more words by heart than there are: draft->error is then the text

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include "decode/mixer/call.h"
 #include "decode/mixer/check.h"
 #include "decode/mixer/report.h"
 #include "decode/mixer/words.h"
@@ -843,16 +842,6 @@ static void unsampled_and_unreadable_ids_make_no_span(void **state)
 
 /* ---- the small ones ----------------------------------------------------- */
 
-static void flags_are_read_by_name(void **state)
-{
-	(void)state;
-	assert_int_equal(weir_calls_flags(weir_str_of("-")), 0);
-	assert_int_equal(weir_calls_flags(weir_str_of("")), 0);
-	assert_int_equal(weir_calls_flags(weir_str_of("LH")), 1);
-	assert_int_equal(weir_calls_flags(weir_str_of("UAEX")), 1 << 12);
-	assert_int_equal(weir_calls_flags(weir_str_of("DC,NR,what,")), 1 << 14 | 1 << 8);
-}
-
 static void quotas_of_a_check_are_read(void **state)
 {
 	struct fixture *f = *state;
@@ -907,7 +896,6 @@ int main(void)
 		TEST(claims_are_compared_with_the_certificate),
 		TEST(both_proxies_tell_one_trace),
 		TEST(unsampled_and_unreadable_ids_make_no_span),
-		cmocka_unit_test(flags_are_read_by_name),
 		TEST(quotas_of_a_check_are_read),
 	};
 
