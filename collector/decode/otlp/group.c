@@ -21,13 +21,11 @@
 
 enum { /* tags */
 	RESOURCE_ATTRIBUTES = 1 << 3 | WEIR_WIRE_BYTES,
-	SCOPE_NAME = 1 << 3 | WEIR_WIRE_BYTES,
-	SCOPE_VERSION = 2 << 3 | WEIR_WIRE_BYTES,
 };
 
-static bool key_is(struct weir_str key, const char *name)
+__attribute__((always_inline)) static inline bool key_is(struct weir_str key, const char *name)
 {
-	return memcmp(key.data, name, key.length) == 0;
+	return memcmp(key.data, name, strlen(name)) == 0;
 }
 
 /* Keys of one length stand together, so that most attributes cost one jump. */
@@ -145,23 +143,18 @@ bool weir_otlp_group_open(struct weir_otlp_groups *groups, struct weir_str messa
 		}
 		groups->common.service = groups->unknown_service;
 	}
-	groups->who.is_envoy = weir_str_is(weir_draft_str(draft, groups->who.sdk), "envoy");
-	groups->common.proxy = proxy_of(draft, &groups->who);
+	if (groups->who.node_id.length > 0 || groups->who.sdk.length == strlen("envoy")) {
+		groups->who.is_envoy = weir_str_is(weir_draft_str(draft, groups->who.sdk), "envoy");
+		groups->common.proxy = proxy_of(draft, &groups->who);
+	}
 	return true;
 }
 
-void weir_otlp_group_close(struct weir_otlp_groups *groups)
+static void claim(struct weir_draft *draft, const struct weir_otlp_who *who, uint32_t items)
 {
-	struct weir_draft *draft = groups->draft;
-	const struct weir_otlp_who *who = &groups->who;
-	uint32_t items = groups->items->count - groups->first_item;
-	struct weir_identity identity = { 0 };
 	struct weir_str claimed = weir_draft_str(draft, who->namespace_);
+	struct weir_identity identity = { 0 };
 
-	if (items == 0) {
-		draft->attrs.count = groups->common.attr_first;
-		return;
-	}
 	if (who->node_id.length > 0) {
 		weir_identity_from_node_id(weir_draft_str(draft, who->node_id), &identity);
 		claimed = identity.namespace_;
@@ -171,17 +164,14 @@ void weir_otlp_group_close(struct weir_otlp_groups *groups)
 	weir_draft_claim(draft, claimed, weir_draft_str(draft, who->account), items);
 }
 
-bool weir_otlp_scope_read(struct weir_draft *draft, struct weir_str message, struct weir_resource *resource)
+void weir_otlp_group_close(struct weir_otlp_groups *groups)
 {
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
+	struct weir_draft *draft = groups->draft;
+	uint32_t items = groups->items->count - groups->first_item;
 
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == SCOPE_NAME) {
-			resource->scope_name = weir_draft_text(draft, field.bytes);
-		} else if (field.tag == SCOPE_VERSION) {
-			resource->scope_version = weir_draft_text(draft, field.bytes);
-		}
+	if (items == 0) {
+		draft->attrs.count = groups->common.attr_first;
+	} else if (draft->peer_namespace.length + draft->peer_account.length > 0) {
+		claim(draft, &groups->who, items);
 	}
-	return !wire.is_malformed;
 }

@@ -20,6 +20,8 @@ enum { /* tags */
 	WEIR_OTLP_GROUP_LIBRARY = 1000 << 3 | WEIR_WIRE_BYTES, /* versions 0.15 to 0.18, beside an absent field 2 */
 	WEIR_OTLP_SCOPED_SCOPE = 1 << 3 | WEIR_WIRE_BYTES,
 	WEIR_OTLP_SCOPED_ITEM = 2 << 3 | WEIR_WIRE_BYTES,
+	WEIR_OTLP_SCOPE_NAME = 1 << 3 | WEIR_WIRE_BYTES,
+	WEIR_OTLP_SCOPE_VERSION = 2 << 3 | WEIR_WIRE_BYTES,
 };
 
 struct weir_otlp_who {           /* what a resource's attributes say of the sender; unset parts are empty */
@@ -48,7 +50,21 @@ bool weir_otlp_group_open(struct weir_otlp_groups *groups, struct weir_str messa
 void weir_otlp_group_close(struct weir_otlp_groups *groups);
 
 /* An InstrumentationScope into the row. False: malformed. */
-bool weir_otlp_scope_read(struct weir_draft *draft, struct weir_str message, struct weir_resource *resource);
+static inline bool weir_otlp_scope_read(
+	struct weir_draft *draft, struct weir_str message, struct weir_resource *resource)
+{
+	struct weir_wire wire = weir_wire_of(message);
+	struct weir_wire_field field;
+
+	while (weir_wire_next(&wire, &field)) {
+		if (field.tag == WEIR_OTLP_SCOPE_NAME) {
+			resource->scope_name = weir_draft_text(draft, field.bytes);
+		} else if (field.tag == WEIR_OTLP_SCOPE_VERSION) {
+			resource->scope_version = weir_draft_text(draft, field.bytes);
+		}
+	}
+	return !wire.is_malformed;
+}
 
 /* Copies an id of exactly `size` bytes; false when it has another length or is all zero. */
 static inline bool weir_otlp_id_take(struct weir_str bytes, uint8_t *id, size_t size)
