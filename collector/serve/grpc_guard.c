@@ -66,7 +66,7 @@ static bool spend(struct weir_grpc_guard_bucket *bucket, uint32_t burst, uint32_
 	/* beyond a minute all is forgiven: no overflow below */
 	uint64_t back = passed_ns < UINT64_C(60000000000) ? passed_ns / 1000 * a_second / 1000000 : bucket->spent;
 
-	if (back > 0) {
+	if (back > 0 || bucket->spent == 0) {
 		bucket->spent -= back < bucket->spent ? (uint32_t)back : bucket->spent;
 		bucket->since_ns = now_ns;
 	}
