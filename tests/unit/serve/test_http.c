@@ -706,6 +706,32 @@ static void request_that_drips_is_cut_off(void **state)
 	close(fd);
 }
 
+/* The end comes together with the last bytes, in the middle of a request. */
+static void client_that_leaves_in_mid_request_gives_its_place_back(void **state)
+{
+	static const char *const halves[] = { "POST /spans HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf",
+		"GET /small HT", "GET /small HTTP/1.1\r\nHost:" };
+	struct fixture *fixture = *state;
+	int fds[15];
+
+	for (int i = 0; i < 15; i++) {
+		fds[i] = connect_to(weir_http_address(fixture->http, 0));
+		send_text(fds[i], halves[i % 3]);
+		shutdown(fds[i], SHUT_WR);
+	}
+	for (int i = 0; i < 15; i++) {
+		ssize_t got;
+		char text[200];
+
+		while ((got = recv(fds[i], text, sizeof(text), 0)) > 0) {
+		}
+		assert_true(got == 0 || errno == ECONNRESET); /* the end, not the client's time-out */
+		close(fds[i]);
+	}
+	expect(ask(fixture, "GET /small?name=x HTTP/1.1\r\nHost: x\r\n\r\n"), 200);
+	assert_false(fixture->has_ingested);
+}
+
 static int open_only(const char *address, struct weir_http **ret_http)
 {
 	struct weir_http_opts opts = { .addresses = &address, .address_count = 1, .max_connections = 1 };
@@ -776,6 +802,7 @@ int main(void)
 		WITH_SERVER(stop_finishes_the_query_that_runs),
 		WITH_SERVER(more_connections_than_the_cap_are_shed_and_service_goes_on),
 		WITH_SERVER(request_that_drips_is_cut_off),
+		WITH_SERVER(client_that_leaves_in_mid_request_gives_its_place_back),
 		WITH_SERVER(address_in_use_is_a_fault),
 		WITH_SERVER(socket_file_of_the_dead_is_replaced),
 	};
