@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sqlite3.h>
+
 #include "rig.h"
+#include "storage/connection.h"
 #include "storage/segment_reader.h"
 #include "storage/segment_writer.h"
 #include "support/batch_maker.h"
@@ -17,6 +20,7 @@
 #define SECOND 1000000000ull
 #define DAY (86400 * SECOND)
 
+static const char *golden;
 static struct batch_maker maker;
 static struct rig rig;
 static struct weir_query *query;
@@ -423,7 +427,95 @@ static void what_version_2_added_to_connections_comes_back(void **state)
 	weir_arena_fini(&arena);
 }
 
-int main(void)
+/* A database as version 1 left it: its number, and segments of its own. */
+static void old_make(const char *path, unsigned segments)
+{
+	static char bytes[1 << 16];
+	const uint8_t filter[WEIR_SEGMENT_FILTER_BYTES] = { 0 };
+	sqlite3_stmt *segment, *data;
+	struct weir_store_opts opts = { .path = path };
+	struct weir_store_found found;
+	struct weir_store *store;
+	char name[512];
+	size_t length;
+	sqlite3 *db;
+	FILE *file;
+
+	assert_int_equal(weir_store_open(&opts, &store, &found), 0);
+	weir_store_close(store);
+	snprintf(name, sizeof(name), "%s/requests.segment", golden);
+	file = fopen(name, "rb");
+	assert_non_null(file);
+	length = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	assert_int_equal(weir_connection_open(path, true, &db), 0);
+	assert_int_equal(
+		weir_connection_prepare(
+			db, "INSERT INTO segments VALUES (?1, 1, 0, 25, 0, ?2, ?3, ?2, ?3, ?4, zeroblob(0))", &segment),
+		0);
+	assert_int_equal(weir_connection_prepare(db, "INSERT INTO data VALUES (?, ?)", &data), 0);
+	for (unsigned i = 1; i <= segments; i++) {
+		sqlite3_bind_int64(segment, 1, i);
+		sqlite3_bind_int64(segment, 2, 0);
+		sqlite3_bind_int64(segment, 3, (int64_t)NOW);
+		weir_connection_bind_blob(segment, 4, filter, sizeof(filter));
+		assert_int_equal(weir_connection_run(segment), 0);
+		sqlite3_bind_int64(data, 1, i);
+		weir_connection_bind_blob(data, 2, bytes, length);
+		assert_int_equal(weir_connection_run(data), 0);
+	}
+	assert_int_equal(
+		weir_connection_exec(db, "UPDATE progress SET next_segment = 100; PRAGMA user_version = 1"), 0);
+	weir_connection_close(db);
+}
+
+static uint32_t requests_with_both_ends(void)
+{
+	struct weir_query_request_search search = {
+		.response_code = -1, .end_ns = UINT64_MAX, .lookback_ns = UINT64_MAX, .limit = 1000
+	};
+	struct weir_query_row *rows;
+	uint32_t count, known = 0;
+
+	assert_int_equal(weir_query_begin(query, rig_deadline()), 0);
+	assert_int_equal(weir_query_requests(query, &search, &rows, &count), 0);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct weir_request *request = weir_batch_requests(rows[i].batch) + rows[i].row;
+
+		assert_true(weir_batch_is_sound(rows[i].batch, rows[i].batch->size_bytes));
+		known += request->call.source != WEIR_NONE && request->call.destination != WEIR_NONE;
+	}
+	weir_query_end(query);
+	return known;
+}
+
+static void a_database_of_version_1_is_read_and_its_segments_are_merged(void **state)
+{
+	struct weir_store_figures figures;
+
+	(void)state;
+	rig_init(&rig);
+	old_make(rig.path, 8);
+	rig_open(&rig);
+	assert_false(rig.found.is_new);
+	assert_null(rig.found.replaced_why);
+	rig_query(&rig, &query);
+	assert_int_equal(requests_with_both_ends(), 8 * 25);
+	rig_start(&rig);
+	for (unsigned i = 0; i < 2000; i++) {
+		logs_put(i, 1);
+		store(i + 1);
+		weir_store_figures(rig.store, &figures);
+		if (figures.merged_segments >= 8) {
+			break;
+		}
+	}
+	assert_true(figures.merged_segments >= 8);
+	assert_int_equal(figures.unreadable_segments, 0);
+	assert_int_equal(requests_with_both_ends(), 8 * 25);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
@@ -435,7 +527,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(small_segments_of_logs_are_merged_and_all_are_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_on_memory_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_version_2_added_to_connections_comes_back, setup, teardown),
+		cmocka_unit_test_teardown(a_database_of_version_1_is_read_and_its_segments_are_merged, teardown),
 	};
+
+	golden = argc > 1 ? argv[1] : "golden";
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
