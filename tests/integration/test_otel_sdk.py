@@ -137,6 +137,15 @@ def test_three_signals_of_javascript_as_json(weir, produce_js, is_delta, is_pack
     assert made["warnings"] == []
     assert_stored(weir, made)
     assert_metrics(weir, made, "js/till")
+    traces = weir.get_json("/api/v2/traces", serviceName="depot", spanName="serve", limit=1000)
+    assert len(traces) == made["spans"]["depot|SERVER"]
+    for trace in traces:
+        (root,) = [span for span in trace if "parentId" not in span]
+        attributes = {"status": "200", "exact": "9007199254740991", "ratio": "0.25", "cold": "true", "tags": '["a","ü"]'}
+        assert attributes.items() <= root["tags"].items() and root["tags"]["otel.scope.name"] == "produce"
+        assert all("looked" in span["annotations"][0]["value"] for span in trace if span["name"] == "serve")
+    told = [span["tags"]["error"] for trace in traces for span in trace if "error" in span.get("tags", {})]
+    assert told and set(told) == {"boom ✓"}
 
 
 @pytest.mark.parametrize("language", ["python", "javascript"])
