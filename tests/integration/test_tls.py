@@ -216,6 +216,27 @@ def test_a_claim_of_another_sender_is_marked_or_refused(tmp_path, pki):
         assert weir.ledger_sum("span")["received"] == 3
 
 
+def test_a_stream_that_claims_another_sender_is_marked_or_ended(tmp_path, pki):
+    """The captured proxy is not the one that the certificate names."""
+    credentials = pki.credentials((pki.cert, pki.key))
+    with running(tmp_path / "mark", pki) as weir:
+        stream = StreamProducer(weir.grpc_tls, credentials, pause=0.01)
+        stream.start()
+        until(lambda: stream.messages >= 5, "messages")
+        stream.halt.set()
+        stream.join(30)
+        entries = stream.messages * stream.ENTRIES
+        until(lambda: weir.ledger_sum("access_log")["kept"] == entries, "the entries")
+        assert weir.total("weir_identity_mismatched_items_total", signal="access_log") == entries
+    with running(tmp_path / "reject", pki, "--security.identity=reject") as weir:
+        stream = StreamProducer(weir.grpc_tls, credentials, pause=0.01)
+        stream.start()
+        stream.join(30)
+        assert stream.failure.code() == grpc.StatusCode.PERMISSION_DENIED
+        assert weir.total("weir_refused_items_total", signal="access_log", reason="identity") == stream.ENTRIES
+        assert weir.ledger_sum("access_log")["received"] == 0
+
+
 # ---- new certificates -----------------------------------------------------------------------------------------------------
 
 
