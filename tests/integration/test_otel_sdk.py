@@ -13,6 +13,7 @@ import threading
 import time
 
 import facts
+import grpc
 import otel_py
 import pytest
 from opentelemetry.sdk.resources import Resource
@@ -20,6 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
+from producers import EXPORT, make_batch
 from weir import TOP, Weir, control, until
 
 ROUNDS = 20
@@ -69,8 +71,8 @@ def test_what_the_sdk_made_comes_back(weir, how):
 
 
 @pytest.fixture(scope="session")
-def produce_js():
-    """The program of tests/support/otel_js with its packages, in a folder of their own."""
+def start_js():
+    """Starts the program of tests/support/otel_js with its packages in a folder of their own."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("needs node and npm")
     source, folder = TOP / "tests/support/otel_js", TOP / "build-js"
@@ -83,13 +85,26 @@ def produce_js():
         subprocess.run(install, cwd=folder, check=True, timeout=600)
         stamp.write_text(lock.read_text())
 
-    def produce(weir, **options):
+    def start(weir, **options):
         defaults = {"url": f"http://{weir.http}", "rounds": ROUNDS, "delta": False, "gzip": False, "zero_ids": 0}
         command = ["node", str(folder / "produce.js"), json.dumps({**defaults, **options})]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-    return produce
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return start
+
+
+@pytest.fixture(scope="session")
+def produce_js(start_js):
+    return lambda weir, **options: facts_of(start_js(weir, **options))
+
+
+def facts_of(process):
+    """What a program of start_js made, when it is done."""
+    try:
+        out, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    return json.loads(out)
 
 
 def assert_stored(weir, made):
@@ -268,3 +283,39 @@ def test_what_was_refused_for_seconds_comes_again_and_is_stored(tmp_path):
         spans = weir.ledger_sum("span")
         assert spans["received"] == spans["kept"] == sum(t.made for t in tellers)
         assert facts.have_spans(weir) == {(f"till-{i}", ""): t.made for i, t in enumerate(tellers)}
+
+
+def fill(weir):
+    """Until not even a small batch has room; the number of spans that were taken."""
+    taken = 0
+    with grpc.insecure_channel(weir.grpc) as channel:
+        export = channel.unary_unary(EXPORT)
+        for spans in (20, 1):
+            try:
+                for _ in range(3000):
+                    export(make_batch(spans)[1], timeout=20)
+                    taken += spans
+            except grpc.RpcError as refusal:
+                assert refusal.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                continue
+            raise AssertionError("never refused")
+    return taken
+
+
+def test_json_that_was_refused_comes_again_and_is_stored(tmp_path, start_js):
+    """429 and Retry-After, of all three signals."""
+    folder = tmp_path / "weir"
+    env = {"WEIR_FAULT_FILE": str(folder / "fault")}
+    with Weir(folder, "weir-faulty", flags=["--ring.size=1MiB"], env=env) as weir:
+        control(weir, "write stall")
+        filled = fill(weir)
+        refused = lambda: weir.total("weir_refused_items_total", reason="ring_full")
+        before, process = refused(), start_js(weir)
+        until(lambda: refused() > before + ROUNDS, "JavaScript to be refused")
+        control(weir, "")
+        made = facts_of(process)
+        assert made["warnings"] == []
+        until(weir.is_all_stored, "all to be stored")
+        assert weir.ledger_sum("span")["kept"] == filled + sum(made["spans"].values())
+        assert weir.ledger_sum("log")["kept"] == sum(made["logs"].values())
+        assert_metrics(weir, made, "js/till")
