@@ -134,6 +134,15 @@ static void compare_http(const struct weir_draft *draft, const Message *message)
 	weir_assert(rows == draft->requests.count);
 }
 
+/* Of a connection that goes on. */
+static bool is_usable_report(const Common *common)
+{
+	int type = (int)common->access_log_type;
+
+	return common->stream_id[0] != '\0' && (type < 7 || type > 9) &&
+	       ((type != 4 && type != 14) || common->upstream_cluster[0] != '\0');
+}
+
 static void compare_tcp(const struct weir_draft *draft, const Message *message)
 {
 	const struct weir_connection *row = draft->connections.data;
@@ -144,9 +153,7 @@ static void compare_tcp(const struct weir_draft *draft, const Message *message)
 		const Tcp *entry = message->tcp_logs->log_entry[i];
 
 		if (!is_final(entry->common_properties)) {
-			at += entry->common_properties->stream_id[0] != '\0' &&
-			      (entry->common_properties->access_log_type < 7 ||
-				      entry->common_properties->access_log_type > 9);
+			at += is_usable_report(entry->common_properties);
 			continue;
 		}
 		if (at < draft->connections.count && entry->connection_properties) {
@@ -158,11 +165,11 @@ static void compare_tcp(const struct weir_draft *draft, const Message *message)
 	}
 }
 
-/* A stream id that begins with NUL is one for us and none for C. */
+/* A stream id or a cluster that begins with NUL is one for us and none for C. */
 static bool has_nul(struct weir_str message)
 {
-	return message.data && message.length > 0 && memmem(message.data, message.length, "\xd2\x01", 2) &&
-	       memchr(message.data, '\0', message.length);
+	return message.data && message.length > 0 && memchr(message.data, '\0', message.length) &&
+	       memmem(message.data, message.length, "\xd2\x01", 2);
 }
 
 static void compare(const struct weir_draft *draft, struct weir_str body)

@@ -3,8 +3,9 @@
  *   AccessLogType                       HTTP        TCP
  *   NotSet, and every …End but          a request   close
  *     UpstreamEnd
- *   …Start, TcpUpstreamConnected,       dropped     open
- *     UdpTunnelUpstreamConnected
+ *   …Start, TcpUpstreamConnected,       dropped     open; dropped while no upstream is chosen:
+ *     UdpTunnelUpstreamConnected                    it would be opened towards nobody, and
+ *                                                   its next report opens it as well
  *   UpstreamPoolReady, -Periodic, -End  dropped     dropped: the downstream's log says it too
  *   all others                          dropped     continue
  *
@@ -110,7 +111,11 @@ static bool is_usable_report(const struct weir_entry *entry)
 		return true;
 	}
 	/* Running totals need the connection's id; and the upstream's own log repeats the downstream's. */
-	return entry->stream_id.length > 0 && !(entry->type >= UPSTREAM_POOL_READY && entry->type <= UPSTREAM_END);
+	if (entry->stream_id.length == 0 || (entry->type >= UPSTREAM_POOL_READY && entry->type <= UPSTREAM_END)) {
+		return false;
+	}
+	return (entry->type != TCP_CONNECTION_START && entry->type != DOWNSTREAM_START) ||
+	       entry->upstream_cluster.length > 0;
 }
 
 static enum weir_connection_state state_of(const struct weir_entry *entry)
@@ -146,8 +151,7 @@ static void fill_connection(struct weir_als_rows *rows, struct weir_connection *
 
 /* ---- rows --------------------------------------------------------------- */
 
-struct weir_als_rows *weir_als_rows_make(
-	struct weir_draft *draft, const struct weir_envoy_sender *sender, struct weir_ref proxy)
+struct weir_als_rows *weir_als_rows_make(struct weir_draft *draft)
 {
 	struct weir_als_rows *rows = weir_arena_alloc(draft->arena, sizeof(*rows));
 
@@ -155,12 +159,19 @@ struct weir_als_rows *weir_als_rows_make(
 		draft->is_exhausted = true;
 		return NULL;
 	}
+	rows->draft = draft;
+	return rows;
+}
+
+void weir_als_rows_begin(struct weir_als_rows *rows, const struct weir_envoy_sender *sender, struct weir_ref proxy)
+{
+	struct weir_draft *draft = rows->draft;
+
 	memset(rows, 0, sizeof(*rows));
 	rows->draft = draft;
 	rows->sender = sender;
 	rows->proxy = proxy;
 	weir_peers_init(&rows->peers, draft, &sender->identity, sender->known);
-	return rows;
 }
 
 struct weir_entry *weir_als_rows_entry(struct weir_als_rows *rows)

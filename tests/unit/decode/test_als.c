@@ -174,6 +174,7 @@ static void http(struct fixture *f, uint32_t code)
 
 static void tcp(struct fixture *f, const char *stream_id, uint32_t type, bool is_intermediate, uint64_t received)
 {
+	encode_text(&f->m.common, 15, "inbound|3306||");
 	encode_text(&f->m.common, 26, stream_id);
 	encode_number(&f->m.common, 27, is_intermediate);
 	encode_number(&f->m.common, 33, type);

@@ -203,6 +203,22 @@ static void every_kind_of_entry_is_kept_or_dropped_by_its_type(void **state)
 	}
 }
 
+static void start_without_an_upstream_is_left_to_the_next_report(void **state)
+{
+	static const unsigned starts[] = { 4, 14 };
+	struct fixture *f = *state;
+
+	identify(f, SIDECAR, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		const struct given given = { .type = starts[i], .id = "id-1" };
+
+		add(f, TCP, &given);
+		decode(f);
+		assert_int_equal(f->batch->connections.count, 0);
+		assert_int_equal(f->batch->dropped[WEIR_DROP_INTERMEDIATE], 1);
+	}
+}
+
 static void entry_marked_as_intermediate_is_not_final_whatever_its_type(void **state)
 {
 	const struct given given = { .type = 6, .is_intermediate = true, .id = "id-1", .cluster = "inbound|9080||" };
@@ -334,6 +350,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(every_kind_of_entry_is_kept_or_dropped_by_its_type, setup, teardown),
+		cmocka_unit_test_setup_teardown(start_without_an_upstream_is_left_to_the_next_report, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			entry_marked_as_intermediate_is_not_final_whatever_its_type, setup, teardown),
 		cmocka_unit_test_setup_teardown(entries_of_both_kinds_may_come_in_one_message, setup, teardown),
