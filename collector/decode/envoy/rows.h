@@ -9,10 +9,11 @@
 
 struct weir_als_rows;
 
-/* For entries of this sender, which must live as long; `proxy` is its name, in
- * the pool. In the draft's arena; NULL when that is full. */
-struct weir_als_rows *weir_als_rows_make(
-	struct weir_draft *draft, const struct weir_envoy_sender *sender, struct weir_ref proxy);
+/* In the draft's arena; NULL when that is full. */
+struct weir_als_rows *weir_als_rows_make(struct weir_draft *draft);
+
+/* What follows are entries of this sender, which must live as long; `proxy` is its name, in the pool. */
+void weir_als_rows_begin(struct weir_als_rows *rows, const struct weir_envoy_sender *sender, struct weir_ref proxy);
 
 /* The entry to be filled in, without anything in it. Its texts must lie in the
  * draft's body, but for addresses. */
