@@ -17,8 +17,8 @@
  * looks must have found it so, for what was read may still be on its way to a
  * handler. Such a connection is shut down; libmicrohttpd then sees its end.
  *
- * Invariants: 1. open + handed_over <= max_connections. 2. A connection in the list is open: it is put in by the notice of
- * its start and taken out, under the lock, before libmicrohttpd closes it. */
+ * Invariants: 1. open + handed_over <= max_connections. 2. A connection in the
+ * list is open: it is put in by the notice of its start and taken out, under the lock, before libmicrohttpd closes it. */
 #include "serve/http_request.h"
 
 #include <errno.h>

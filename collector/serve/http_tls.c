@@ -245,8 +245,8 @@ bool weir_http_tls_begin(struct weir_http *http, struct MHD_Connection *connecti
 	return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, socket->credentials->of_gnutls) == 0;
 }
 
-/* Did anything come? The kernel counts the end of the stream as a byte. A socket that does not tell (no TCP) is taken to
- * have spoken. */
+/* Did anything come? The kernel counts the end of the stream as a byte. A socket that does not tell (no TCP) is taken
+ * to have spoken. */
 static bool has_spoken(int fd)
 {
 	struct tcp_info info = { 0 };
