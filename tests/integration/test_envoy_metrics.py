@@ -38,6 +38,24 @@ def test_every_point_is_in_the_ledger_once(tmp_path, name):
         assert total == collections.Counter({"kept": points, **({"summary": summaries} if summaries else {})})
 
 
+def test_counters_add_up_to_what_the_load_did(tmp_path):
+    """A callee's proxy passes on one request for each that its callers' proxies must have logged."""
+    want = collections.Counter()
+    for edge in mtcap.facts("envoy-metrics-service-delta")["edges"]:
+        if edge["reporter"] == "destination":
+            want[edge["destination_workload"]] += edge["n"]
+    with Weir(tmp_path / "weir", flags=["--metrics.envoy_counters=delta"]) as weir:
+        mtcap.replay(weir, "envoy-metrics-service-delta")
+        have = collections.Counter()
+        for (name, labels), value in weir.samples().items():
+            l = dict(labels)
+            pod = l.get("instance", "~~").split("~")[2]
+            if name == "envoy_cluster_upstream_rq_total" and l["envoy_cluster_name"].startswith("inbound|"):
+                have[pod.rsplit("-", 2)[0]] += int(value)
+        have.pop("mysqldb-v1")  # TCP connections
+        assert have == want and len(want) == 6
+
+
 def stream(weir, *messages):
     with grpc.insecure_channel(weir.grpc) as channel:
         channel.stream_unary(METHOD)(iter(messages), timeout=20)
