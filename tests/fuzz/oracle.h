@@ -18,7 +18,7 @@ bool oracle_is_comparable(const ProtobufCMessageDescriptor *descriptor, struct w
 /* Of this length, and not all zero. */
 bool oracle_is_id(ProtobufCBinaryData id, size_t size);
 
-/* Text is compared when it is valid; a NUL ends what the oracle can tell. All of these end the process on a difference. */
+/* These end the process on a difference. Text is compared when it is valid; a NUL ends what the oracle can tell. */
 void oracle_compare_text(const struct weir_batch *batch, struct weir_ref ref, const char *expected);
 void oracle_compare_value(const struct weir_batch *batch, const struct weir_attr *attr,
 	const Opentelemetry__Proto__Common__V1__AnyValue *value);

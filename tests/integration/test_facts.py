@@ -156,6 +156,8 @@ def test_access_logs_over_otlp_feed_istio_metrics(weir):
         have[reporter, source if reporter == "source" else "*", end, code, flags] += n
     assert not facts.differences(want, have)
     assert facts.have_tcp(samples, "source") == facts.want_tcp(fact)
+    # Once a caller's proxy has logged too, the callee's records name it.
+    assert ("destination", "productpage-v1") in {key[:2] for key in facts.have_requests(samples)}
     logs = weir.ledger_sum("log")
     assert logs["received"] == logs["kept"] == sum(want.values()) + connections
     nodes = {w["NodeID"] for w in fact["workloads"]}
