@@ -140,6 +140,7 @@ static void report(
 		.identity = peer->identity };
 	struct weir_receive_opts opts;
 	struct weir_draft draft;
+	enum weir_offer_outcome outcome;
 	uint64_t end;
 	int r;
 
@@ -161,7 +162,8 @@ static void report(
 		thin(&draft);
 	}
 	opts.is_storage_failing = NULL;
-	answer_fill(weir_offer_put(&opts, &draft, &offer, &end), end, answer);
+	outcome = weir_offer_put(&opts, &draft, &offer, &end);
+	answer_fill(outcome, end, answer);
 }
 
 /* ---- Check ---------------------------------------------------------------- */
