@@ -189,6 +189,7 @@ static void all_connections_together_may_not_reset_too_often(void **state)
 static void control_frames_are_bounded_and_answers_to_ours_are_not(void **state)
 {
 	static const uint8_t kinds[] = { PING, SETTINGS, PRIORITY, UNKNOWN };
+	uint64_t before = weir_stat_get(WEIR_STAT_HTTP2_REFUSED_CONTROL);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(kinds); i++) {
@@ -197,6 +198,7 @@ static void control_frames_are_bounded_and_answers_to_ours_are_not(void **state)
 		assert_true(look_frames(&guard, kinds[i], 0, 6, 1000, SECOND));
 		assert_false(look_frames(&guard, kinds[i], 0, 6, 1, SECOND));
 	}
+	assert_int_equal(weir_stat_get(WEIR_STAT_HTTP2_REFUSED_CONTROL), before + sizeof(kinds));
 	for (size_t i = 0; i < 2; i++) {
 		struct weir_grpc_guard guard = begun(SECOND);
 
