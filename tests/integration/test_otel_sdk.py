@@ -7,8 +7,11 @@ Python speaks protobuf over gRPC and HTTP, JavaScript JSON over HTTP."""
 
 import collections
 import json
+import os
+import pathlib
 import shutil
 import subprocess
+import sys
 import threading
 import time
 
@@ -73,21 +76,21 @@ def test_what_the_sdk_made_comes_back(weir, how):
 @pytest.fixture(scope="session")
 def start_js():
     """Starts the program of tests/support/otel_js with its packages in a folder of their own."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("needs node and npm")
+    tools = pathlib.Path(sys.executable).parent  # node and npm came with the Python packages
+    path = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"}
     source, folder = TOP / "tests/support/otel_js", TOP / "build-js"
     folder.mkdir(exist_ok=True)
     lock, stamp = source / "package-lock.json", folder / "installed.json"
     for name in ("package.json", "package-lock.json", "produce.js"):
         shutil.copy(source / name, folder / name)
     if not stamp.exists() or stamp.read_text() != lock.read_text():
-        install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(install, cwd=folder, check=True, timeout=600)
+        install = [str(tools / "npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        subprocess.run(install, cwd=folder, check=True, timeout=600, env=path)
         stamp.write_text(lock.read_text())
 
     def start(weir, **options):
         defaults = {"url": f"http://{weir.http}", "rounds": ROUNDS, "delta": False, "gzip": False, "zero_ids": 0}
-        command = ["node", str(folder / "produce.js"), json.dumps({**defaults, **options})]
+        command = [str(tools / "node"), str(folder / "produce.js"), json.dumps({**defaults, **options})]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     return start
 
