@@ -8,9 +8,7 @@
  *   summary      7           8      –          4 count 5 sum 6 quantiles
  *   all          2 start, 3 time
  *
- * An array that came as one packed field of 8-byte numbers, as nearly all do,
- * stays where it is in the body; any other spelling (unpacked, in pieces,
- * varints) is counted in the first pass and written into the pool in a second.
+ * Arrays are array.c's.
  *
  * Decisions
  *  - Invalid, so that nobody downstream need ask again: no value at all; as
@@ -28,11 +26,10 @@
  * One thread: the listener's. Nothing is allocated outside the draft's arena. */
 #include "decode/otlp/point.h"
 
+#include "decode/otlp/array.h"
 #include "decode/otlp/group.h"
 #include "decode/otlp/metrics.h"
 #include "decode/otlp/value.h"
-
-#define TAG(number, type) ((uint32_t)(number) << 3 | (type))
 
 enum { SCALE_MIN = -10, SCALE_MAX = 20, FLAG_NO_RECORDED_VALUE = 1 };
 
@@ -52,10 +49,7 @@ enum { /* tags; what is 8 bytes wide may come packed, as bytes, or each by itsel
 	EXPONENTIAL_MIN = 12 << 3 | WEIR_WIRE_FIXED64,
 	EXPONENTIAL_MAX = 13 << 3 | WEIR_WIRE_FIXED64,
 	EXPONENTIAL_THRESHOLD = 14 << 3 | WEIR_WIRE_FIXED64,
-	BUCKETS_OFFSET = 1 << 3 | WEIR_WIRE_VARINT,
 	SUMMARY_QUANTILE = 6 << 3 | WEIR_WIRE_BYTES,
-	QUANTILE_QUANTILE = 1 << 3 | WEIR_WIRE_FIXED64,
-	QUANTILE_VALUE = 2 << 3 | WEIR_WIRE_FIXED64,
 	EXEMPLAR_TIME = 2 << 3 | WEIR_WIRE_FIXED64,
 	EXEMPLAR_DOUBLE = 3 << 3 | WEIR_WIRE_FIXED64,
 	EXEMPLAR_SPAN_ID = 4 << 3 | WEIR_WIRE_BYTES,
@@ -63,22 +57,18 @@ enum { /* tags; what is 8 bytes wide may come packed, as bytes, or each by itsel
 	EXEMPLAR_INT = 6 << 3 | WEIR_WIRE_FIXED64,
 };
 
-enum { HISTOGRAM_COUNTS = 6, HISTOGRAM_BOUNDS = 7, BUCKETS_COUNTS = 2 }; /* field numbers */
+enum { HISTOGRAM_COUNTS = 6, HISTOGRAM_BOUNDS = 7 }; /* field numbers */
 
 static const struct layout {
 	uint32_t attributes, flags, exemplars; /* tags; 0: none */
 } layouts[] = {
-	[WEIR_INSTRUMENT_GAUGE] = { TAG(7, WEIR_WIRE_BYTES), TAG(8, WEIR_WIRE_VARINT), TAG(5, WEIR_WIRE_BYTES) },
-	[WEIR_INSTRUMENT_SUM] = { TAG(7, WEIR_WIRE_BYTES), TAG(8, WEIR_WIRE_VARINT), TAG(5, WEIR_WIRE_BYTES) },
-	[WEIR_INSTRUMENT_HISTOGRAM] = { TAG(9, WEIR_WIRE_BYTES), TAG(10, WEIR_WIRE_VARINT), TAG(8, WEIR_WIRE_BYTES) },
-	[WEIR_INSTRUMENT_EXPONENTIAL] = { TAG(1, WEIR_WIRE_BYTES), TAG(10, WEIR_WIRE_VARINT),
-		TAG(11, WEIR_WIRE_BYTES) },
-	[WEIR_INSTRUMENT_SUMMARY] = { TAG(7, WEIR_WIRE_BYTES), TAG(8, WEIR_WIRE_VARINT), 0 },
-};
-
-struct array {                  /* repeated numbers, as they came */
-	struct weir_str packed; /* the last packed field with anything in it */
-	uint64_t fields, count; /* fields with anything in them; numbers */
+	[WEIR_INSTRUMENT_GAUGE] = { 7 << 3 | WEIR_WIRE_BYTES, 8 << 3 | WEIR_WIRE_VARINT, 5 << 3 | WEIR_WIRE_BYTES },
+	[WEIR_INSTRUMENT_SUM] = { 7 << 3 | WEIR_WIRE_BYTES, 8 << 3 | WEIR_WIRE_VARINT, 5 << 3 | WEIR_WIRE_BYTES },
+	[WEIR_INSTRUMENT_HISTOGRAM] = { 9 << 3 | WEIR_WIRE_BYTES, 10 << 3 | WEIR_WIRE_VARINT,
+		8 << 3 | WEIR_WIRE_BYTES },
+	[WEIR_INSTRUMENT_EXPONENTIAL] = { 1 << 3 | WEIR_WIRE_BYTES, 10 << 3 | WEIR_WIRE_VARINT,
+		11 << 3 | WEIR_WIRE_BYTES },
+	[WEIR_INSTRUMENT_SUMMARY] = { 7 << 3 | WEIR_WIRE_BYTES, 8 << 3 | WEIR_WIRE_VARINT, 0 },
 };
 
 struct reader { /* of one point */
@@ -87,7 +77,7 @@ struct reader { /* of one point */
 	struct weir_point *point;
 	uint32_t flags; /* of the wire */
 	bool has_value;
-	struct array bounds, counts, negative;
+	struct weir_otlp_array bounds, counts, negative;
 	bool has_bad_quantile;
 };
 
@@ -97,180 +87,6 @@ static double double_of(uint64_t bits)
 
 	memcpy(&real, &bits, sizeof(real));
 	return real;
-}
-
-/* ---- arrays --------------------------------------------------------------- */
-
-static void store(char *at, uint64_t number)
-{
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-	number = __builtin_bswap64(number);
-#endif
-	memcpy(at, &number, sizeof(number));
-}
-
-/* Takes note of 8-byte numbers, packed or not. False: malformed. */
-static bool array_note(struct array *array, const struct weir_wire_field *field)
-{
-	if (field->type == WEIR_WIRE_FIXED64) {
-		array->fields++;
-		array->count++;
-	} else if (field->type == WEIR_WIRE_BYTES && field->bytes.length > 0) {
-		array->fields++;
-		array->count += field->bytes.length / 8;
-		array->packed = field->bytes;
-		return field->bytes.length % 8 == 0;
-	}
-	return true;
-}
-
-/* Where the numbers are, or are put. */
-static struct weir_ref array_place(const struct reader *reader, uint32_t number, const struct array *array)
-{
-	struct weir_wire wire = weir_wire_of(reader->message);
-	struct weir_wire_field field;
-	char *begin, *at;
-
-	if (array->fields == 1 && array->packed.length > 0) {
-		return weir_draft_ref(reader->draft, array->packed);
-	}
-	begin = at = array->count > 0 ? weir_draft_reserve(reader->draft, array->count * 8) : NULL;
-	while (at != NULL && weir_wire_next(&wire, &field)) {
-		if (field.number != number) {
-			continue;
-		}
-		if (field.type == WEIR_WIRE_FIXED64) {
-			store(at, field.value);
-			at += 8;
-		} else if (field.type == WEIR_WIRE_BYTES && field.bytes.length > 0) {
-			memcpy(at, field.bytes.data, field.bytes.length);
-			at += field.bytes.length;
-		}
-	}
-	return at != NULL ? weir_draft_commit(reader->draft, (size_t)(at - begin)) : (struct weir_ref){ 0, 0 };
-}
-
-/* The varints of a packed field; each is written to `at` unless that is NULL. False: malformed. */
-static bool varints_read(struct weir_str packed, char *at, uint64_t *ret_count)
-{
-	const uint8_t *from = (const uint8_t *)packed.data, *end = from + packed.length;
-	uint64_t number;
-
-	*ret_count = 0;
-	while (from != end) {
-		from = weir_wire_varint(from, end, &number);
-		if (from == NULL) {
-			return false;
-		}
-		if (at != NULL) {
-			store(at + *ret_count * 8, number);
-		}
-		++*ret_count;
-	}
-	return true;
-}
-
-static int32_t zigzag(uint64_t value)
-{
-	uint32_t bits = (uint32_t)value;
-
-	return (int32_t)(bits >> 1 ^ (0 - (bits & 1)));
-}
-
-/* Buckets { 1 offset, 2 counts }: counts the counts. False: malformed. */
-static bool buckets_note(struct weir_str message, struct array *array, int32_t *offset)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-	uint64_t more = 0;
-
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == BUCKETS_OFFSET) {
-			*offset = zigzag(field.value);
-		} else if (field.tag == TAG(BUCKETS_COUNTS, WEIR_WIRE_VARINT)) {
-			array->count++;
-		} else if (field.tag == TAG(BUCKETS_COUNTS, WEIR_WIRE_BYTES)) {
-			if (!varints_read(field.bytes, NULL, &more)) {
-				return false;
-			}
-			array->count += more;
-		}
-	}
-	return !wire.is_malformed;
-}
-
-static char *buckets_write(struct weir_str message, char *at)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-	uint64_t more = 0;
-
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == TAG(BUCKETS_COUNTS, WEIR_WIRE_VARINT)) {
-			store(at, field.value);
-			at += 8;
-		} else if (field.tag == TAG(BUCKETS_COUNTS, WEIR_WIRE_BYTES)) {
-			varints_read(field.bytes, at, &more);
-			at += more * 8;
-		}
-	}
-	return at;
-}
-
-static struct weir_ref buckets_place(const struct reader *reader, uint32_t tag, const struct array *array)
-{
-	struct weir_wire wire = weir_wire_of(reader->message);
-	struct weir_wire_field field;
-	char *begin = array->count > 0 ? weir_draft_reserve(reader->draft, array->count * 8) : NULL, *at = begin;
-
-	while (at != NULL && weir_wire_next(&wire, &field)) {
-		if (field.tag == tag) {
-			at = buckets_write(field.bytes, at);
-		}
-	}
-	return at != NULL ? weir_draft_commit(reader->draft, (size_t)(at - begin)) : (struct weir_ref){ 0, 0 };
-}
-
-/* ValueAtQuantile { 1 quantile, 2 value }. False: malformed. */
-static bool quantile_read(struct weir_str message, uint64_t *ret_quantile, uint64_t *ret_value)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	struct weir_wire_field field;
-
-	*ret_quantile = *ret_value = 0;
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == QUANTILE_QUANTILE) {
-			*ret_quantile = field.value;
-		} else if (field.tag == QUANTILE_VALUE) {
-			*ret_value = field.value;
-		}
-	}
-	return !wire.is_malformed;
-}
-
-/* All quantiles, then all their values. */
-static void quantiles_place(const struct reader *reader)
-{
-	struct weir_wire wire = weir_wire_of(reader->message);
-	struct weir_wire_field field;
-	size_t bytes = reader->bounds.count * 8;
-	char *at = bytes > 0 ? weir_draft_reserve(reader->draft, 2 * bytes) : NULL;
-
-	if (at == NULL) {
-		return;
-	}
-	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == SUMMARY_QUANTILE) {
-			uint64_t quantile, value;
-
-			quantile_read(field.bytes, &quantile, &value);
-			store(at, quantile);
-			store(at + bytes, value);
-			at += 8;
-		}
-	}
-	reader->point->bounds = weir_draft_commit(reader->draft, bytes);
-	reader->point->counts = weir_draft_commit(reader->draft, bytes);
 }
 
 /* ---- fields --------------------------------------------------------------- */
@@ -355,8 +171,8 @@ static bool histogram_take(struct reader *reader, const struct weir_wire_field *
 		real_take(point, &point->max, field->value, WEIR_POINT_HAS_MAX);
 		return true;
 	default:
-		return field->number == HISTOGRAM_COUNTS   ? array_note(&reader->counts, field)
-		       : field->number == HISTOGRAM_BOUNDS ? array_note(&reader->bounds, field)
+		return field->number == HISTOGRAM_COUNTS   ? weir_otlp_array_note(&reader->counts, field)
+		       : field->number == HISTOGRAM_BOUNDS ? weir_otlp_array_note(&reader->bounds, field)
 							   : true;
 	}
 }
@@ -379,7 +195,7 @@ static bool exponential_take(struct reader *reader, const struct weir_wire_field
 		real_take(point, &point->max, field->value, WEIR_POINT_HAS_MAX);
 		return true;
 	case EXPONENTIAL_SCALE:
-		point->scale = zigzag(field->value);
+		point->scale = weir_otlp_array_zigzag(field->value);
 		return true;
 	case EXPONENTIAL_ZERO_COUNT:
 		point->zero_count = field->value;
@@ -388,9 +204,9 @@ static bool exponential_take(struct reader *reader, const struct weir_wire_field
 		point->zero_threshold = double_of(field->value);
 		return true;
 	case EXPONENTIAL_POSITIVE:
-		return buckets_note(field->bytes, &reader->counts, &point->positive_offset);
+		return weir_otlp_array_note_buckets(field->bytes, &reader->counts, &point->positive_offset);
 	case EXPONENTIAL_NEGATIVE:
-		return buckets_note(field->bytes, &reader->negative, &point->negative_offset);
+		return weir_otlp_array_note_buckets(field->bytes, &reader->negative, &point->negative_offset);
 	default:
 		return true;
 	}
@@ -410,7 +226,7 @@ static bool summary_take(struct reader *reader, const struct weir_wire_field *fi
 		return true;
 	case SUMMARY_QUANTILE:
 		reader->bounds.count++;
-		if (!quantile_read(field->bytes, &quantile, &value)) {
+		if (!weir_otlp_array_read_quantile(field->bytes, &quantile, &value)) {
 			return false;
 		}
 		reader->has_bad_quantile =
@@ -474,14 +290,14 @@ static bool is_ascending(const struct weir_draft *draft, struct weir_ref bounds)
 
 static bool histogram_settle(struct reader *reader)
 {
-	const struct array *bounds = &reader->bounds, *counts = &reader->counts;
+	const struct weir_otlp_array *bounds = &reader->bounds, *counts = &reader->counts;
 
 	if (counts->count > WEIR_OTLP_BUCKETS_MAX ||
 		(counts->count != bounds->count + 1 && counts->count + bounds->count > 0)) {
 		return false;
 	}
-	reader->point->bounds = array_place(reader, HISTOGRAM_BOUNDS, bounds);
-	reader->point->counts = array_place(reader, HISTOGRAM_COUNTS, counts);
+	reader->point->bounds = weir_otlp_array_place(reader->draft, reader->message, HISTOGRAM_BOUNDS, bounds);
+	reader->point->counts = weir_otlp_array_place(reader->draft, reader->message, HISTOGRAM_COUNTS, counts);
 	return is_ascending(reader->draft, reader->point->bounds);
 }
 
@@ -495,8 +311,10 @@ static bool exponential_settle(struct reader *reader)
 		point->negative_offset > (int64_t)INT32_MAX - (int64_t)reader->negative.count) {
 		return false;
 	}
-	point->counts = buckets_place(reader, EXPONENTIAL_POSITIVE, &reader->counts);
-	point->negative = buckets_place(reader, EXPONENTIAL_NEGATIVE, &reader->negative);
+	point->counts =
+		weir_otlp_array_place_buckets(reader->draft, reader->message, EXPONENTIAL_POSITIVE, &reader->counts);
+	point->negative =
+		weir_otlp_array_place_buckets(reader->draft, reader->message, EXPONENTIAL_NEGATIVE, &reader->negative);
 	return true;
 }
 
@@ -513,7 +331,8 @@ static bool point_settle(struct reader *reader, enum weir_instrument_kind kind)
 			return false;
 		}
 		reader->point->flags |= WEIR_POINT_HAS_SUM;
-		quantiles_place(reader);
+		weir_otlp_array_place_quantiles(
+			reader->draft, reader->message, SUMMARY_QUANTILE, reader->bounds.count, reader->point);
 		return true;
 	default:
 		return reader->has_value;
