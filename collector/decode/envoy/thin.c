@@ -172,6 +172,8 @@ void weir_als_pack(struct weir_draft *draft)
 	draft->extra = NULL;
 	draft->extra_length = 0;
 	draft->extra_capacity = 0;
+	(void)weir_draft_reserve(
+		draft, packer.old.body.length / 2 + packer.old.extra_length); /* at once, not doubling */
 	move_workloads(&packer);
 	move_requests(&packer);
 	move_connections(&packer);
