@@ -139,12 +139,31 @@ static struct weir_str source_of(const struct weir_draft *draft, enum weir_signa
 	return weir_draft_str(draft, resource->proxy);
 }
 
+/* While the store fails, what bears metrics is folded all the same, logs of access without their detail; the rest is
+ * refused, and comes again. */
+static struct weir_receive_opts opts_for(
+	const struct weir_otlp *otlp, enum weir_signal signal, struct weir_draft *draft)
+{
+	struct weir_receive_opts opts = otlp->opts;
+	bool is_access_log = signal == WEIR_SIGNAL_LOG && draft->requests.count + draft->connections.count > 0;
+
+	if (opts.is_storage_failing == NULL || (!is_access_log && signal != WEIR_SIGNAL_METRIC_POINT)) {
+		return opts;
+	}
+	if (is_access_log && opts.is_storage_failing(opts.ctx)) {
+		draft->thinned[WEIR_THIN_STORAGE] = draft->logs.count;
+	}
+	opts.is_storage_failing = NULL;
+	return opts;
+}
+
 /* Decodes and puts one body. */
 static struct weir_otlp_verdict take(
 	const struct way *way, enum weir_otlp_encoding encoding, struct weir_str body, struct weir_offer *offer)
 {
 	struct weir_otlp *otlp = way->otlp;
 	struct weir_otlp_verdict verdict;
+	struct weir_receive_opts opts;
 	struct weir_draft draft;
 	uint64_t end;
 	int r;
@@ -171,7 +190,8 @@ static struct weir_otlp_verdict take(
 	}
 	offer->signal = way->kind->signal;
 	offer->source = source_of(&draft, offer->signal);
-	verdict = weir_otlp_verdict_of(weir_offer_put(&otlp->opts, &draft, offer, &end));
+	opts = opts_for(otlp, offer->signal, &draft);
+	verdict = weir_otlp_verdict_of(weir_offer_put(&opts, &draft, offer, &end));
 	if (verdict.code == WEIR_GRPC_OK) {
 		verdict.rejected = draft.dropped[WEIR_DROP_INVALID];
 		verdict.park_position = end;

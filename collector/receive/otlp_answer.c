@@ -12,6 +12,8 @@
  *   storage failing         RESOURCE_EXHAUSTED + RetryInfo    503 + Retry-After
  *   stopping                UNAVAILABLE + RetryInfo           503 + Retry-After
  *
+ * (A failing store refuses spans and logs only: otlp.c.)
+ *
  * The three responses have the same field numbers, so one message's type
  * writes them all; in JSON their counts have names of their own.
  *

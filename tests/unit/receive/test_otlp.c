@@ -476,29 +476,58 @@ static void errors_are_told_in_the_encoding_of_the_request(void **state)
 	weir_buf_fini(&response.body);
 }
 
-static void envoys_stand_under_their_own_name_in_the_ledger(void **state)
-{
-	static const char node[] = "sidecar~10.0.0.1~reviews-v1-5f8d7c9b6-8xv7d.default~default.svc.cluster.local";
-	struct weir_buf group, inner;
-	const struct weir_batch *batch;
+#define NODE "sidecar~10.0.0.1~reviews-v1-5f8d7c9b6-8xv7d.default~default.svc.cluster.local"
 
-	(void)state;
+/* A record of an Envoy's access logger, into `body`. */
+static void access_log_encode(void)
+{
+	struct weir_buf group, inner;
+
 	weir_buf_init(&group, 0);
 	weir_buf_init(&inner, 0);
 	weir_buf_clear(&body);
 	encode_pair_text(&inner, 1, "service.name", "reviews.default");
-	encode_pair_text(&inner, 1, "node_name", node);
+	encode_pair_text(&inner, 1, "node_name", NODE);
 	encode_nested(&group, 1, &inner);
 	weir_buf_clear(&span);
-	encode_fixed64(&span, 1, 7); /* a log record's time */
+	encode_fixed64(&span, 1, 7); /* its time */
+	encode_pair_text(&span, 6, "response_code", "200");
+	encode_pair_text(&span, 6, "method", "GET");
 	encode_nested(&inner, 2, &span);
 	encode_nested(&group, 2, &inner);
 	encode_nested(&body, 1, &group);
-	assert_int_equal(call(&methods[2], weir_buf_str(&body)).code, WEIR_GRPC_OK);
-	batch = bench_next(&bench);
-	assert_true(weir_str_is(weir_batch_str(batch, batch->source), node));
 	weir_buf_fini(&group);
 	weir_buf_fini(&inner);
+}
+
+static void envoys_stand_under_their_own_name_in_the_ledger(void **state)
+{
+	const struct weir_batch *batch;
+
+	(void)state;
+	access_log_encode();
+	assert_int_equal(call(&methods[2], weir_buf_str(&body)).code, WEIR_GRPC_OK);
+	batch = bench_next(&bench);
+	assert_true(weir_str_is(weir_batch_str(batch, batch->source), NODE));
+	assert_int_equal(batch->requests.count, 1);
+	assert_int_equal(batch->kept, 1);
+}
+
+static void what_bears_metrics_is_taken_while_the_store_fails(void **state)
+{
+	const struct weir_batch *batch;
+
+	(void)state;
+	bench.is_failing = true;
+	points_encode(6, 7);
+	assert_int_equal(call(&methods[1], weir_buf_str(&body)).code, WEIR_GRPC_OK);
+	assert_int_equal(bench_next(&bench)->kept, 2);
+	access_log_encode();
+	assert_int_equal(call(&methods[2], weir_buf_str(&body)).code, WEIR_GRPC_OK);
+	batch = bench_next(&bench);
+	assert_int_equal(batch->requests.count, 1);
+	assert_int_equal(batch->thinned[WEIR_THIN_STORAGE], 1);
+	assert_int_equal(batch->kept, 0);
 }
 
 static void claim_of_another_identity_is_marked_or_rejected(void **state)
@@ -556,6 +585,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(refusals_are_counted_by_signal, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors_are_told_in_the_encoding_of_the_request, setup, teardown),
 		cmocka_unit_test_setup_teardown(envoys_stand_under_their_own_name_in_the_ledger, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_bears_metrics_is_taken_while_the_store_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(claim_of_another_identity_is_marked_or_rejected, setup, teardown),
 	};
 
