@@ -103,6 +103,19 @@ static void equal_reports_are_two(void **state)
 	}
 }
 
+static void answer_waits_for_the_store_when_it_is_to(void **state)
+{
+	struct weir_mixer *waiting;
+
+	(void)state;
+	assert_int_equal(reported(WEIR_GRPC_OK).park_position, 0);
+	bench.opts.parks = true;
+	assert_int_equal(weir_mixer_create(&bench.opts, &waiting), 0);
+	weir_mixer_grpc(waiting, methods);
+	assert_true(reported(WEIR_GRPC_OK).park_position > 0);
+	weir_mixer_destroy(waiting);
+}
+
 static void nameless_proxy_is_its_address(void **state)
 {
 	const struct weir_batch *batch;
@@ -322,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(answered_report_is_in_the_ring),
 		TEST(equal_reports_are_two),
+		TEST(answer_waits_for_the_store_when_it_is_to),
 		TEST(nameless_proxy_is_its_address),
 		TEST(empty_report_is_ok_and_puts_nothing),
 		TEST(malformed_report_leaves_no_trace_but_a_count),
