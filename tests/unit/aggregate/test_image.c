@@ -221,6 +221,60 @@ static void many_deltas_ask_for_an_image(void **state)
 	weir_fold_destroy(live);
 }
 
+static void file_load(struct weir_fold *fold, const char *name)
+{
+	const char *folder = getenv("WEIR_GOLDEN");
+	char path[512], bytes[65536];
+	size_t length;
+	FILE *file;
+
+	assert_non_null(folder);
+	snprintf(path, sizeof(path), "%s/fold_image/%s", folder, name);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	length = fread(bytes, 1, sizeof(bytes), file);
+	fclose(file);
+	assert_in_range(length, 1000, sizeof(bytes) - 1);
+	assert_int_equal(weir_fold_load(fold, weir_str_make(bytes, length)), 0);
+}
+
+/* Written by the version before: an image and the delta after it. */
+static void version_1_is_read_and_goes_on_as_version_2(void **state)
+{
+	struct batch_random random = { .state = 12, .now_ns = T0 + 5000000, .step_ns = 1000000, .names = 3 };
+	struct weir_fold *old = fold_make(7), *follower = fold_make(7);
+	const struct weir_snapshot *snapshot;
+	struct batch_maker maker = { 0 };
+
+	(void)state;
+	file_load(old, "v1-image.bin");
+	file_load(old, "v1-delta.bin");
+	assert_int_equal(weir_snapshot_make(old, 7, 0, 0, &snapshot), 0);
+	assert_int_equal(snapshot->series_total, 172);
+	assert_int_equal(snapshot->edge_count, 33);
+	assert_int_equal(snapshot->ledger_count, 6);
+	assert_true(weir_str_is(snapshot->ledger[3].source, "source-1"));
+	assert_int_equal(snapshot->ledger[3].received, 18);
+	assert_int_equal(snapshot->ledger[3].kept, 16);
+	assert_int_equal(snapshot->ledger[3].dropped[WEIR_DROP_INVALID], 2);
+	assert_int_equal(snapshot->ledger[3].last_ns, T0 + 2784483);
+	weir_snapshot_let_go(snapshot);
+	assert_true(weir_ledger_closes(&old->ledger));
+	cut_and_load(old, follower, true);
+	digests_equal(old, follower);
+	for (unsigned i = 0; i < 50; i++) {
+		const struct weir_batch *batch = batch_random_next(&random, &maker);
+
+		weir_fold_batch(old, batch);
+		weir_fold_batch(follower, batch);
+	}
+	cut_and_load(old, follower, true);
+	digests_equal(old, follower);
+	batch_maker_fini(&maker);
+	weir_fold_destroy(old);
+	weir_fold_destroy(follower);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +285,7 @@ int main(void)
 		cmocka_unit_test(a_delta_applies_to_the_cut_before_it_and_to_no_other),
 		cmocka_unit_test(a_reset_is_cut_as_an_image),
 		cmocka_unit_test(many_deltas_ask_for_an_image),
+		cmocka_unit_test(version_1_is_read_and_goes_on_as_version_2),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
