@@ -58,19 +58,23 @@ static bool is_random_suffix(struct weir_str text)
 	return text.length == 5 && is_only(text, safe_alphabet);
 }
 
-/* A 32-bit hash in safe letters, or (older, and other makers) in hex. A word of
- * the workload's own name should not look like one: no vowels, or a digit. */
+/* A 32-bit hash in safe letters, or (older, and other makers) in hex, which may
+ * be shorter. A word of the workload's own name should not look like one: no
+ * vowels, or a digit (and, of a short one, a letter: `2024` is none). */
 static bool is_template_hash(struct weir_str text)
 {
-	bool has_digit = false;
+	size_t digits = 0;
 
-	if (text.length < 8 || text.length > 10) {
+	if (text.length < 4 || text.length > 10) {
 		return false;
 	}
 	for (size_t i = 0; i < text.length; i++) {
-		has_digit = has_digit || (text.data[i] >= '0' && text.data[i] <= '9');
+		digits += text.data[i] >= '0' && text.data[i] <= '9';
 	}
-	return is_only(text, safe_alphabet) || (has_digit && is_only(text, "0123456789abcdef"));
+	if (text.length < 8) {
+		return digits > 0 && digits < text.length && is_only(text, "0123456789abcdef");
+	}
+	return is_only(text, safe_alphabet) || (digits > 0 && is_only(text, "0123456789abcdef"));
 }
 
 static bool is_ordinal(struct weir_str text)

@@ -24,6 +24,10 @@ static void workload_is_the_pod_without_what_was_generated(void **state)
 		{ "reviews-v1-5f8d7c9b6-8xv7d", "reviews-v1" },
 		{ "reviews-v1-3f49171ef0-9wpcn", "reviews-v1" },
 		{ "istio-ingressgateway-823d1ca45b-tswgp", "istio-ingressgateway" },
+		{ "reviews-v1-5f8d-8xv7d", "reviews-v1" }, /* a short hash */
+		{ "reviews-v1-x7k2p", "reviews-v1" },      /* a version is none, */
+		{ "test-e2e-x7k2p", "test-e2e" },
+		{ "report-2024-x7k2p", "report-2024" },     /* nor is a year */
 		{ "node-exporter-x7k2p", "node-exporter" }, /* a DaemonSet's: `exporter` is no hash */
 		{ "mysql-0", "mysql" },
 		{ "mysql-12", "mysql" },
