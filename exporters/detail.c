@@ -12,6 +12,7 @@
 #define LOOKBACK_MS 86400000
 #define LIMIT 100
 #define ATTRS_COMPARED 256u
+#define REST_OF_MS UINT64_C(999999)
 
 bool weir_detail_range(
 	const struct weir_http_request *request, struct weir_http_response *response, struct weir_detail_range *ret)
@@ -33,6 +34,12 @@ bool weir_detail_range(
 	if (why != NULL) {
 		weir_http_response_text(response, 400, why);
 		return false;
+	}
+	/* Times are nanoseconds: what happened in the last millisecond belongs to it. */
+	if (search.end_ns <= UINT64_MAX - REST_OF_MS) {
+		search.end_ns += REST_OF_MS;
+		search.lookback_ns = search.lookback_ns <= UINT64_MAX - REST_OF_MS ? search.lookback_ns + REST_OF_MS
+										   : search.lookback_ns;
 	}
 	*ret = (struct weir_detail_range){ search.end_ns, search.lookback_ns, search.limit };
 	return true;

@@ -10,7 +10,7 @@ struct weir_detail_range {
 	uint32_t limit;
 };
 
-/* endTs and lookback (milliseconds; now, and a day), limit (100, at most 10000),
+/* endTs (that whole millisecond is inside) and lookback (milliseconds; now, and a day), limit (100, at most 10000),
  * with the checks that the traces' search makes. False: the response says why (400). */
 bool weir_detail_range(
 	const struct weir_http_request *request, struct weir_http_response *response, struct weir_detail_range *ret);
