@@ -15,8 +15,13 @@
 #define T0 1700000000000000000u
 #define S UINT64_C(1000000000)
 
-static struct weir_series_tcp report_from(struct weir_flows *flows, const char *source, const char *stream,
-	enum weir_connection_state how, uint64_t bytes, uint64_t now_ns)
+struct said { /* what else a report says */
+	uint64_t start_ns;
+	bool is_delta;
+};
+
+static struct weir_series_tcp report_said(struct weir_flows *flows, const char *source, const char *stream,
+	enum weir_connection_state how, uint64_t bytes, uint64_t now_ns, struct said said)
 {
 	struct batch_maker maker = { 0 };
 	struct weir_series_tcp more;
@@ -27,6 +32,8 @@ static struct weir_series_tcp report_from(struct weir_flows *flows, const char *
 	connection = batch_maker_connection(&maker);
 	connection->stream_id = batch_maker_text(&maker, stream);
 	connection->state = (uint8_t)how;
+	connection->start_ns = said.start_ns;
+	connection->is_delta = said.is_delta;
 	connection->sent_bytes = bytes;
 	connection->received_bytes = bytes / 2;
 	batch = batch_maker_finish(&maker);
@@ -34,6 +41,12 @@ static struct weir_series_tcp report_from(struct weir_flows *flows, const char *
 	weir_flows_report(flows, batch, weir_batch_connections(batch), now_ns, &more);
 	batch_maker_fini(&maker);
 	return more;
+}
+
+static struct weir_series_tcp report_from(struct weir_flows *flows, const char *source, const char *stream,
+	enum weir_connection_state how, uint64_t bytes, uint64_t now_ns)
+{
+	return report_said(flows, source, stream, how, bytes, now_ns, (struct said){ 0, false });
 }
 
 static void expect(struct weir_series_tcp more, uint64_t opened, uint64_t closed, uint64_t sent, uint64_t received)
@@ -152,6 +165,61 @@ static void a_full_table_forgets_closed_flows_first(void **state)
 	weir_flows_fini(&flows);
 }
 
+static void what_had_flowed_before_us_is_the_shortfall(void **state)
+{
+	struct weir_flows flows;
+
+	(void)state;
+	weir_flows_init(&flows, 1);
+	weir_flows_begin(&flows, T0);
+	/* It began before the fold did: its first total is the baseline. */
+	expect(report_said(&flows, "n", "a", WEIR_CONNECTION_CONTINUE, 80, T0 + 5 * S, (struct said){ T0 - S, false }),
+		0, 0, 0, 0);
+	assert_int_equal(flows.shortfall_bytes, 120);
+	assert_int_equal(flows.shortfall_connections, 1);
+	expect(report_from(&flows, "n", "a", WEIR_CONNECTION_CLOSE, 100, T0 + 6 * S), 0, 1, 20, 10);
+	/* It began later: its first reports were lost, but none of it was counted. */
+	expect(report_said(&flows, "n", "b", WEIR_CONNECTION_CONTINUE, 80, T0 + 5 * S, (struct said){ T0 + S, false }),
+		1, 0, 80, 40);
+	assert_int_equal(flows.shortfall_connections, 1);
+	weir_flows_fini(&flows);
+}
+
+static void what_was_forgotten_is_not_counted_again(void **state)
+{
+	struct weir_flows flows;
+
+	(void)state;
+	weir_flows_init(&flows, 1);
+	weir_flows_begin(&flows, T0);
+	expect(report_said(&flows, "n", "a", WEIR_CONNECTION_OPEN, 80, T0 + S, (struct said){ T0 + S, false }), 1, 0,
+		80, 40);
+	expect(report_said(
+		       &flows, "n", "a", WEIR_CONNECTION_CONTINUE, 90, T0 + 4000 * S, (struct said){ T0 + S, false }),
+		0, 0, 0, 0);
+	assert_int_equal(flows.shortfall_connections, 1);
+	weir_flows_fini(&flows);
+}
+
+static void differences_are_added_as_they_come(void **state)
+{
+	const struct said delta = { T0 - S, true };
+	struct weir_flows flows;
+
+	(void)state;
+	weir_flows_init(&flows, 1);
+	weir_flows_begin(&flows, T0);
+	expect(report_said(&flows, "n", "a", WEIR_CONNECTION_OPEN, 0, T0, delta), 1, 0, 0, 0);
+	expect(report_said(&flows, "n", "a", WEIR_CONNECTION_CONTINUE, 80, T0, delta), 0, 0, 80, 40);
+	expect(report_said(&flows, "n", "a", WEIR_CONNECTION_CONTINUE, 20, T0, delta), 0, 0, 20, 10);
+	expect(report_said(&flows, "n", "a", WEIR_CONNECTION_CLOSE, 2, T0, delta), 0, 1, 2, 1);
+	expect(report_said(&flows, "n", "b", WEIR_CONNECTION_CONTINUE, 80, T0, delta), 0, 0, 80, 40);
+	expect(report_said(&flows, "n", "", WEIR_CONNECTION_OPEN, 0, T0, delta), 1, 0, 0, 0);
+	expect(report_said(&flows, "n", "", WEIR_CONNECTION_CLOSE, 6, T0, delta), 0, 1, 6, 3);
+	assert_int_equal(flows.shortfall_connections, 0);
+	weir_flows_fini(&flows);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +231,9 @@ int main(void)
 		cmocka_unit_test(without_a_stream_id_only_the_end_counts),
 		cmocka_unit_test(closed_flows_are_forgotten_after_a_minute_and_open_ones_after_an_hour),
 		cmocka_unit_test(a_full_table_forgets_closed_flows_first),
+		cmocka_unit_test(what_had_flowed_before_us_is_the_shortfall),
+		cmocka_unit_test(what_was_forgotten_is_not_counted_again),
+		cmocka_unit_test(differences_are_added_as_they_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
