@@ -63,7 +63,8 @@ def have(weir):
         if name in of_request or name in of_tcp:
             ends = l["reporter"], l["source_workload"], l["destination_service"], l["destination_workload"]
         if name in of_request:
-            requests[ends + (l["request_protocol"], l["response_code"], l["response_flags"])][of_request[name]] += int(value)
+            key = ends + (l["request_protocol"], l["response_code"], l["response_flags"])
+            requests[key][of_request[name]] += int(value)
         elif name in of_tcp:
             tcp[ends][of_tcp[name]] += int(value)
     return dict(requests), dict(tcp)

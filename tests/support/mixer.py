@@ -27,7 +27,8 @@ def messages():
     for one in files.file:
         pool.Add(one)
     names = "ReportRequest ReportResponse CheckRequest CheckResponse".split()
-    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"istio.mixer.v1.{name}")) for name in names}
+    find = lambda name: pool.FindMessageTypeByName(f"istio.mixer.v1.{name}")
+    return {name: message_factory.GetMessageClass(find(name)) for name in names}
 
 
 @functools.cache
