@@ -52,7 +52,6 @@ def test_watch_hears_the_end_and_ends_well(tmp_path):
         assert list(unknown) == [] and unknown.code() == grpc.StatusCode.OK
 
 
-@pytest.mark.fast
 def test_watchers_that_go_are_forgotten(weir, channel):
     stub = health_pb2_grpc.HealthStub(channel)
     before = weir.memory_bytes()
