@@ -58,8 +58,8 @@ def test_its_own_stats_are_taken_beside_the_logs(weir, tmp_path):
             assert row["signal"] == "metric_point" and set(k for k, n in row["dropped"].items() if n) <= {"summary"}
         sources = {r["source"] for r in weir.ledger()["rows"] if r["protocol"] == "als_v3"}
         assert sources == {r["source"] for r in rows()}  # one name for a proxy, whatever it sends
-        until(lambda: weir.total("envoy_cluster_upstream_rq_total", job="reviews.default", envoy_cluster_name="inbound|9080||")
-              == len(CODES), "the callee's own counter of what it passed on")
+        passed_on = {"job": "reviews.default", "envoy_cluster_name": "inbound|9080||"}
+        until(lambda: weir.total("envoy_cluster_upstream_rq_total", **passed_on) == len(CODES), "the callee's own counter")
 
 
 def test_its_otlp_logs_beside_als_count_nothing_twice(weir, tmp_path):
