@@ -382,35 +382,24 @@ static void seen_spans(struct weir_fold *fold, const struct weir_batch *batch)
 	}
 }
 
-/* What came of a proxy, for comparison with what it says. A batch of access
- * logs is of one proxy: its rows name it. */
+/* What came of a proxy, for comparison with what it says; requests are counted
+ * where they are judged. A batch of access logs is of one proxy: its rows name it. */
 static void seen(struct weir_fold *fold, const struct weir_batch *batch)
 {
-	const struct weir_request *requests = weir_batch_requests(batch);
-	uint32_t row;
+	const struct weir_resource *resources = weir_batch_resources(batch);
+	struct weir_owners *owners = &fold->owners;
 
-	switch (batch->signal) {
-	case WEIR_SIGNAL_ACCESS_LOG:
-		if (batch->requests.count == 0 && batch->connections.count == 0) {
-			return;
-		}
-		row = weir_owners_row(&fold->owners, batch,
-			batch->requests.count > 0 ? requests[0].call.proxy
-						  : weir_batch_connections(batch)[0].call.proxy);
-		weir_owners_seen(&fold->owners, row, WEIR_MEASURE_ACCESS_LOGS, batch->offered);
-		weir_owners_seen(&fold->owners, row, WEIR_MEASURE_REQUESTS, batch->requests.count);
-		return;
-	case WEIR_SIGNAL_LOG:
-		if (batch->resources.count > 0) {
-			row = weir_owners_row(&fold->owners, batch, weir_batch_resources(batch)[0].proxy);
-			weir_owners_seen(&fold->owners, row, WEIR_MEASURE_LOGS, batch->logs.count);
-		}
-		return;
-	case WEIR_SIGNAL_SPAN:
+	if (batch->signal == WEIR_SIGNAL_SPAN) {
 		seen_spans(fold, batch);
-		return;
-	default:
-		return;
+	} else if (batch->signal == WEIR_SIGNAL_LOG && batch->resources.count > 0 && resources[0].proxy.length > 0) {
+		weir_owners_seen(owners, weir_owners_row(owners, batch, resources[0].proxy), WEIR_MEASURE_LOGS,
+			batch->logs.count);
+	} else if (batch->signal == WEIR_SIGNAL_ACCESS_LOG && batch->requests.count + batch->connections.count > 0) {
+		struct weir_ref proxy = batch->requests.count > 0 ? weir_batch_requests(batch)[0].call.proxy
+								  : weir_batch_connections(batch)[0].call.proxy;
+
+		weir_owners_seen(
+			owners, weir_owners_row(owners, batch, proxy), WEIR_MEASURE_ACCESS_LOGS, batch->offered);
 	}
 }
 

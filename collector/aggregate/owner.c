@@ -251,6 +251,7 @@ unsigned weir_owners_judge(struct weir_owners *owners, const struct weir_batch *
 	if (!is_counted) {
 		return 0;
 	}
+	weir_owners_seen(owners, row, WEIR_MEASURE_REQUESTS, report->is_connection ? 0 : 1);
 	if (owners->istio == WEIR_FOLD_ISTIO_OFF || (owners->istio == WEIR_FOLD_ISTIO_AUTO && side->has_own)) {
 		return WEIR_OWNER_EDGES;
 	}

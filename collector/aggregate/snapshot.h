@@ -76,7 +76,7 @@ struct weir_ledger_view { /* one row of /api/ledger */
 
 enum weir_measure {               /* what a proxy says that it sent, and what of it came */
 	WEIR_MEASURE_ACCESS_LOGS, /* entries of its gRPC access log: logs_written, logs_dropped */
-	WEIR_MEASURE_REQUESTS,    /* access log entries of requests: downstream_rq_completed */
+	WEIR_MEASURE_REQUESTS,    /* requests that were counted, by whichever signal: downstream_rq_completed */
 	WEIR_MEASURE_LOGS,        /* records of its OpenTelemetry access log: logs_written, logs_dropped */
 	WEIR_MEASURE_SPANS,       /* spans_sent */
 	WEIR_MEASURES

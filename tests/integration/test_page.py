@@ -60,6 +60,17 @@ def test_the_page_shows_graph_traces_waterfall_and_ledger(weir, tmp_path):
         assert foreign == []
 
 
+def test_the_ledger_says_how_much_of_what_a_proxy_sent_was_seen(weir):
+    mtcap.replay(weir, "envoy-metrics-otlp")
+    with chromium() as page:
+        page.open(f"http://{weir.http}/")
+        page.wait("return document.querySelectorAll('#completeness li').length >= 7", "completeness by proxy")
+        text = page.run("return document.querySelector('#completeness').textContent")
+        assert "reviews-v2-f2b2360481-t54nr.default: 0.00 % seen" in text, text
+        bad = [m for m in page.console() if m["level"] == "SEVERE"]
+        assert not bad, bad
+
+
 def test_the_pages_headers_are_strict(weir):
     answer = weir.ask("/")
     assert answer.headers["Content-Type"].startswith("text/html")

@@ -350,6 +350,25 @@ static void completeness_begins_when_a_proxy_first_says_what_it_sent(void **stat
 	weir_fold_destroy(fold);
 }
 
+/* Whoever tells of a request: it was seen, once. */
+static void a_request_is_seen_once_for_completeness(void **state)
+{
+	struct weir_fold *fold = fold_make(WEIR_FOLD_ISTIO_AUTO);
+	const struct weir_snapshot *snapshot;
+
+	(void)state;
+	says(fold, "http.inbound_0.0.0.0_9080.downstream_rq_completed", 20, T0);
+	tell_of(fold, WEIR_SIGNAL_LOG, 0, 10, T0 + 2 * (uint64_t)S);
+	tell_of(fold, WEIR_SIGNAL_ACCESS_LOG, 0, 10, T0 + 4 * (uint64_t)S);
+	says(fold, "http.inbound_0.0.0.0_9080.downstream_rq_completed", 40, T0 + 5 * (uint64_t)S);
+	assert_int_equal(weir_snapshot_make(fold, WEIR_SNAPSHOT_LEDGER, 0, T0, &snapshot), 0);
+	assert_int_equal(snapshot->completeness_count, 1);
+	assert_int_equal(snapshot->completeness[0].seen, 20);
+	assert_int_equal(snapshot->completeness[0].sent, 20);
+	weir_snapshot_let_go(snapshot);
+	weir_fold_destroy(fold);
+}
+
 static void what_is_known_of_requests_is_bounded_and_expires(void **state)
 {
 	struct weir_fold *fold = fold_make(WEIR_FOLD_ISTIO_AUTO);
@@ -376,6 +395,7 @@ int main(void)
 		cmocka_unit_test(on_counts_logs_and_off_counts_none),
 		cmocka_unit_test(a_connection_is_counted_by_whoever_was_first_to_be_counted),
 		cmocka_unit_test(completeness_begins_when_a_proxy_first_says_what_it_sent),
+		cmocka_unit_test(a_request_is_seen_once_for_completeness),
 		cmocka_unit_test(what_is_known_of_requests_is_bounded_and_expires),
 	};
 
