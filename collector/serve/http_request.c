@@ -452,6 +452,12 @@ enum MHD_Result weir_http_request_access(void *ctx, struct MHD_Connection *conne
 		*upload_size = 0;
 		return take_body(request, piece);
 	}
+	if (!request->is_whole) {
+		/* libmicrohttpd 0.9.75 reads once more from a connection that is resumed, if it was last to read: a
+		 * client that had ended its half by then would get no answer. Asked again, it was not. */
+		request->is_whole = true;
+		return MHD_YES;
+	}
 	return request->is_answering ? queue_ready(request) : body_complete(request);
 }
 

@@ -39,7 +39,7 @@ struct weir_http_request {
 	unsigned refusal; /* status with which serve itself answers; 0: the handler does */
 	const char *refusal_text;
 	char allow[64], peer[WEIR_HTTP_PEER_BYTES];
-	bool is_gzip, is_answering;
+	bool is_gzip, is_whole, is_answering;
 	struct weir_http_response response;
 	struct MHD_Response *ready; /* made, to be queued when libmicrohttpd asks next */
 	unsigned ready_status;

@@ -732,6 +732,22 @@ static void client_that_leaves_in_mid_request_gives_its_place_back(void **state)
 	assert_false(fixture->has_ingested);
 }
 
+static void client_that_ended_its_half_still_gets_its_answer(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < 10; i++) {
+		int fd = connect_to(weir_http_address(fixture->http, 0));
+
+		send_text(fd, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+		shutdown(fd, SHUT_WR);
+		wait_entered(fixture); /* the end is there before the answer */
+		sem_post(&fixture->leave);
+		expect(receive(fd, true), 200);
+		close(fd);
+	}
+}
+
 static int open_only(const char *address, struct weir_http **ret_http)
 {
 	struct weir_http_opts opts = { .addresses = &address, .address_count = 1, .max_connections = 1 };
@@ -803,6 +819,7 @@ int main(void)
 		WITH_SERVER(more_connections_than_the_cap_are_shed_and_service_goes_on),
 		WITH_SERVER(request_that_drips_is_cut_off),
 		WITH_SERVER(client_that_leaves_in_mid_request_gives_its_place_back),
+		WITH_SERVER(client_that_ended_its_half_still_gets_its_answer),
 		WITH_SERVER(address_in_use_is_a_fault),
 		WITH_SERVER(socket_file_of_the_dead_is_replaced),
 	};
