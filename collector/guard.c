@@ -15,7 +15,8 @@
  * The states lie in rows of ROW descriptors, made when the first of a row is
  * read; without memory for one the connection is refused.
  *
- * Threads: libgrpc's; one at a time a connection. */
+ * Threads: libgrpc's; one at a time a connection, but not always the same: the
+ * state is looked at under one of LOCKS locks, so that this needs no proof. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -33,6 +34,13 @@
 
 #define ROW 1024u
 #define ROWS 1024u /* a descriptor beyond ROW * ROWS is refused */
+
+#define LOCKS 16u
+
+/* the initialiser wants each by itself */
+#define FOUR PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER
+
+static pthread_mutex_t locks[LOCKS] = { FOUR, FOUR, FOUR, FOUR };
 
 struct seat {
 	uint64_t cookie;
@@ -60,6 +68,27 @@ static struct seat *seat_of(int fd)
 	return seats != NULL ? &seats[(size_t)fd % ROW] : NULL;
 }
 
+/* `who` stands for the connection: its descriptor, or a hash of its session. */
+static bool look_locked(struct weir_grpc_guard *guard, size_t who, const void *bytes, size_t length, uint64_t now_ns)
+{
+	bool is_good;
+
+	pthread_mutex_lock(&locks[who % LOCKS]);
+	is_good = weir_grpc_guard_look(guard, bytes, length, now_ns);
+	pthread_mutex_unlock(&locks[who % LOCKS]);
+	return is_good;
+}
+
+/* A descriptor that is another connection's now begins anew. */
+static void seat_settle(struct seat *seat, size_t who, uint64_t cookie)
+{
+	pthread_mutex_lock(&locks[who % LOCKS]);
+	if (seat->cookie != cookie) {
+		*seat = (struct seat){ .cookie = cookie };
+	}
+	pthread_mutex_unlock(&locks[who % LOCKS]);
+}
+
 /* False: to be refused. */
 static bool look(int fd, const struct msghdr *message, size_t length)
 {
@@ -74,13 +103,11 @@ static bool look(int fd, const struct msghdr *message, size_t length)
 	if (seat == NULL) {
 		return false;
 	}
-	if (seat->cookie != cookie) {
-		*seat = (struct seat){ .cookie = cookie };
-	}
+	seat_settle(seat, (size_t)fd, cookie);
 	for (size_t i = 0; i < message->msg_iovlen && length > 0; i++) {
 		size_t piece = message->msg_iov[i].iov_len < length ? message->msg_iov[i].iov_len : length;
 
-		if (!weir_grpc_guard_look(&seat->guard, message->msg_iov[i].iov_base, piece, now_ns)) {
+		if (!look_locked(&seat->guard, (size_t)fd, message->msg_iov[i].iov_base, piece, now_ns)) {
 			return false;
 		}
 		length -= piece;
@@ -149,7 +176,8 @@ __attribute__((visibility("default"))) int SSL_read(SSL *session, void *buffer, 
 	length = real_read(session, buffer, size);
 	if (length > 0) {
 		guard = guard_of(session);
-		if (guard == NULL || !weir_grpc_guard_look(guard, buffer, (size_t)length, weir_clock_monotonic_ns())) {
+		if (guard == NULL || !look_locked(guard, (size_t)(uintptr_t)session / 64, buffer, (size_t)length,
+					     weir_clock_monotonic_ns())) {
 			return 0; /* libgrpc asks SSL_get_error: no reason of TLS's, so the connection broke */
 		}
 	}

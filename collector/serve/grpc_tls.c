@@ -61,7 +61,7 @@ grpc_server_credentials *weir_grpc_tls_credentials(struct weir_tls *tls, struct 
 						  : GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY;
 	}
 	weir_tls_let_go(set);
-	*port = (struct weir_grpc_tls_port){ .tls = tls };
+	port->tls = tls; /* its number is 0: nothing was given yet */
 	return grpc_ssl_server_credentials_create_with_options(
 		grpc_ssl_server_credentials_create_options_using_config_fetcher(request, fetch, port));
 }

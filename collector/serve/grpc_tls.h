@@ -11,7 +11,7 @@
 /* What one port was given last; as long as its server. */
 struct weir_grpc_tls_port {
 	struct weir_tls *tls;
-	uint64_t number; /* of the set; 0: none yet */
+	_Atomic uint64_t number; /* of the set; 0: none yet */
 };
 
 /* Credentials for one port, to be released; NULL: the set in use cannot be used by libgrpc. */
