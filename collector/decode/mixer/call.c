@@ -100,6 +100,7 @@ void weir_calls_fill(struct weir_calls *calls, struct weir_ref host, struct weir
 {
 	const struct weir_bag *bag = &calls->reader->bag;
 	bool is_source = weir_str_is(weir_bag_text(bag, WEIR_WORDS_REPORTER_KIND), "outbound");
+	struct weir_str flags;
 
 	calls->source = weir_ends_find(&calls->ends, calls->reader, WEIR_ENDS_SOURCE);
 	calls->destination = weir_ends_find(&calls->ends, calls->reader, WEIR_ENDS_DESTINATION);
@@ -113,7 +114,8 @@ void weir_calls_fill(struct weir_calls *calls, struct weir_ref host, struct weir
 					? WEIR_SECURITY_MUTUAL_TLS
 					: WEIR_SECURITY_NONE;
 	}
-	ret->response_flags = weir_flags_parse(weir_bag_text(bag, WEIR_WORDS_PROXY_ERROR_CODE));
+	flags = weir_bag_text(bag, WEIR_WORDS_PROXY_ERROR_CODE);
+	ret->response_flags = flags.length > 1 ? weir_flags_parse(flags) : 0; /* `-` is the usual one */
 	service_fill(calls, host, ret);
 	ret->source_principal = weir_ends_principal(&calls->ends, bag, WEIR_ENDS_SOURCE);
 	ret->destination_principal = weir_ends_principal(&calls->ends, bag, WEIR_ENDS_DESTINATION);

@@ -95,14 +95,14 @@ static uint8_t method_of(const struct weir_word *word)
 
 static bool is_hex(struct weir_str text)
 {
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
+	unsigned strange = 0; /* without a branch for each digit: ids are random */
 
-		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'))) {
-			return false;
-		}
+	for (size_t i = 0; i < text.length; i++) {
+		unsigned c = (unsigned char)text.data[i];
+
+		strange |= (unsigned)(c - '0' > 9) & (unsigned)((c | 0x20) - 'a' > 5);
 	}
-	return true;
+	return strange == 0;
 }
 
 /* x-b3-traceid, else the second part of a traceparent. */
@@ -175,37 +175,36 @@ static void take_request(struct report *report)
 {
 	const struct weir_bag *bag = &report->reader->bag;
 	struct weir_draft *draft = report->draft;
-	struct weir_request request = { 0 }, *row;
+	struct weir_request *row = weir_draft_request(draft); /* stays where it is until the next one */
 	uint64_t code =
 		weir_bag_has(bag, WEIR_WORDS_RESPONSE_CODE) ? weir_bag_count(bag, WEIR_WORDS_RESPONSE_CODE) : 200;
 
-	weir_detail_find(report->reader, &report->headers);
-	request.authority = ref_of(report, WEIR_WORDS_REQUEST_HOST, WEIR_WORDS_HEADER_AUTHORITY);
-	weir_calls_fill(&report->calls, request.authority, &request.call);
-	request.call.protocol = is_grpc(bag) ? WEIR_REQUEST_GRPC : WEIR_REQUEST_HTTP;
-	request.start_ns = weir_bag_ns(bag, WEIR_WORDS_REQUEST_TIME);
-	request.duration_ns = duration_of(bag);
-	request.request_bytes = bytes_of(bag, WEIR_WORDS_REQUEST_TOTAL, WEIR_WORDS_REQUEST_SIZE);
-	request.response_bytes = bytes_of(bag, WEIR_WORDS_RESPONSE_TOTAL, WEIR_WORDS_RESPONSE_SIZE);
-	request.grpc_status = grpc_status_of(bag);
-	request.response_code = code <= UINT16_MAX ? (uint16_t)code : 0;
-	request.method = method_of(word_of(report, WEIR_WORDS_REQUEST_METHOD, WEIR_WORDS_HEADER_METHOD));
-	request.path = ref_of(report, WEIR_WORDS_REQUEST_PATH, WEIR_WORDS_HEADER_PATH);
-	request.user_agent = ref_of(report, WEIR_WORDS_REQUEST_USER_AGENT, WEIR_WORDS_HEADER_USER_AGENT);
-	request.request_id = ref_of(report, WEIR_WORDS_REQUEST_ID, WEIR_WORDS_HEADER_REQUEST_ID);
-	request.trace_id = trace_id_of(report);
-	peer_fill(bag, &request.call, &request.peer_address);
-	request.attr_first = draft->attrs.count;
-	weir_detail_add(report->reader, &report->headers);
-	request.attr_count = draft->attrs.count - request.attr_first;
-	row = weir_draft_row(draft, &draft->requests);
-	if (row != NULL) {
-		*row = request;
+	if (row == NULL) {
+		return;
 	}
+	weir_detail_find(report->reader, &report->headers);
+	row->authority = ref_of(report, WEIR_WORDS_REQUEST_HOST, WEIR_WORDS_HEADER_AUTHORITY);
+	weir_calls_fill(&report->calls, row->authority, &row->call);
+	row->call.protocol = is_grpc(bag) ? WEIR_REQUEST_GRPC : WEIR_REQUEST_HTTP;
+	row->start_ns = weir_bag_ns(bag, WEIR_WORDS_REQUEST_TIME);
+	row->duration_ns = duration_of(bag);
+	row->request_bytes = bytes_of(bag, WEIR_WORDS_REQUEST_TOTAL, WEIR_WORDS_REQUEST_SIZE);
+	row->response_bytes = bytes_of(bag, WEIR_WORDS_RESPONSE_TOTAL, WEIR_WORDS_RESPONSE_SIZE);
+	row->grpc_status = grpc_status_of(bag);
+	row->response_code = code <= UINT16_MAX ? (uint16_t)code : 0;
+	row->method = method_of(word_of(report, WEIR_WORDS_REQUEST_METHOD, WEIR_WORDS_HEADER_METHOD));
+	row->path = ref_of(report, WEIR_WORDS_REQUEST_PATH, WEIR_WORDS_HEADER_PATH);
+	row->user_agent = ref_of(report, WEIR_WORDS_REQUEST_USER_AGENT, WEIR_WORDS_HEADER_USER_AGENT);
+	row->request_id = ref_of(report, WEIR_WORDS_REQUEST_ID, WEIR_WORDS_HEADER_REQUEST_ID);
+	row->trace_id = trace_id_of(report);
+	peer_fill(bag, &row->call, &row->peer_address);
+	row->attr_first = draft->attrs.count;
+	weir_detail_add(report->reader, &report->headers);
+	row->attr_count = draft->attrs.count - row->attr_first;
 	if (report->headers.requests[WEIR_WORDS_HEADER_SPAN_ID] != NULL) {
 		const struct weir_tracespan_opts opts = { .bag = bag,
 			.headers = &report->headers,
-			.request = &request,
+			.request = row,
 			.ends = &report->calls.ends,
 			.source = report->calls.source,
 			.destination = report->calls.destination };

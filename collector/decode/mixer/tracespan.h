@@ -14,7 +14,7 @@ struct weir_tracespan { /* of one report */
 struct weir_tracespan_opts {
 	const struct weir_bag *bag;
 	const struct weir_detail_headers *headers;
-	const struct weir_request *request; /* as it will be in the batch; not a row, which may move */
+	const struct weir_request *request; /* its row */
 	struct weir_ends *ends;
 	struct weir_ends_row *source, *destination;
 };
