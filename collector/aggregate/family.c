@@ -37,8 +37,8 @@
 #define FAMILIES_MAX 16384u
 #define NAME_BYTES_MAX (FAMILIES_MAX * 64u)
 #define BOUNDS_SETS_MAX 1024u
-#define BYTES_PER_SERIES 384u
-#define WORDS_PER_SERIES 48u
+#define BYTES_PER_SERIES 256u
+#define WORDS_PER_SERIES 32u
 #define WORDS_MAX (WEIR_EXPO_WORDS + WEIR_FAMILY_BOUNDS_MAX)
 
 void weir_families_init(struct weir_families *families, uint32_t max_series, uint64_t seed)

@@ -50,7 +50,8 @@ struct weir_families {
 	uint32_t row_capacity, cut_families; /* families below cut_families are in an earlier cut */
 	struct weir_family_series *series;
 	uint32_t series_capacity, max_series, live_series;
-	uint64_t word_total, max_words;
+	uint64_t word_total, max_words; /* of cells */
+	uint64_t raw_total;             /* words that streams keep of what they said last; at most max_words too */
 	uint32_t *dirty, dirty_count;
 	struct weir_family_bounds *bounds;
 	uint32_t bounds_count, cut_bounds;

@@ -357,7 +357,7 @@ static void measure_move(struct weir_points *points, const struct weir_point_at 
 static void point_fold(struct weir_points *points, struct weir_point_at *at, struct key key)
 {
 	uint32_t number = stream_of(points, at, key);
-	uint64_t more;
+	uint64_t more, overflowed;
 
 	if (number == WEIR_NONE) {
 		points->families.overflowed++;
@@ -370,8 +370,9 @@ static void point_fold(struct weir_points *points, struct weir_point_at *at, str
 	if (at->stream->series == WEIR_NONE || points->families.series[at->stream->series].is_overflow) {
 		points->families.overflowed++;
 	}
+	overflowed = points->families.overflowed;
 	if (!weir_point_cell_apply(&points->families, at, &more)) {
-		points->late += at->stream->series != WEIR_NONE;
+		points->late += at->stream->series != WEIR_NONE && points->families.overflowed == overflowed;
 		return;
 	}
 	if (at->stream->measure != 0) {
@@ -542,6 +543,7 @@ static int stream_load(struct weir_points *points, struct weir_blob_reader *read
 	stream->time_ns = weir_blob_varint(reader);
 	free(stream->raw);
 	stream->raw = NULL;
+	points->families.raw_total -= stream->raw_count;
 	stream->raw_count = weir_blob_number(reader, WEIR_EXPO_WORDS);
 	if (reader->is_bad || stream->low != key.low || stream->high != key.high || stream->measure > WEIR_MEASURES ||
 		(stream->owner > 0 && stream->owner >= points->owners->row_capacity)) {
@@ -555,6 +557,7 @@ static int stream_load(struct weir_points *points, struct weir_blob_reader *read
 			return -ENOMEM;
 		}
 		weir_blob_words(reader, stream->raw, stream->raw_count);
+		points->families.raw_total += stream->raw_count;
 	}
 	return is_raw(points, stream) ? 0 : -EBADMSG;
 }

@@ -64,12 +64,18 @@ static bool has_restarted(const struct weir_point_at *at)
 	return at->point->start_ns > at->stream->start_ns && at->stream->start_ns != 0;
 }
 
-/* Room for what a cumulative stream says; what it said last is kept if the shape is the same. */
-static uint64_t *raw_of(const struct weir_point_at *at, uint32_t count)
+/* Room for what a cumulative stream says; what it said last is kept if the
+ * shape is the same. NULL: all streams together keep too much. */
+static uint64_t *raw_of(struct weir_families *families, const struct weir_point_at *at, uint32_t count)
 {
 	struct weir_point_stream *stream = at->stream;
 
 	if (stream->raw_count != count) {
+		if (families->raw_total - stream->raw_count + count > families->max_words) {
+			families->overflowed++;
+			return NULL;
+		}
+		families->raw_total = families->raw_total - stream->raw_count + count;
 		free(stream->raw);
 		stream->raw = calloc(count, sizeof(*stream->raw));
 		weir_assert(stream->raw != NULL); /* bounded by the budget of streams */
@@ -172,10 +178,14 @@ static double value_of(const uint64_t words[2])
 }
 
 /* The growth of a cumulative sum, whole and real; `raw` becomes what it says now. */
-static void sum_grow(const struct weir_point_at *at, const uint64_t now[2], uint64_t ret_more[2])
+static bool sum_grow(
+	struct weir_families *families, const struct weir_point_at *at, const uint64_t now[2], uint64_t ret_more[2])
 {
-	uint64_t *raw = raw_of(at, 2);
+	uint64_t *raw = raw_of(families, at, 2);
 
+	if (raw == NULL) {
+		return false;
+	}
 	ret_more[0] = now[0];
 	ret_more[1] = now[1];
 	if (!at->is_first && !has_restarted(at) && value_of(now) >= value_of(raw)) {
@@ -184,9 +194,11 @@ static void sum_grow(const struct weir_point_at *at, const uint64_t now[2], uint
 	}
 	raw[0] = now[0];
 	raw[1] = now[1];
+	return true;
 }
 
-static bool sum_apply(struct weir_family_series *series, const struct weir_point_at *at, uint64_t *ret_more)
+static bool sum_apply(struct weir_families *families, struct weir_family_series *series, const struct weir_point_at *at,
+	uint64_t *ret_more)
 {
 	bool is_int = (at->point->flags & WEIR_POINT_IS_INT) != 0;
 	const uint64_t now[2] = { is_int ? (uint64_t)at->point->value.integer : 0,
@@ -197,8 +209,8 @@ static bool sum_apply(struct weir_family_series *series, const struct weir_point
 	if (is_late(at) || !isfinite(value_of(now)) || (at->instrument->is_monotonic && value_of(now) < 0)) {
 		return false;
 	}
-	if (!is_delta(at)) {
-		sum_grow(at, now, more);
+	if (!is_delta(at) && !sum_grow(families, at, now, more)) {
+		return false;
 	}
 	grown = value_of(more);
 	*ret_more = grown > 0 && grown < 9e18 ? (uint64_t)(grown + 0.5) : 0;
@@ -209,12 +221,13 @@ static bool sum_apply(struct weir_family_series *series, const struct weir_point
 	return true;
 }
 
-static bool number_apply(struct weir_family_series *series, const struct weir_point_at *at, uint64_t *ret_more)
+static bool number_apply(struct weir_families *families, struct weir_family_series *series,
+	const struct weir_point_at *at, uint64_t *ret_more)
 {
 	bool is_sum = at->instrument->kind == WEIR_INSTRUMENT_SUM;
 
 	if (is_sum && (at->instrument->is_monotonic || is_delta(at))) {
-		return sum_apply(series, at, ret_more);
+		return sum_apply(families, series, at, ret_more);
 	}
 	return series != NULL && gauge_apply(series, at);
 }
@@ -233,11 +246,15 @@ static void counts_read(const struct weir_point_at *at, uint64_t *counts, uint32
 }
 
 /* Makes of `now` what it grew by; `raw` becomes what it said. */
-static void histogram_grow(const struct weir_point_at *at, uint64_t *now, uint32_t words)
+static bool histogram_grow(
+	struct weir_families *families, const struct weir_point_at *at, uint64_t *now, uint32_t words)
 {
 	bool is_new = at->is_first || at->stream->raw_count != words || has_restarted(at);
-	uint64_t *raw = raw_of(at, words);
+	uint64_t *raw = raw_of(families, at, words);
 
+	if (raw == NULL) {
+		return false;
+	}
 	for (uint32_t i = WEIR_HISTOGRAM_COUNTS; i < words && !is_new; i++) {
 		is_new = now[i] < raw[i];
 	}
@@ -255,6 +272,7 @@ static void histogram_grow(const struct weir_point_at *at, uint64_t *now, uint32
 		now[WEIR_HISTOGRAM_SUM] = bits_of(said - real_of(raw[WEIR_HISTOGRAM_SUM]));
 		raw[WEIR_HISTOGRAM_SUM] = bits_of(said);
 	}
+	return true;
 }
 
 /* Counts of other bounds: each goes where all of it is sure to be below the upper bound. */
@@ -291,11 +309,12 @@ static bool histogram_apply(
 				    families, at->stream->series, shape->bounds, words, at->created_ns)) {
 				return false;
 			}
+			families->raw_total -= at->stream->raw_count;
 			at->stream->raw_count = 0;
 		}
 	}
-	if (!is_delta(at)) {
-		histogram_grow(at, now, words);
+	if (!is_delta(at) && !histogram_grow(families, at, now, words)) {
+		return false;
 	}
 	if (series != NULL && at->is_counted) {
 		counts_add(series, &families->bounds[series->bounds], &families->bounds[shape->bounds],
@@ -312,7 +331,8 @@ static bool is_less(const struct weir_expo *now, const struct weir_expo *before)
 	return weir_expo_count(now) < weir_expo_count(before);
 }
 
-static bool exponential_apply(struct weir_family_series *series, const struct weir_point_at *at)
+static bool exponential_apply(
+	struct weir_families *families, struct weir_family_series *series, const struct weir_point_at *at)
 {
 	struct weir_expo now, cells, before;
 	bool has_before;
@@ -326,7 +346,12 @@ static bool exponential_apply(struct weir_family_series *series, const struct we
 		has_before = !has_restarted(at) && !is_less(&now, &before);
 	}
 	if (!is_delta(at)) {
-		memcpy(raw_of(at, WEIR_EXPO_WORDS), &now, sizeof(now));
+		uint64_t *raw = raw_of(families, at, WEIR_EXPO_WORDS);
+
+		if (raw == NULL) {
+			return false;
+		}
+		memcpy(raw, &now, sizeof(now));
 	}
 	if (series != NULL && at->is_counted) {
 		memcpy(&cells, series->words, sizeof(cells));
@@ -379,13 +404,13 @@ bool weir_point_cell_apply(struct weir_families *families, const struct weir_poi
 	switch (at->instrument->kind) {
 	case WEIR_INSTRUMENT_GAUGE:
 	case WEIR_INSTRUMENT_SUM:
-		has_moved = number_apply(series, at, ret_more);
+		has_moved = number_apply(families, series, at, ret_more);
 		break;
 	case WEIR_INSTRUMENT_HISTOGRAM:
 		has_moved = weir_point_cell_shape(families, at, &shape) && histogram_apply(families, at, &shape);
 		break;
 	case WEIR_INSTRUMENT_EXPONENTIAL:
-		has_moved = exponential_apply(series, at);
+		has_moved = exponential_apply(families, series, at);
 		break;
 	default:
 		has_moved = weir_point_cell_shape(families, at, &shape) && summary_apply(families, at, &shape);

@@ -413,6 +413,39 @@ static void beyond_the_budget_counters_overflow_and_gauges_are_left_out(void **s
 	scene_end(&scene);
 }
 
+/* What streams keep of what they said is bounded as the cells are. */
+static void wide_cumulative_streams_are_bounded(void **state)
+{
+	struct weir_families *families;
+	struct scene scene;
+	char name[32];
+
+	(void)state;
+	scene_make(&scene, 2000);
+	families = &scene.fold->points.families;
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 400; i++) {
+			const uint64_t counts[1] = { 1 + round };
+			struct weir_point *point;
+
+			begin(&scene);
+			snprintf(name, sizeof(name), "size.%u", i / 50);
+			point = point_add(&scene, name, WEIR_INSTRUMENT_EXPONENTIAL, WEIR_TEMPORALITY_CUMULATIVE, 5,
+				T0 + round + 1);
+			point->counts = batch_maker_numbers(&scene.maker, counts, 1);
+			point->attr_count = 1;
+			snprintf(name, sizeof(name), "%u", i);
+			batch_maker_tag(&scene.maker, "part", name);
+			end(&scene);
+		}
+	}
+	assert_in_range(families->word_total, 1, families->max_words);
+	assert_in_range(families->raw_total, 1, families->max_words);
+	assert_true(families->overflowed > 0);
+	assert_int_equal(scene.fold->points.late, 0);
+	scene_end(&scene);
+}
+
 static void a_reset_begins_all_of_them_anew(void **state)
 {
 	struct scene scene;
@@ -494,6 +527,7 @@ int main(void)
 		cmocka_unit_test(the_order_of_attributes_makes_no_other_series),
 		cmocka_unit_test(no_name_has_two_types),
 		cmocka_unit_test(beyond_the_budget_counters_overflow_and_gauges_are_left_out),
+		cmocka_unit_test(wide_cumulative_streams_are_bounded),
 		cmocka_unit_test(a_reset_begins_all_of_them_anew),
 		cmocka_unit_test(target_info_is_told_once_and_follows_its_resource),
 		cmocka_unit_test(malformed_arrays_move_nothing),
