@@ -56,7 +56,7 @@ def test_grpcurl_calls_what_it_described(weir, binaries):
 def test_the_health_probe_sees_weir_serve(weir, binaries):
     assert "SERVING" in run(binaries / "grpc-health-probe", f"-addr={weir.grpc}")
     assert "SERVING" in run(binaries / "grpc-health-probe", f"-addr={weir.grpc}", "-service=istio.mixer.v1.Mixer")
-    assert "NOT_FOUND" in run(binaries / "grpc-health-probe", f"-addr={weir.grpc}", "-service=no.such.Service", status=3)
+    assert "NotFound" in run(binaries / "grpc-health-probe", f"-addr={weir.grpc}", "-service=no.such.Service", status=3)
 
 
 @pytest.mark.parametrize("way", ["json", "proto", "grpc"])
