@@ -52,6 +52,7 @@ struct weir_admit {
 	uint64_t enter[LEVELS], leave[LEVELS], closed_from, closed_below;
 	_Atomic int level;
 	_Atomic bool is_closed;
+	_Atomic uint64_t spells; /* how often THIN was entered */
 	uint32_t share;
 	uint64_t seed;
 	pthread_mutex_t lock;
@@ -114,6 +115,9 @@ enum weir_admit_level weir_admit_level(struct weir_admit *admit)
 		level--;
 	}
 	if (level != before) {
+		if (level == WEIR_ADMIT_THIN) {
+			atomic_fetch_add_explicit(&admit->spells, 1, memory_order_relaxed);
+		}
 		atomic_store_explicit(&admit->level, level, memory_order_relaxed);
 		weir_stat_set(WEIR_STAT_OVERLOAD_LEVEL, (uint64_t)level);
 	}
@@ -210,13 +214,17 @@ int weir_admit_unary(struct weir_admit *admit, struct weir_str source, uint64_t 
 
 /* ---- streams --------------------------------------------------------------- */
 
-enum weir_admit_stream weir_admit_stream(struct weir_admit *admit, uint64_t now_ns, uint64_t *held_since_ns)
+enum weir_admit_stream weir_admit_stream(struct weir_admit *admit, uint64_t now_ns, struct weir_admit_hold *hold)
 {
+	uint64_t spell;
+
 	if (weir_admit_level(admit) < WEIR_ADMIT_THIN) {
+		*hold = (struct weir_admit_hold){ 0 };
 		return WEIR_ADMIT_TAKE;
 	}
-	if (*held_since_ns == 0) {
-		*held_since_ns = now_ns;
+	spell = atomic_load_explicit(&admit->spells, memory_order_relaxed);
+	if (hold->since_ns == 0 || hold->spell != spell) {
+		*hold = (struct weir_admit_hold){ now_ns, spell };
 	}
-	return now_ns - *held_since_ns < WEIR_ADMIT_HOLD_MS * UINT64_C(1000000) ? WEIR_ADMIT_HOLD : WEIR_ADMIT_THIN_IT;
+	return now_ns - hold->since_ns < WEIR_ADMIT_HOLD_MS * UINT64_C(1000000) ? WEIR_ADMIT_HOLD : WEIR_ADMIT_THIN_IT;
 }

@@ -7,8 +7,8 @@
  *   SHARE     1/2   a source that put more than limits.source_share of what came
  *                   in the last two seconds is refused, if others put as well
  *   REFUSE    3/4   whoever can come again is refused (unary gRPC, HTTP)
- *   THIN      7/8   streams are held for WEIR_ADMIT_HOLD_MS, then taken without
- *                   their detail; full: held until there is room
+ *   THIN      7/8   a stream is held for WEIR_ADMIT_HOLD_MS, then goes on without
+ *                   its detail; full: held until there is room
  *
  * A level is left when the fill is 1/16 below where it begins. */
 #ifndef WEIR_RECEIVE_ADMIT_H
@@ -45,9 +45,14 @@ int weir_admit_unary_at(struct weir_admit *admit, struct weir_str source, uint64
 
 enum weir_admit_stream { WEIR_ADMIT_TAKE, WEIR_ADMIT_HOLD, WEIR_ADMIT_THIN_IT };
 
-/* For a message of a stream: ask, and thin (WEIR_THIN_OVERLOAD) when told so. *held_since_ns is the stream's, 0 at
- * first: since when its message at hand is held. The caller sets it to 0 when that message is in the ring (or will
- * never be); a message that was to be thinned and found the ring full is held on, and thinned as soon as it fits. */
-enum weir_admit_stream weir_admit_stream(struct weir_admit *admit, uint64_t now_ns, uint64_t *held_since_ns);
+/* What a stream keeps of being held; zeroed at first, admit's alone. */
+struct weir_admit_hold {
+	uint64_t since_ns; /* 0: is not */
+	uint64_t spell;    /* the time of THIN in which it was */
+};
+
+/* For a message of a stream, at each offer: ask, and thin (WEIR_THIN_OVERLOAD) when told so. A stream is held once in
+ * a spell of THIN: when its time was over, its next messages are thinned without delay, until the level was left. */
+enum weir_admit_stream weir_admit_stream(struct weir_admit *admit, uint64_t now_ns, struct weir_admit_hold *hold);
 
 #endif

@@ -22,6 +22,8 @@
  * refuses its entries: they are thinned. Their rows stay in the batch, because
  * metrics and graph are made of rows; `kept` is 0 and thinned[reason] is their
  * number, which says that the batch is folded but not collected as detail.
+ * A stream that was held in vain goes on thinned at full speed, until a message
+ * of it was taken whole: not a hold for each of its messages.
  * Points have no detail; they are taken whole while there is room. record.h's
  * third invariant counts items, each once: offered = kept + dropped + thinned.
  *
@@ -66,7 +68,7 @@ struct stream {
 	size_t joined_length;
 	char *principal; /* of its certificate */
 	size_t principal_length;
-	uint64_t held_since_ns;
+	struct weir_admit_hold hold;
 	bool has_message;
 };
 
@@ -222,7 +224,7 @@ static int on_message(void *ctx, void *opaque, struct weir_str message, struct w
 		return 0;
 	}
 	if (service->opts.admit) {
-		admitted = weir_admit_stream(service->opts.admit, weir_clock_monotonic_ns(), &stream->held_since_ns);
+		admitted = weir_admit_stream(service->opts.admit, weir_clock_monotonic_ns(), &stream->hold);
 	}
 	if (admitted == WEIR_ADMIT_HOLD) {
 		return WEIR_GRPC_HOLD;
@@ -240,7 +242,6 @@ static int on_message(void *ctx, void *opaque, struct weir_str message, struct w
 		weir_stat_add(WEIR_STAT_UNKNOWN_SOURCE, 1);
 	}
 	stream->has_message = true;
-	stream->held_since_ns = 0;
 	join(service, stream);
 	return 0;
 }

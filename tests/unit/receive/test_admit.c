@@ -211,20 +211,35 @@ static void more_sources_than_the_table_holds_are_served(void **state)
 static void stream_is_taken_then_held_then_thinned(void **state)
 {
 	struct fixture *f = *state;
-	uint64_t held_since_ns = 0;
+	struct weir_admit_hold hold = { 0 };
 
 	fill_up(f->bench.ring, 55);
-	assert_int_equal(weir_admit_stream(f->admit, 7 * S, &held_since_ns), WEIR_ADMIT_TAKE);
+	assert_int_equal(weir_admit_stream(f->admit, 7 * S, &hold), WEIR_ADMIT_TAKE);
 	fill_up(f->bench.ring, 56);
-	assert_int_equal(weir_admit_stream(f->admit, 8 * S, &held_since_ns), WEIR_ADMIT_HOLD);
-	assert_int_equal(weir_admit_stream(f->admit, 8 * S + 499 * MS, &held_since_ns), WEIR_ADMIT_HOLD);
-	assert_int_equal(weir_admit_stream(f->admit, 8 * S + 500 * MS, &held_since_ns), WEIR_ADMIT_THIN_IT);
-	/* The ring was full: it is still the same message, and is not held anew. */
-	assert_int_equal(weir_admit_stream(f->admit, 8 * S + 501 * MS, &held_since_ns), WEIR_ADMIT_THIN_IT);
-	held_since_ns = 0; /* the next one */
-	assert_int_equal(weir_admit_stream(f->admit, 9 * S, &held_since_ns), WEIR_ADMIT_HOLD);
+	assert_int_equal(weir_admit_stream(f->admit, 8 * S, &hold), WEIR_ADMIT_HOLD);
+	assert_int_equal(weir_admit_stream(f->admit, 8 * S + 499 * MS, &hold), WEIR_ADMIT_HOLD);
+	assert_int_equal(weir_admit_stream(f->admit, 8 * S + 500 * MS, &hold), WEIR_ADMIT_THIN_IT);
+	/* The same message, for which there was no room, and those after it are not held anew. */
+	assert_int_equal(weir_admit_stream(f->admit, 8 * S + 501 * MS, &hold), WEIR_ADMIT_THIN_IT);
+	assert_int_equal(weir_admit_stream(f->admit, 60 * S, &hold), WEIR_ADMIT_THIN_IT);
 	fill_down(f->bench.ring, 30);
-	assert_int_equal(weir_admit_stream(f->admit, 9 * S + MS, &held_since_ns), WEIR_ADMIT_TAKE);
+	assert_int_equal(weir_admit_stream(f->admit, 60 * S + MS, &hold), WEIR_ADMIT_TAKE);
+	fill_up(f->bench.ring, 56);
+	assert_int_equal(weir_admit_stream(f->admit, 60 * S + 2 * MS, &hold), WEIR_ADMIT_HOLD);
+}
+
+static void silent_stream_is_held_again_in_another_spell(void **state)
+{
+	struct fixture *f = *state;
+	struct weir_admit_hold hold = { 0 };
+
+	fill_up(f->bench.ring, 56);
+	assert_int_equal(weir_admit_stream(f->admit, 8 * S, &hold), WEIR_ADMIT_HOLD);
+	assert_int_equal(weir_admit_stream(f->admit, 9 * S, &hold), WEIR_ADMIT_THIN_IT);
+	fill_down(f->bench.ring, 27);
+	assert_int_equal(weir_admit_level(f->admit), WEIR_ADMIT_OPEN); /* others ask; it sends nothing meanwhile */
+	fill_up(f->bench.ring, 56);
+	assert_int_equal(weir_admit_stream(f->admit, 10 * S, &hold), WEIR_ADMIT_HOLD);
 }
 
 #define WITH_RING(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -244,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(share_of_a_hundred_is_no_cap, setup_uncapped, teardown),
 		WITH_RING(more_sources_than_the_table_holds_are_served),
 		WITH_RING(stream_is_taken_then_held_then_thinned),
+		WITH_RING(silent_stream_is_held_again_in_another_spell),
 	};
 
 	return cmocka_run_group_tests_name("admit", tests, NULL, NULL);

@@ -226,10 +226,39 @@ static void log_is_held_for_its_time_and_then_taken_without_its_detail(void **st
 	assert_int_equal(weir_batch_requests(batch)->path.length, 0);
 	assert_true(weir_str_is(weir_batch_str(batch, weir_batch_requests(batch)->request_id), "a-request-id"));
 	assert_null(next_of(f, WEIR_PROTOCOL_ALS_V3)); /* the held offers left nothing */
+	method->stream->close(method->ctx, stream);
+}
 
-	/* The next message waits for its own time. */
+static void stream_that_was_held_once_is_thinned_at_full_speed(void **state)
+{
+	struct fixture *f = *state;
+	const struct weir_grpc_method *method = &f->als_methods[0];
+	void *stream = open_as(method, ""), *other = open_as(method, "");
+
+	fill_up(f->bench.ring, 57);
+	make_logs(f);
+	assert_int_equal(give(f, method, stream, WEIR_GRPC_OK), WEIR_GRPC_HOLD);
+	now_ns += WEIR_ADMIT_HOLD_MS * UINT64_C(1000000);
+	for (unsigned i = 0; i < 10; i++) { /* the clock stands still */
+		assert_int_equal(give(f, method, stream, WEIR_GRPC_OK), 0);
+	}
+	assert_int_equal(give(f, method, other, WEIR_GRPC_OK), WEIR_GRPC_HOLD); /* each has its own time */
+
+	/* Taken whole once; then the level is there again, and so is the hold. */
+	fill_down(f->bench.ring, 40);
+	assert_int_equal(give(f, method, stream, WEIR_GRPC_OK), 0);
+	for (unsigned i = 0; i < 10; i++) {
+		const struct weir_batch *batch = next_of(f, WEIR_PROTOCOL_ALS_V3);
+
+		assert_non_null(batch);
+		assert_int_equal(batch->thinned[WEIR_THIN_OVERLOAD], ENTRIES);
+		assert_int_equal(batch->offered, batch->kept + batch->thinned[WEIR_THIN_OVERLOAD]);
+	}
+	assert_int_equal(next_of(f, WEIR_PROTOCOL_ALS_V3)->kept, ENTRIES);
+	fill_up(f->bench.ring, 57);
 	assert_int_equal(give(f, method, stream, WEIR_GRPC_OK), WEIR_GRPC_HOLD);
 	method->stream->close(method->ctx, stream);
+	method->stream->close(method->ctx, other);
 }
 
 static void log_is_taken_whole_when_there_is_room_again(void **state)
@@ -385,6 +414,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(both_versions_are_served_by_their_own_paths, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			log_is_held_for_its_time_and_then_taken_without_its_detail, setup, teardown),
+		cmocka_unit_test_setup_teardown(stream_that_was_held_once_is_thinned_at_full_speed, setup, teardown),
 		cmocka_unit_test_setup_teardown(log_is_taken_whole_when_there_is_room_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(failing_storage_is_the_reason_when_both_are, setup, teardown),
 		cmocka_unit_test_setup_teardown(points_are_held_for_their_time_and_then_taken_whole, setup, teardown),
