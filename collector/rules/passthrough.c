@@ -2,9 +2,9 @@
  *
  *   naming    family's name
  *   OTEL      OpenTelemetry's rules for Prometheus: foreign characters become
- *             `_`, a run of them one; the unit's name, then `_total` of a
- *             monotonic sum or `_ratio` of a gauge of unit 1, unless the name has
- *             them already
+ *             `_`, a run of them one; the unit's name, unless the name has it
+ *             already; then `_total` of a monotonic sum or `_ratio` of a gauge of
+ *             unit 1, which stands nowhere else
  *   ENVOY     as Envoy's own /stats/prometheus has it: `envoy_`, each foreign
  *             character `_`, nothing added: a dashboard made for one finds the other
  *   VERBATIM  as it is
@@ -19,7 +19,8 @@
  *
  * A label that weir sets itself (job, instance, otel_scope_…, le, quantile)
  * stays weir's: an attribute of that name is written as `exported_…`, as
- * Prometheus does.
+ * Prometheus does. An attribute without a value is no label: Prometheus takes
+ * one for the other, and what differs in it alone is one series.
  *
  * Invariants
  *  1. Equal points give equal bytes, whatever the order of their attributes.
@@ -77,7 +78,7 @@ static const struct {
 	{ "MBy", "megabytes", "megabyte" },
 	{ "GBy", "gigabytes", "gigabyte" },
 	{ "TBy", "terabytes", "terabyte" },
-	{ "m", "meters", "meter" },
+	{ "m", "meters", "minute" }, /* what is counted is counted by the minute, UCUM or not */
 	{ "V", "volts", "volt" },
 	{ "A", "amperes", "ampere" },
 	{ "J", "joules", "joule" },
@@ -124,6 +125,31 @@ static bool has_word(struct weir_str name, struct weir_str word)
 	return false;
 }
 
+/* The name without this word wherever it stands, nor an underscore at its end. */
+static void word_drop(struct weir_buf *name, size_t start, struct weir_str word)
+{
+	struct weir_str rest = weir_str_make(name->data + start, name->length - start);
+	size_t end = start;
+	bool is_first = true;
+
+	while (rest.length > 0) {
+		struct weir_str part = weir_str_cut(&rest, '_');
+
+		if ((part.length == 0 && !is_first) || (part.length > 0 && weir_str_equal(part, word))) {
+			continue;
+		}
+		if (!is_first) {
+			name->data[end++] = '_';
+		}
+		memmove(name->data + end, part.data, part.length);
+		end += part.length;
+		is_first = false;
+	}
+	if (end > start || word.length > 0) {
+		name->length = end;
+	}
+}
+
 static void suffix_add(struct weir_buf *name, size_t start, struct weir_str suffix)
 {
 	struct weir_str so_far = weir_str_make(name->data + start, name->length - start);
@@ -131,34 +157,33 @@ static void suffix_add(struct weir_buf *name, size_t start, struct weir_str suff
 	if (suffix.length == 0 || has_word(so_far, suffix)) {
 		return;
 	}
-	weir_buf_add_char(name, '_');
+	if (so_far.length > 0 && so_far.data[so_far.length - 1] != '_') {
+		weir_buf_add_char(name, '_');
+	}
 	weir_buf_add_str(name, suffix);
 }
 
 static void suffixes_add(struct weir_buf *name, size_t start, struct weir_str unit, const struct weir_instrument *of)
 {
 	struct weir_buf main, per;
-	struct weir_str rest = unit;
-	bool is_counter = of->kind == WEIR_INSTRUMENT_SUM && of->is_monotonic;
+	struct weir_str rest = unit, last = { NULL, 0 }; /* the word that stands at the end, once */
 
 	weir_buf_init(&main, WEIR_PASSTHROUGH_NAME_MAX);
 	weir_buf_init(&per, WEIR_PASSTHROUGH_NAME_MAX);
 	unit_add(&main, weir_str_cut(&rest, '/'), false);
 	unit_add(&per, rest, true);
-	if (is_counter && name->length - start > 6 && memcmp(name->data + name->length - 6, "_total", 6) == 0) {
-		name->length -= 6; /* it comes last */
+	if (of->kind == WEIR_INSTRUMENT_SUM && of->is_monotonic) {
+		last = weir_str_of("total");
+	} else if (of->kind == WEIR_INSTRUMENT_GAUGE && weir_str_is(unit, "1")) {
+		last = weir_str_of("ratio");
 	}
+	word_drop(name, start, last);
 	suffix_add(name, start, weir_buf_str(&main));
 	if (per.length > 0) {
 		suffix_add(name, start, weir_str_of("per"));
 		suffix_add(name, start, weir_buf_str(&per));
 	}
-	if (of->kind == WEIR_INSTRUMENT_GAUGE && weir_str_is(unit, "1")) {
-		suffix_add(name, start, weir_str_of("ratio"));
-	}
-	if (is_counter) {
-		suffix_add(name, start, weir_str_of("total"));
-	}
+	suffix_add(name, start, last);
 	weir_buf_fini(&main);
 	weir_buf_fini(&per);
 }
@@ -363,6 +388,7 @@ static bool attrs_add(
 {
 	struct label labels[WEIR_PASSTHROUGH_ATTRS_MAX];
 	const struct weir_attr *attrs = weir_batch_attrs(batch) + first;
+	size_t length = text->length;
 	struct weir_buf names, value;
 	uint32_t n = 0;
 
@@ -393,11 +419,13 @@ static bool attrs_add(
 			weir_buf_add_char(&value, ';');
 			value_add(&value, batch, labels[i].attr);
 		}
-		weir_label_add(text, name, weir_buf_str(&value));
+		if (value.length > 0) {
+			weir_label_add(text, name, weir_buf_str(&value));
+		}
 	}
 	weir_buf_fini(&names);
 	weir_buf_fini(&value);
-	return n > 0;
+	return text->length > length;
 }
 
 static struct weir_str text_of(const struct weir_batch *batch, const struct weir_attr *attr)

@@ -68,6 +68,13 @@ static void otel_names_carry_unit_and_total(void **state)
 		{ "a--b..c__d", "", WEIR_INSTRUMENT_GAUGE, false, "a_b_c_d" },
 		{ "9lives", "", WEIR_INSTRUMENT_GAUGE, false, "_9lives" },
 		{ "a:b", "", WEIR_INSTRUMENT_GAUGE, false, "a:b" },
+		{ "requests.total.count", "1", WEIR_INSTRUMENT_SUM, true, "requests_count_total" },
+		{ "total", "By", WEIR_INSTRUMENT_SUM, true, "bytes_total" },
+		{ "hit.ratio.now", "1", WEIR_INSTRUMENT_GAUGE, false, "hit_now_ratio" },
+		{ "sent.", "By", WEIR_INSTRUMENT_SUM, true, "sent_bytes_total" },
+		{ "sent.", "", WEIR_INSTRUMENT_GAUGE, false, "sent" },
+		{ ".", "s", WEIR_INSTRUMENT_GAUGE, false, "_seconds" },
+		{ "calls", "{call}/m", WEIR_INSTRUMENT_GAUGE, false, "calls_per_minute" },
 	};
 
 	(void)state;
@@ -144,6 +151,33 @@ static void labels_are_sorted_and_weirs_own_stay_weirs(void **state)
 	batch_maker_fini(&scene.maker);
 }
 
+/* To Prometheus a label without a value is none: two points that differ in one only would be one sample twice. */
+static void an_attribute_without_a_value_is_no_label(void **state)
+{
+	struct scene scene = { 0 };
+	struct weir_point *point;
+	struct weir_buf text;
+
+	(void)state;
+	begin(&scene);
+	batch_maker_resource(&scene.maker, "orders");
+	point = batch_maker_point(&scene.maker, batch_maker_instrument(&scene.maker, "x", WEIR_INSTRUMENT_GAUGE, 0));
+	point->attr_first = 0;
+	point->attr_count = 3;
+	batch_maker_tag(&scene.maker, "empty", "");
+	batch_maker_tag(&scene.maker, "a", "1");
+	batch_maker_attr(&scene.maker)->key = batch_maker_text(&scene.maker, "none");
+	((struct weir_attr *)scene.maker.attrs.data)[2].type = WEIR_ATTR_EMPTY;
+	scene.batch = batch_maker_finish(&scene.maker);
+	weir_buf_init(&text, 0);
+	weir_passthrough_labels(
+		scene.batch, weir_batch_instruments(scene.batch), weir_batch_points(scene.batch), &text);
+	weir_buf_add_char(&text, '\0');
+	assert_string_equal(text.data, "job=\"orders\",a=\"1\"");
+	weir_buf_fini(&text);
+	batch_maker_fini(&scene.maker);
+}
+
 static void names_of_weir_are_not_to_be_had(void **state)
 {
 	(void)state;
@@ -161,6 +195,7 @@ int main(void)
 		cmocka_unit_test(otel_names_carry_unit_and_total),
 		cmocka_unit_test(envoys_names_are_as_envoy_writes_them_and_istios_as_they_are),
 		cmocka_unit_test(labels_are_sorted_and_weirs_own_stay_weirs),
+		cmocka_unit_test(an_attribute_without_a_value_is_no_label),
 		cmocka_unit_test(names_of_weir_are_not_to_be_had),
 	};
 
