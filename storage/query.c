@@ -23,8 +23,8 @@ int weir_query_open(const struct weir_query_opts *opts, struct weir_query **ret_
 		return -ENOMEM;
 	}
 	query->opts = *opts;
-	weir_arena_init(&query->arena, CHUNK_BYTES, opts->max_bytes / 2);
-	weir_arena_init(&query->cache, CHUNK_BYTES, opts->max_bytes / 2);
+	weir_arena_init(&query->arena, CHUNK_BYTES, opts->max_bytes / 4 * 3);
+	weir_arena_init(&query->cache, CHUNK_BYTES, opts->max_bytes / 4);
 	weir_buf_init(&query->found, opts->max_bytes);
 	result = weir_segment_reader_create(&query->reader);
 	if (result == 0) {

@@ -13,7 +13,7 @@
  * a query that takes longer than HOLD_NS copies the batches themselves and lets
  * the windows go: the ring never waits for a slow query.
  *
- * Decoded segments stay in a cache of half the query's memory, emptied as a
+ * Decoded segments stay in a cache of a quarter of the query's memory, emptied as a
  * whole when it is full; nobody keeps a pointer into it over a call. */
 #include "storage/view.h"
 

@@ -126,6 +126,7 @@ static void write_traces(struct weir_answer *answer, struct weir_http_response *
 	weir_json_write_open(&json, '[');
 	for (uint32_t i = 0; i < count && result == 0; i++) {
 		result = weir_zipkin_write_trace(&json, &answer->arena, &traces[i], true);
+		weir_arena_reset(&answer->arena);
 	}
 	weir_json_write_close(&json, ']');
 	traces_end(response, result);
@@ -248,6 +249,7 @@ void weir_zipkin_trace_many(void *ctx, const struct weir_http_request *request, 
 		result = weir_query_trace(answer.query, wanted.ids[i], wanted.is_short[i], &trace);
 		if (result == 0) {
 			result = weir_zipkin_write_trace(&json, &answer.arena, &trace, true);
+			weir_arena_reset(&answer.arena);
 			result = result != 0 ? WEIR_QUERY_TOO_LARGE : 0;
 		}
 		result = result == WEIR_QUERY_NOT_FOUND ? 0 : result;
