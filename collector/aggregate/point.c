@@ -379,8 +379,6 @@ static void point_fold(struct weir_points *points, struct weir_point_at *at, str
 		measure_move(points, at, more);
 	}
 	at->stream->is_known = true;
-	at->stream->start_ns = at->point->start_ns;
-	at->stream->time_ns = at->point->time_ns;
 	touch(points, number);
 }
 

@@ -7,8 +7,8 @@
 
 struct weir_point_stream {          /* one sender's points of one series */
 	uint64_t low, high;         /* key */
-	uint64_t start_ns, time_ns; /* of its last point */
-	uint64_t *raw;              /* cumulative: what it said last, shaped as the cells */
+	uint64_t start_ns, time_ns; /* of its last point; delta: 0, and the newest time that is forgotten */
+	uint64_t *raw;              /* cumulative: what it said last, shaped as the cells; delta: seen.c */
 	uint32_t raw_count, series /* WEIR_NONE: counted in none */;
 	uint32_t next;   /* in its bucket, + 1 */
 	uint32_t owner;  /* row of its proxy, when gate or measure is set */
@@ -61,7 +61,7 @@ struct weir_point_at { /* a point on its way into its series */
  * `wish` gets cell, bounds and word_count. */
 bool weir_point_cell_shape(
 	struct weir_families *families, const struct weir_point_at *at, struct weir_family_wish *ret_wish);
-/* Moves the cells. False: nothing moved, since it came again or too late.
+/* Moves the cells and the stream. False: nothing moved, since it came again or too late.
  * ret_more: how far a counter moved (whole numbers). */
 bool weir_point_cell_apply(struct weir_families *families, const struct weir_point_at *at, uint64_t *ret_more);
 

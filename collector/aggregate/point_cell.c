@@ -1,7 +1,7 @@
 /* point_cell: what one point does to its series' cells.
  *
  *   gauge, up-down sum  the value of the latest time stands; a delta is added
- *   sum, histogram      delta: added, if its time is after the last one's
+ *   sum, histogram      delta: added, if no point of its times was (seen.c)
  *                       cumulative: what it grew since the last one; all of it, if
  *                       it started anew (a later start, or a smaller value)
  *   summary             the latest stands
@@ -16,7 +16,7 @@
  * many share, counts go into the bucket that is sure to hold them.
  *
  * Invariants
- *  1. A delta point is added once: its time is after that of its stream.
+ *  1. A delta point is added once, in whichever order they come.
  *  2. Counters and counts only grow while created_ns stays.
  *  3. Whole numbers are added as whole numbers: exact at any size. */
 #include "aggregate/point.h"
@@ -24,6 +24,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "aggregate/seen.h"
 #include "base/err.h"
 
 static uint64_t bits_of(double real)
@@ -47,15 +48,18 @@ static void real_add(uint64_t *bits, double more)
 	*bits = bits_of(real_of(*bits) + more);
 }
 
-/* Nothing before it: neither in time nor in number. */
-static bool is_late(const struct weir_point_at *at)
-{
-	return !at->is_first && at->point->time_ns != 0 && at->point->time_ns <= at->stream->time_ns;
-}
-
 static bool is_delta(const struct weir_point_at *at)
 {
 	return at->instrument->temporality == WEIR_TEMPORALITY_DELTA;
+}
+
+/* It came again, or too late. */
+static bool is_late(const struct weir_point_at *at)
+{
+	if (is_delta(at)) {
+		return !weir_seen_is_new(at->stream, at->point);
+	}
+	return !at->is_first && at->point->time_ns != 0 && at->point->time_ns <= at->stream->time_ns;
 }
 
 /* A cumulative stream that began again, by what it says of its start. */
@@ -305,12 +309,17 @@ static bool histogram_apply(
 	if (at->stream->series != WEIR_NONE) {
 		series = &families->series[at->stream->series];
 		if (series->bounds != shape->bounds && !series->is_overflow) {
+			if (is_delta(at) && weir_seen_is_behind(at->stream, at->point)) {
+				return false;
+			}
 			if (!weir_families_reshape(
 				    families, at->stream->series, shape->bounds, words, at->created_ns)) {
 				return false;
 			}
-			families->raw_total -= at->stream->raw_count;
-			at->stream->raw_count = 0;
+			if (!is_delta(at)) {
+				families->raw_total -= at->stream->raw_count;
+				at->stream->raw_count = 0;
+			}
 		}
 	}
 	if (!is_delta(at) && !histogram_grow(families, at, now, words)) {
@@ -416,8 +425,17 @@ bool weir_point_cell_apply(struct weir_families *families, const struct weir_poi
 		has_moved = weir_point_cell_shape(families, at, &shape) && summary_apply(families, at, &shape);
 		break;
 	}
-	if (has_moved && series != NULL) {
+	if (!has_moved) {
+		return false;
+	}
+	if (series != NULL) {
 		weir_families_touch(families, number);
 	}
-	return has_moved;
+	if (is_delta(at)) {
+		weir_seen_add(families, at->stream, at->point);
+	} else {
+		at->stream->start_ns = at->point->start_ns;
+		at->stream->time_ns = at->point->time_ns;
+	}
+	return true;
 }
