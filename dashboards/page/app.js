@@ -377,12 +377,12 @@ function drawLedger(ledger) {
 	$('ledger-note').replaceChildren(ledger.closes ? h('span', { class: 'good' }, 'closes ✓') : h('span', { class: 'bad' }, 'does not close ✗'), ' received = kept + thinned + dropped + duplicates');
 	$('ledger-table').hidden = !ledger.rows.length;
 	const columns = ['source', 'protocol', 'signal', 'received', 'kept', 'thinned', 'dropped', 'duplicates', 'mismatched', 'refused', 'last'];
-	$('ledger-table').replaceChildren(h('thead', null, h('tr', null, columns.map(c => h('th', { scope: 'col' }, c)))), h('tbody', null, ledger.rows.map(r =>
+	$('ledger-table').replaceChildren(h('thead', null, h('tr', null, columns.map(c => h('th', { scope: 'col' }, c)))), h('tbody', null, [...ledger.rows].sort((a, b) => a.source.localeCompare(b.source) || a.signal.localeCompare(b.signal) || a.protocol.localeCompare(b.protocol)).map(r =>
 		h('tr', null, [r.source || '(refused at the door)', r.protocol, r.signal, count(r.received), count(r.kept), reasons(r.thinned), reasons(r.dropped), count(r.duplicates), count(r.mismatched), reasons(r.refused), ago(r.last_unix_ms)]
 			.map((text, i) => h('td', { class: i ? '' : 'wrap' }, text))))));
 	$('completeness').replaceChildren(...ledger.completeness.map(c => h('li', null,
 		`${c.source}: ${c.ratio === null ? 'nothing sent yet' : (100 * c.ratio).toFixed(2) + ' % seen'} `, h('span', { class: 'quiet' }, `${c.signal}, ${count(c.seen)} of ${count(c.sent)}${c.dropped ? `, ${count(c.dropped)} dropped by the proxy` : ''}`))));
-	$('completeness').hidden = !ledger.completeness.length;
+	$('completeness').hidden = $('completeness-title').hidden = !ledger.completeness.length;
 	return ledger.rows.reduce((sum, r) => sum + r.received, 0);
 }
 
