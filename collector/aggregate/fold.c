@@ -176,9 +176,10 @@ static bool is_error(const struct weir_request *request)
 
 static void fold_request(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_request *request)
 {
-	const struct weir_owner_report report = {
-		.call = &request->call, .start_ns = request->start_ns, .id = weir_batch_str(batch, request->request_id)
-	};
+	const struct weir_owner_report report = { .call = &request->call,
+		.start_ns = request->start_ns,
+		.end_ns = request->start_ns == 0 ? 0 : request->start_ns + request->duration_ns,
+		.id = weir_batch_str(batch, request->request_id) };
 	unsigned counts = weir_owners_judge(&fold->owners, batch, &report, fold->watermark_ns);
 	struct weir_memo_entry *memo;
 	const struct weir_edge_record record = {
@@ -309,6 +310,7 @@ static void fold_span(
 		.is_caller = is_caller(span),
 		.is_message = span->kind == WEIR_SPAN_PRODUCER || span->kind == WEIR_SPAN_CONSUMER,
 		.is_error = (span->flags & WEIR_SPAN_ERROR) != 0,
+		.is_shared = !is_caller(span) && (span->flags & WEIR_SPAN_SHARED) != 0,
 		.peer = weir_batch_str(batch, span->peer),
 		.duration_us = span->duration_ns / 1000 };
 
@@ -316,6 +318,10 @@ static void fold_span(
 		return;
 	}
 	pair.service = service_of(fold, batch, span->resource);
+	if ((pair.is_shared || (pair.is_caller && fold->pairs.shared > 0)) && !is_zero(span->parent_id)) {
+		pair.has_parent = true;
+		pair.parent = weir_pairs_key(span->trace_id, span->parent_id);
+	}
 	if (is_known) {
 		weir_pairs_meet(&fold->pairs, &pair, fold->watermark_ns);
 	}

@@ -18,9 +18,11 @@
  *     and from there on the same behaviour: same digest, same future.
  *  4. At every cut the ledger closes.
  *
- * Changing a payload: VERSION, and tests/golden. The version before is read:
+ * Changing a payload: VERSION, and tests/golden. The versions before are read:
  * version 1 ends with LEDG, whose counts by reason were two and two, and its
- * FOLD has no flows' beginning. What it does not have is empty. */
+ * FOLD has no flows' beginning; OWNE of version 2 does not say what was heard
+ * when, and streams of deltas in its POIN remember their last time only. What a
+ * version does not have is empty. */
 #include "aggregate/fold.h"
 
 #include <errno.h>
@@ -30,7 +32,8 @@
 #include "base/err.h"
 
 #define MAGIC 0x464f4c44u /* "DLOF" as bytes */
-#define VERSION 2u
+#define VERSION 3u
+#define VERSION_SECOND 2u
 #define VERSION_FIRST 1u
 #define DELTAS_MAX 512u            /* so that a start never reads more */
 #define IMAGE_BYTES_MIN (1u << 20) /* smaller images are not worth avoiding */
@@ -153,7 +156,7 @@ bool weir_fold_wants_image(const struct weir_fold *fold)
 	return fold->must_image || fold->delta_count >= DELTAS_MAX || fold->delta_bytes > outweighs;
 }
 
-static int fold_load(struct weir_fold *fold, struct weir_blob_reader *reader, bool is_first)
+static int fold_load(struct weir_fold *fold, struct weir_blob_reader *reader, unsigned version)
 {
 	uint64_t seed = weir_blob_u64(reader);
 
@@ -168,7 +171,7 @@ static int fold_load(struct weir_fold *fold, struct weir_blob_reader *reader, bo
 	fold->watermark_ns = weir_blob_varint(reader);
 	fold->replaced_utf8 = weir_blob_varint(reader);
 	fold->counters_since_ns = weir_blob_varint(reader);
-	if (is_first) {
+	if (version == VERSION_FIRST) {
 		weir_flows_begin(&fold->flows, fold->watermark_ns); /* what it forgot is not known */
 		return 0;
 	}
@@ -178,13 +181,13 @@ static int fold_load(struct weir_fold *fold, struct weir_blob_reader *reader, bo
 	return 0;
 }
 
-static int section_load(struct weir_fold *fold, unsigned section, struct weir_blob_reader *reader, bool is_first)
+static int section_load(struct weir_fold *fold, unsigned section, struct weir_blob_reader *reader, unsigned version)
 {
 	int error;
 
 	switch (section) {
 	case FOLD:
-		error = fold_load(fold, reader, is_first);
+		error = fold_load(fold, reader, version);
 		break;
 	case NAMES:
 		error = weir_text_load(&fold->names, reader);
@@ -197,6 +200,7 @@ static int section_load(struct weir_fold *fold, unsigned section, struct weir_bl
 		break;
 	case PAIRS:
 		error = weir_slots_load(&fold->pairs.slots, reader);
+		weir_pairs_recount(&fold->pairs);
 		break;
 	case FLOWS:
 		error = weir_slots_load(&fold->flows.slots, reader);
@@ -205,10 +209,10 @@ static int section_load(struct weir_fold *fold, unsigned section, struct weir_bl
 		error = weir_slots_load(&fold->digests.slots, reader);
 		break;
 	case LEDGER:
-		error = weir_ledger_load(&fold->ledger, reader, is_first);
+		error = weir_ledger_load(&fold->ledger, reader, version == VERSION_FIRST);
 		break;
 	case OWNERS:
-		error = weir_owners_load(&fold->owners, reader);
+		error = weir_owners_load(&fold->owners, reader, version > VERSION_SECOND, fold->watermark_ns);
 		break;
 	case KNOWN:
 		error = weir_slots_load(&fold->owners.slots, reader);
@@ -266,7 +270,7 @@ int weir_fold_load(struct weir_fold *fold, struct weir_str bytes)
 		weir_fold_clear(fold);
 	}
 	for (unsigned i = 0; i < sections_of(&head) && error == 0; i++) {
-		error = section_load(fold, i, &payloads[i], head.version == VERSION_FIRST);
+		error = section_load(fold, i, &payloads[i], head.version);
 	}
 	if (error != 0) {
 		weir_fold_clear(fold);

@@ -5,6 +5,15 @@
  * it as its parent, or as its own id when the two share one (Zipkin), or by a
  * link (messaging). Whoever comes first waits; the second makes the edge.
  *
+ * Some servers (py_zipkin's) say `shared` of an id of their own. Both kinds
+ * know their parent: one that shares has the same as its caller, the other one
+ * is a child of its caller. So what is shared waits under its parent's id, with
+ * a part of its own key, and is met
+ *
+ *   by a caller of that parent and that own key    it shares, as it says
+ *   by that parent itself, if that is a caller     its id is its own. Else a
+ *   that names this callee's service as its peer   grandparent would be met
+ *
  *   caller: ──▶ waits ──callee──▶ edge, gone      (a PRODUCER goes on waiting: many may consume)
  *                └─expired, evicted──▶ edge to its peer's name, if it has one and nobody came
  *   callee: ──▶ waits ──caller──▶ edge, gone
@@ -27,8 +36,17 @@
 
 struct pair {
 	struct weir_slot head;
-	uint32_t service, peer, duration_us;
-	uint8_t is_caller, is_message, is_error, is_met;
+	uint32_t service;
+	union {
+		uint32_t peer; /* a caller's: its name */
+		uint32_t own;  /* of what is shared: own_of() its key */
+	};
+	uint32_t duration_us;
+	uint8_t is_caller, is_message, is_error;
+	union {
+		uint8_t is_met;    /* a caller: a callee was there */
+		uint8_t is_shared; /* a callee: it waits under its parent's id */
+	};
 };
 
 _Static_assert(sizeof(struct pair) == 64, "a pair is one cache line");
@@ -47,6 +65,7 @@ void weir_pairs_fini(struct weir_pairs *pairs)
 void weir_pairs_clear(struct weir_pairs *pairs)
 {
 	weir_slots_clear(&pairs->slots);
+	pairs->shared = 0;
 	memset(pairs->known, 0, sizeof(pairs->known));
 }
 
@@ -59,6 +78,32 @@ struct weir_slot_key weir_pairs_key(const uint8_t trace_id[16], const uint8_t sp
 	memcpy(ids + 16, span_id, 8);
 	hash = XXH3_128bits(ids, sizeof(ids));
 	return (struct weir_slot_key){ hash.low64, hash.high64 };
+}
+
+static uint32_t own_of(struct weir_slot_key key)
+{
+	return (uint32_t)(key.low >> 32);
+}
+
+void weir_pairs_recount(struct weir_pairs *pairs)
+{
+	uint32_t slot = pairs->slots.oldest[WAITING];
+
+	pairs->shared = 0;
+	while (slot != WEIR_SLOTS_NONE) {
+		const struct pair *pair = weir_slots_at(&pairs->slots, slot);
+
+		pairs->shared += !pair->is_caller && pair->is_shared;
+		slot = pair->head.newer;
+	}
+}
+
+static void forget(struct weir_pairs *pairs, uint32_t slot)
+{
+	const struct pair *pair = weir_slots_at(&pairs->slots, slot);
+
+	pairs->shared -= !pair->is_caller && pair->is_shared;
+	weir_slots_remove(&pairs->slots, slot);
 }
 
 static uint32_t edge_of(struct weir_pairs *pairs, uint32_t caller, uint32_t callee)
@@ -97,7 +142,7 @@ static void give_up(struct weir_pairs *pairs, uint32_t slot)
 
 		edge_count(pairs, pair->service, pair->peer, &record);
 	}
-	weir_slots_remove(&pairs->slots, slot);
+	forget(pairs, slot);
 }
 
 void weir_pairs_expire(struct weir_pairs *pairs, uint64_t now_ns)
@@ -118,8 +163,9 @@ void weir_pairs_expire(struct weir_pairs *pairs, uint64_t now_ns)
 
 static void wait(struct weir_pairs *pairs, const struct weir_pair_span *span, bool is_met, uint64_t now_ns)
 {
+	bool is_shared = span->is_shared && span->has_parent;
 	struct pair *pair;
-	uint32_t slot, peer = WEIR_TEXT_EMPTY;
+	uint32_t slot, peer = is_shared ? own_of(span->key) : WEIR_TEXT_EMPTY;
 
 	if (pairs->slots.count == PAIRS_MAX) {
 		give_up(pairs, pairs->slots.oldest[WAITING]);
@@ -127,7 +173,7 @@ static void wait(struct weir_pairs *pairs, const struct weir_pair_span *span, bo
 	if (span->is_caller && span->peer.length > 0) {
 		peer = weir_edges_name(pairs->edges, span->peer);
 	}
-	slot = weir_slots_add(&pairs->slots, span->key, WAITING, (uint32_t)(now_ns >> 30));
+	slot = weir_slots_add(&pairs->slots, is_shared ? span->parent : span->key, WAITING, (uint32_t)(now_ns >> 30));
 	pair = weir_slots_at(&pairs->slots, slot);
 	pair->service = span->service;
 	pair->peer = peer;
@@ -135,40 +181,99 @@ static void wait(struct weir_pairs *pairs, const struct weir_pair_span *span, bo
 	pair->is_caller = span->is_caller;
 	pair->is_message = span->is_message;
 	pair->is_error = span->is_error;
-	pair->is_met = is_met;
+	pair->is_met = is_met || is_shared;
+	pairs->shared += is_shared;
+}
+
+/* ---- a callee -------------------------------------------------------------- */
+
+static uint32_t caller_find(const struct weir_pairs *pairs, struct weir_slot_key key)
+{
+	uint32_t slot = weir_slots_find(&pairs->slots, key);
+
+	while (slot != WEIR_SLOTS_NONE && !((struct pair *)weir_slots_at(&pairs->slots, slot))->is_caller) {
+		slot = weir_slots_next(&pairs->slots, slot);
+	}
+	return slot;
+}
+
+/* A caller waits that names this shared callee's service as its peer. */
+static uint32_t naming_find(const struct weir_pairs *pairs, const struct weir_pair_span *span)
+{
+	uint32_t slot = caller_find(pairs, span->parent);
+	const struct pair *pair;
+
+	if (slot == WEIR_SLOTS_NONE) {
+		return slot;
+	}
+	pair = weir_slots_at(&pairs->slots, slot);
+	return pair->peer == span->service && !pair->is_message ? slot : WEIR_SLOTS_NONE;
 }
 
 static void callee_meets(struct weir_pairs *pairs, const struct weir_pair_span *span, uint64_t now_ns)
 {
-	uint32_t slot = weir_slots_find(&pairs->slots, span->key);
-	struct pair *pair = NULL;
+	uint32_t slot = caller_find(pairs, span->key);
+	struct pair *pair;
 
-	for (; slot != WEIR_SLOTS_NONE; slot = weir_slots_next(&pairs->slots, slot)) {
-		pair = weir_slots_at(&pairs->slots, slot);
-		if (pair->is_caller) {
-			break;
-		}
+	if (slot == WEIR_SLOTS_NONE && span->is_shared && span->has_parent) {
+		slot = naming_find(pairs, span);
 	}
 	if (slot == WEIR_SLOTS_NONE) {
 		wait(pairs, span, false, now_ns);
 		return;
 	}
+	pair = weir_slots_at(&pairs->slots, slot);
 	edge_count(pairs, pair->service, span->service,
 		&(struct weir_edge_record){ .time_ns = now_ns,
 			.is_error = span->is_error || pair->is_error,
 			.duration_us = span->duration_us });
 	if (!pair->is_message) {
-		weir_slots_remove(&pairs->slots, slot);
+		forget(pairs, slot);
 	} else if (!pair->is_met) {
 		weir_slots_use(&pairs->slots, slot, WAITING, (uint32_t)(now_ns >> 30));
 		pair->is_met = true;
 	}
 }
 
+/* ---- a caller -------------------------------------------------------------- */
+
+/* Meets one that waits; it is gone then. */
+static void caller_meets_one(
+	struct weir_pairs *pairs, const struct weir_pair_span *span, uint32_t slot, uint64_t now_ns)
+{
+	const struct pair *pair = weir_slots_at(&pairs->slots, slot);
+
+	edge_count(pairs, span->service, pair->service,
+		&(struct weir_edge_record){ .time_ns = now_ns,
+			.is_error = span->is_error || pair->is_error,
+			.duration_us = pair->duration_us });
+	forget(pairs, slot);
+}
+
+/* Those that share its id wait under its parent's. */
+static bool caller_meets_shared(struct weir_pairs *pairs, const struct weir_pair_span *span, uint64_t now_ns)
+{
+	uint32_t slot = weir_slots_find(&pairs->slots, span->parent), own = own_of(span->key);
+	bool is_met = false;
+
+	while (slot != WEIR_SLOTS_NONE) {
+		const struct pair *pair = weir_slots_at(&pairs->slots, slot);
+		uint32_t next = weir_slots_next(&pairs->slots, slot);
+
+		if (!pair->is_caller && pair->is_shared && pair->own == own) {
+			caller_meets_one(pairs, span, slot, now_ns);
+			is_met = true;
+		}
+		slot = next;
+	}
+	return is_met;
+}
+
 static void caller_meets(struct weir_pairs *pairs, const struct weir_pair_span *span, uint64_t now_ns)
 {
+	bool is_met = pairs->shared > 0 && span->has_parent && caller_meets_shared(pairs, span, now_ns);
+	bool has_sharer = is_met, is_repeated = false;
 	uint32_t slot = weir_slots_find(&pairs->slots, span->key);
-	bool is_met = false, is_repeated = false;
 
 	while (slot != WEIR_SLOTS_NONE) {
 		const struct pair *pair = weir_slots_at(&pairs->slots, slot);
@@ -176,12 +281,9 @@ static void caller_meets(struct weir_pairs *pairs, const struct weir_pair_span *
 
 		if (pair->is_caller) {
 			is_repeated = true;
-		} else {
-			edge_count(pairs, span->service, pair->service,
-				&(struct weir_edge_record){ .time_ns = now_ns,
-					.is_error = span->is_error || pair->is_error,
-					.duration_us = pair->duration_us });
-			weir_slots_remove(&pairs->slots, slot);
+		} else if (!pair->is_shared || (!has_sharer && !span->is_message &&
+						       weir_edges_name(pairs->edges, span->peer) == pair->service)) {
+			caller_meets_one(pairs, span, slot, now_ns);
 			is_met = true;
 		}
 		slot = next;

@@ -10,7 +10,8 @@
 struct weir_pairs {
 	struct weir_slots slots;
 	struct weir_edges *edges;
-	struct { /* a cache, no state: names of both ends → edge */
+	uint32_t shared; /* how many wait under their parent's id; of the slots, not saved */
+	struct {         /* a cache, no state: names of both ends → edge */
 		uint32_t caller, callee, edge_plus_1;
 	} known[WEIR_PAIR_EDGES];
 };
@@ -20,7 +21,10 @@ struct weir_pair_span {
 	bool is_caller;           /* CLIENT or PRODUCER; else SERVER or CONSUMER */
 	bool is_message;          /* PRODUCER or CONSUMER */
 	bool is_error;
-	uint32_t service; /* number of its name */
+	bool is_shared;              /* a callee whose own id is its key (Zipkin) */
+	bool has_parent;             /* `parent` is set; a caller may leave it out while weir_pairs.shared is 0 */
+	struct weir_slot_key parent; /* weir_pairs_key of its parent's ids */
+	uint32_t service;            /* number of its name */
 	struct weir_str peer;
 	uint64_t duration_us;
 };
@@ -33,6 +37,8 @@ struct weir_slot_key weir_pairs_key(const uint8_t trace_id[16], const uint8_t sp
 
 /* A span meets those that wait for it, or waits. `now_ns` is the watermark. */
 void weir_pairs_meet(struct weir_pairs *pairs, const struct weir_pair_span *span, uint64_t now_ns);
+/* After slots were loaded. */
+void weir_pairs_recount(struct weir_pairs *pairs);
 /* Gives up those that waited too long. */
 void weir_pairs_expire(struct weir_pairs *pairs, uint64_t now_ns);
 

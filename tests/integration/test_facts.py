@@ -195,9 +195,8 @@ def test_taking_one_span_away_goes_red(weir, name):
     assert facts.differences(want, facts.have_spans(weir))
 
 
-# py_zipkin's servers have an id of their own and say `shared` all the same: the graph, which pairs spans as they come,
-# believes them; the links, which look at whole traces, know better.
-@pytest.mark.parametrize("name", SDKS + [name for name in ZIPKIN if "-py-" not in name])
+# py_zipkin's servers have an id of their own and say `shared` all the same: their callers name them as their peers.
+@pytest.mark.parametrize("name", SDKS + ZIPKIN)
 def test_span_edges_of_the_graph_equal_the_facts(weir, name):
     mtcap.replay(weir, name)
     graph = weir.get_json("/api/graph", horizon="24h")

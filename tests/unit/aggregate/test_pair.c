@@ -167,6 +167,97 @@ static void a_message_has_many_consumers_before_and_after_it(void **state)
 	world_fini(&world);
 }
 
+/* One span of Zipkin's: what is shared is keyed by its own id. */
+static void meet_zipkin(struct world *world, uint64_t id, uint64_t parent, bool is_caller, bool is_shared,
+	const char *service, const char *peer)
+{
+	const struct weir_pair_span span = { .key = key_of(is_caller || is_shared ? id : parent),
+		.is_caller = is_caller,
+		.is_shared = is_shared,
+		.has_parent = parent != 0,
+		.parent = key_of(parent),
+		.service = weir_edges_name(&world->edges, weir_str_of(service)),
+		.peer = weir_str_of(peer) };
+
+	weir_pairs_meet(&world->pairs, &span, T0);
+}
+
+static void who_says_shared_of_an_id_of_its_own_is_met_by_the_caller_that_names_it(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 2; order++) {
+		struct world world;
+
+		world_init(&world);
+		for (int i = 0; i < 2; i++) {
+			if (i == order) {
+				meet_zipkin(&world, 2, 1, true, false, "web", "auth");
+			} else {
+				meet_zipkin(&world, 3, 2, false, true, "auth", "");
+			}
+		}
+		assert_int_equal(calls(&world, "web", "auth"), 1);
+		assert_int_equal(world.pairs.slots.count, 0);
+		assert_int_equal(world.pairs.shared, 0);
+		world_fini(&world);
+	}
+}
+
+/* a ─1─▶ b ─2─▶ c, both ids shared, in every order of arrival. */
+static void who_shares_is_met_by_its_caller_and_not_by_the_one_before(void **state)
+{
+	(void)state;
+	for (int order = 0; order < 256; order++) {
+		const int places[4] = { order & 3, order >> 2 & 3, order >> 4 & 3, order >> 6 & 3 };
+		struct world world;
+
+		if ((1 << places[0] | 1 << places[1] | 1 << places[2] | 1 << places[3]) != 15) {
+			continue;
+		}
+		world_init(&world);
+		for (int i = 0; i < 4; i++) {
+			switch (places[i]) {
+			case 0:
+				meet_zipkin(&world, 1, 9, true, false, "a", "b");
+				break;
+			case 1:
+				meet_zipkin(&world, 1, 9, false, true, "b", "");
+				break;
+			case 2:
+				meet_zipkin(&world, 2, 1, true, false, "b", "");
+				break;
+			default:
+				meet_zipkin(&world, 2, 1, false, true, "c", "");
+				break;
+			}
+		}
+		assert_int_equal(calls(&world, "a", "b"), 1);
+		assert_int_equal(calls(&world, "b", "c"), 1);
+		assert_int_equal(calls(&world, "a", "c"), 0);
+		assert_int_equal(world.pairs.slots.count, 0);
+		world_fini(&world);
+	}
+}
+
+static void what_is_shared_and_not_met_is_given_up(void **state)
+{
+	struct world world;
+
+	(void)state;
+	world_init(&world);
+	meet_zipkin(&world, 3, 2, false, true, "auth", "");
+	meet_zipkin(&world, 2, 1, true, false, "web", "other");
+	assert_int_equal(world.pairs.shared, 1);
+	world.pairs.shared = 7;
+	weir_pairs_recount(&world.pairs);
+	assert_int_equal(world.pairs.shared, 1);
+	weir_pairs_expire(&world.pairs, T0 + 90 * (uint64_t)S);
+	assert_int_equal(world.pairs.shared, 0);
+	assert_int_equal(calls(&world, "web", "auth"), 0);
+	assert_int_equal(calls(&world, "web", "other"), 1);
+	world_fini(&world);
+}
+
 static void a_full_table_gives_the_oldest_up_early(void **state)
 {
 	struct world world;
@@ -193,6 +284,9 @@ int main(void)
 		cmocka_unit_test(a_matched_caller_is_not_counted_by_peer_too),
 		cmocka_unit_test(the_same_caller_twice_is_one_call),
 		cmocka_unit_test(a_message_has_many_consumers_before_and_after_it),
+		cmocka_unit_test(who_says_shared_of_an_id_of_its_own_is_met_by_the_caller_that_names_it),
+		cmocka_unit_test(who_shares_is_met_by_its_caller_and_not_by_the_one_before),
+		cmocka_unit_test(what_is_shared_and_not_met_is_given_up),
 		cmocka_unit_test(a_full_table_gives_the_oldest_up_early),
 	};
 
