@@ -91,9 +91,13 @@ static inline uint64_t weir_draft_fold16(const char *at)
  * more than the whole check. */
 __attribute__((always_inline)) static inline bool weir_draft_is_ascii(struct weir_str text)
 {
-	const char *at = text.data, *end = at + text.length;
+	const char *at = text.data, *end;
 	uint64_t bits = 0, words[2];
 
+	if (text.length == 0) { /* its data may be NULL, to which nothing can be added */
+		return true;
+	}
+	end = at + text.length;
 	if (text.length >= 16) {
 		for (; end - at > 32; at += 32) {
 			bits |= weir_draft_fold16(at) | weir_draft_fold16(at + 16);
@@ -119,11 +123,12 @@ __attribute__((always_inline)) static inline bool weir_draft_is_ascii(struct wei
 __attribute__((always_inline)) static inline struct weir_ref weir_draft_ref(
 	const struct weir_draft *draft, struct weir_str inside_body)
 {
-	size_t offset = (size_t)(inside_body.data - draft->body.data);
+	size_t offset;
 
 	if (inside_body.length == 0) {
 		return (struct weir_ref){ 0, 0 };
 	}
+	offset = (size_t)(inside_body.data - draft->body.data);
 	weir_assert(offset < draft->body.length && inside_body.length <= draft->body.length - offset);
 	return (struct weir_ref){ (uint32_t)(sizeof(struct weir_batch) + offset), (uint32_t)inside_body.length };
 }

@@ -179,6 +179,7 @@ static void ascii_is_seen_at_every_length_and_place(void **state)
 	char text[80];
 
 	(void)state;
+	assert_true(weir_draft_is_ascii(weir_str_make(NULL, 0)));
 	for (size_t length = 0; length <= sizeof(text); length++) {
 		memset(text, 'a', sizeof(text));
 		assert_true(weir_draft_is_ascii(weir_str_make(text, length)));
