@@ -147,6 +147,7 @@ class StreamProducer(threading.Thread):
     destinations, in a namespace of its own: what arrived can be told from the sums alone. If it is a beginning of what
     was sent, no destination is more than one ahead of a later one, and none is behind one."""
 
+    METHOD = STREAM
     ROUND, ENTRIES = 5, 12  # no multiple of each other, so a message that is missing or twice shows
 
     def __init__(self, target, credentials=None, pause=0):
@@ -186,7 +187,7 @@ class StreamProducer(threading.Thread):
     def run(self):
         with self.channel() as channel:
             try:
-                channel.stream_unary(STREAM)(self._feed())
+                channel.stream_unary(self.METHOD)(self._feed())
             except grpc.RpcError as error:
                 self.failure = error
 

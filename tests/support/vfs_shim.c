@@ -12,6 +12,8 @@
 
 #include <sqlite3.h>
 
+#define SLOW_NS 400000000 /* what a sync of a slow disk takes */
+
 struct shim_file {
 	sqlite3_file base;
 	sqlite3_file *real; /* behind this struct, in the same allocation */
@@ -24,6 +26,7 @@ static _Atomic unsigned syncs;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t let_go = PTHREAD_COND_INITIALIZER;
 static bool is_stalled, are_writes_stalled; /* guarded by mutex */
+static _Atomic bool is_slow;
 static const char *control;
 static struct stat control_read; /* guarded by mutex: of the file as it was read last */
 
@@ -52,6 +55,7 @@ static void control_look(void)
 			}
 			is_stalled = strstr(text, "fsync stall") != NULL;
 			are_writes_stalled = strstr(text, "write stall") != NULL;
+			is_slow = strstr(text, "fsync slow") != NULL;
 		}
 	}
 	pthread_mutex_unlock(&mutex);
@@ -134,8 +138,13 @@ static int shim_truncate(sqlite3_file *file, sqlite3_int64 size)
 
 static int shim_sync(sqlite3_file *file, int flags)
 {
+	const struct timespec while_slow = { .tv_nsec = SLOW_NS };
+
 	syncs++;
 	wait_stall(&is_stalled);
+	if (is_slow) {
+		nanosleep(&while_slow, NULL);
+	}
 	return fault == VFS_SHIM_IO ? SQLITE_IOERR_FSYNC : real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 
