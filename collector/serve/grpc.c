@@ -46,6 +46,7 @@
 #include "serve/grpc_port.h"
 
 #define ARMED_UNARY 4u
+#define CALLS_A_CONNECTION 4u /* a proxy has two streams, an SDK a call for each signal */
 #define ARMED_STREAM 2u
 #define ARMED_UNKNOWN 1u
 #define WINDOW_BYTES (64 * 1024)
@@ -139,8 +140,8 @@ static void methods_register(struct weir_grpc *grpc)
 
 		served->method = method;
 		served->target = method->unary != NULL ? ARMED_UNARY : ARMED_STREAM;
-		served->registered = grpc_server_register_method(grpc->calls.server, method->path, NULL,
-			method->unary != NULL ? GRPC_SRM_PAYLOAD_READ_INITIAL_BYTE_BUFFER : GRPC_SRM_PAYLOAD_NONE, 0);
+		served->registered =
+			grpc_server_register_method(grpc->calls.server, method->path, NULL, GRPC_SRM_PAYLOAD_NONE, 0);
 		weir_assert(served->registered != NULL); /* no path twice */
 	}
 	grpc->served[grpc->calls.served_count - 1].target = ARMED_UNKNOWN;
@@ -165,6 +166,10 @@ static int parts_create(const struct weir_grpc_opts *opts, struct weir_grpc *grp
 	grpc->calls.max_message_bytes = opts->max_message_bytes;
 	weir_grpc_guard_settle(opts->max_metadata_bytes, opts->max_streams);
 	grpc->calls.talk_limit = opts->max_connections;
+	grpc->calls.live_limit = CALLS_A_CONNECTION * opts->max_connections;
+	if (grpc->calls.live_limit < opts->max_streams) {
+		grpc->calls.live_limit = opts->max_streams; /* one connection may have all of its own */
+	}
 	if (opts->max_connection_age_s > 0) { /* with all of the core's jitter; see grpc_peer.c */
 		grpc->calls.stream_age_ns =
 			opts->max_connection_age_s * (1000 + AGE_JITTER_PER_MILLE) * UINT64_C(1000000) +
@@ -239,8 +244,8 @@ static void phase_advance(struct weir_grpc *grpc, uint64_t now_ns)
 	if (grpc->phase == DRAINING) {
 		grpc->phase = ENDING;
 		grpc->phase_until_ns = now_ns + END_MS * UINT64_C(1000000);
-		weir_grpc_call_retry_held(&grpc->calls);
-		weir_grpc_call_end_streams(&grpc->calls);
+		weir_grpc_stream_retry_held(&grpc->calls);
+		weir_grpc_stream_end_all(&grpc->calls);
 	} else {
 		grpc->phase = CANCELLED;
 		grpc_server_cancel_all_calls(grpc->calls.server);
@@ -266,7 +271,7 @@ static gpr_timespec wait_until(const struct weir_grpc *grpc, uint64_t now_ns)
 static void turn(struct weir_grpc *grpc, uint64_t now_ns)
 {
 	if (grpc->calls.held_first != NULL && now_ns >= grpc->retry_at_ns) {
-		weir_grpc_call_retry_held(&grpc->calls);
+		weir_grpc_stream_retry_held(&grpc->calls);
 		grpc->retry_at_ns = now_ns + RETRY_MS * UINT64_C(1000000);
 	}
 	if (now_ns >= grpc->tick_at_ns) {

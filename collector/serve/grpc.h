@@ -15,6 +15,8 @@ struct weir_grpc_opts {
 	const struct weir_grpc_method *methods;
 	size_t method_count;
 	size_t max_message_bytes; /* inflated; larger: RESOURCE_EXHAUSTED, counted */
+	/* Streams: calls of one connection. All connections together: 4 times max_connections, further ones are refused
+	 * with RESOURCE_EXHAUSTED and RetryInfo. */
 	uint32_t max_connections, max_streams, max_metadata_bytes;
 	uint64_t max_connection_age_s, connection_grace_s; /* age 0: for ever */
 	struct weir_tls *tls;                              /* NULL: every address is plain; see weir_tls_is_wanted() */

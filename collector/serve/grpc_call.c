@@ -1,10 +1,12 @@
 /* grpc_call: one call from its arrival to its last tag.
  *
- *   unary:   armed ─arrived→ answered at once ─tag→ over
- *                        └─→ parked ─(writer's thread sends)─tag→ over
- *   stream:  armed ─arrived→ open → reading ⇄ held → answered ─tags→ over
+ *   unary:   armed ─arrived→ reading ─message→ answered at once ─tag→ over
+ *                               │          └─→ parked ─(writer's thread sends)─tag→ over
+ *                               └─ not whole within MESSAGE_MS ─→ cut ─tag→ over
+ *   stream:  armed ─arrived→ open → reading ⇄ held → answered ─tags→ over (grpc_stream.c)
  *   talk:    armed ─arrived→ open → reading ⇄ sending → answered ─tags→ over (grpc_talk.c)
  *   unknown: armed ─arrived→ UNIMPLEMENTED ─tag→ over
+ *   any:     armed ─arrived→ live_limit calls are live: RESOURCE_EXHAUSTED ─tag→ over
  *
  * Threads: the polling thread only; what another one may do is in grpc_answer.c.
  *
@@ -21,9 +23,12 @@
  * 5. A batch that the core refuses to start would be our mistake: asserted.
  * 6. What is to be sent has moved within STALL_TICKS, or the call is cut off:
  *    a client that takes nothing does not keep its answer here.
+ * 7. At most live_limit calls are live, but for refused ones whose answer is on
+ *    its way. Each is some 14 KB of the core's. So the core may not read a unary
+ *    call's message by itself: a call would be told of only when that is there.
  *
  * Why few armed calls: a request that no armed call waits for stays with the
- * core; what the thread has in hand is bounded by the number armed. */
+ * core, unread, for the moment until the thread comes to it. */
 #include "serve/grpc_call.h"
 
 #include <errno.h>
@@ -38,6 +43,8 @@
 #include "base/stat.h"
 
 #define STALL_TICKS 150u /* of 200 ms */
+#define MESSAGE_MS 60000u
+#define RETRY_CALL_MS 1000u
 
 static void on_arrived(struct weir_grpc_call *call, bool is_ok);
 static void on_closed(struct weir_grpc_call *call, bool is_ok);
@@ -92,8 +99,7 @@ static int arm(struct weir_grpc_calls *calls, struct weir_grpc_served *served)
 			calls->queue, calls->queue, &call->arrived);
 	} else {
 		error = grpc_server_request_registered_call(calls->server, served->registered, &call->call,
-			&call->deadline, &call->metadata, served->method->unary != NULL ? &call->payload : NULL,
-			calls->queue, calls->queue, &call->arrived);
+			&call->deadline, &call->metadata, NULL, calls->queue, calls->queue, &call->arrived);
 	}
 	weir_assert(error == GRPC_CALL_OK);
 	served->armed++;
@@ -130,6 +136,7 @@ static void live_add(struct weir_grpc_call *call)
 		calls->live->previous = call;
 	}
 	calls->live = call;
+	calls->live_count++;
 }
 
 static void live_remove(struct weir_grpc_call *call)
@@ -142,41 +149,10 @@ static void live_remove(struct weir_grpc_call *call)
 	if (call->next != NULL) {
 		call->next->previous = call->previous;
 	}
+	call->calls->live_count--;
 }
 
-static void held_add(struct weir_grpc_call *call)
-{
-	struct weir_grpc_calls *calls = call->calls;
-
-	call->is_held = true;
-	call->held_next = NULL;
-	call->held_previous = calls->held_last;
-	if (calls->held_last != NULL) {
-		calls->held_last->held_next = call;
-	} else {
-		calls->held_first = call;
-	}
-	calls->held_last = call;
-}
-
-static void held_remove(struct weir_grpc_call *call)
-{
-	struct weir_grpc_calls *calls = call->calls;
-
-	call->is_held = false;
-	if (call->held_previous != NULL) {
-		call->held_previous->held_next = call->held_next;
-	} else {
-		calls->held_first = call->held_next;
-	}
-	if (call->held_next != NULL) {
-		call->held_next->held_previous = call->held_previous;
-	} else {
-		calls->held_last = call->held_previous;
-	}
-}
-
-static void payload_drop(struct weir_grpc_call *call)
+void weir_grpc_call_payload_drop(struct weir_grpc_call *call)
 {
 	if (call->payload != NULL) {
 		grpc_byte_buffer_destroy(call->payload);
@@ -201,14 +177,14 @@ void weir_grpc_call_drop(struct weir_grpc_call *call)
 	} else if (call->is_stream_open) {
 		served->method->stream->close(served->method->ctx, call->stream);
 	}
-	payload_drop(call);
+	weir_grpc_call_payload_drop(call);
 	live_remove(call);
 	grpc_call_unref(call->call);
 	call->call = NULL;
 	call->stream = NULL;
 	call->is_cancelled = 0;
 	call->is_stream_open = call->is_answered = call->is_close_asked = call->is_cut = false;
-	call->end_at_ns = 0;
+	call->end_at_ns = call->message_by_ns = 0;
 	call->idle_ticks = 0;
 	call_put(call);
 	arm_up(call->calls, served); /* makes up for a context that memory was short for */
@@ -221,8 +197,7 @@ void weir_grpc_call_batch(struct weir_grpc_call *call, const grpc_op *ops, size_
 	weir_assert(error == GRPC_CALL_OK);
 }
 
-/* The message in one piece, or the answer that its absence asks for. */
-static bool message_get(struct weir_grpc_call *call, struct weir_str *ret_message)
+bool weir_grpc_call_message(struct weir_grpc_call *call, struct weir_str *ret_message)
 {
 	const struct weir_grpc_method *method = call->served->method;
 	int outcome = weir_grpc_message_read(call->calls, call->payload, ret_message);
@@ -244,6 +219,17 @@ static bool message_get(struct weir_grpc_call *call, struct weir_str *ret_messag
 	return false;
 }
 
+/* Asks for the message of a unary call; it has its time. */
+static void unary_begin(struct weir_grpc_call *call)
+{
+	grpc_op op = { .op = GRPC_OP_RECV_MESSAGE };
+
+	op.data.recv_message.recv_message = &call->payload;
+	call->message_by_ns = weir_clock_monotonic_ns() + MESSAGE_MS * UINT64_C(1000000);
+	call->pending++;
+	weir_grpc_call_batch(call, &op, 1, &call->message);
+}
+
 static void unary_run(struct weir_grpc_call *call)
 {
 	const struct weir_grpc_method *method = call->served->method;
@@ -251,17 +237,13 @@ static void unary_run(struct weir_grpc_call *call)
 	struct weir_grpc_caller caller;
 	struct weir_str message;
 
-	if (call->payload == NULL) {
-		weir_grpc_answer_code(call, WEIR_GRPC_INTERNAL, "the call has no message");
-		return;
-	}
-	if (!message_get(call, &message)) {
-		payload_drop(call);
+	if (!weir_grpc_call_message(call, &message)) {
+		weir_grpc_call_payload_drop(call);
 		return;
 	}
 	weir_grpc_peer_get(call, &caller);
 	method->unary(method->ctx, &caller.peer, message, &answer);
-	payload_drop(call); /* before the answer may be parked for long */
+	weir_grpc_call_payload_drop(call); /* before the answer may be parked for long */
 	weir_grpc_answer_give(call, &answer);
 	weir_grpc_peer_let_go(&caller);
 }
@@ -280,18 +262,6 @@ void weir_grpc_call_read(struct weir_grpc_call *call, bool is_first)
 	weir_grpc_call_batch(call, ops, count, &call->message);
 }
 
-static void stream_begin(struct weir_grpc_call *call, const struct weir_grpc_peer *peer)
-{
-	const struct weir_grpc_method *method = call->served->method;
-
-	if (method->stream->open(method->ctx, peer, &call->stream) != 0) {
-		weir_grpc_answer_code(call, WEIR_GRPC_INTERNAL, "the stream could not be opened");
-		return;
-	}
-	call->is_stream_open = true;
-	weir_grpc_call_read(call, true);
-}
-
 static void long_begin(struct weir_grpc_call *call)
 {
 	struct weir_grpc_calls *calls = call->calls;
@@ -307,46 +277,18 @@ static void long_begin(struct weir_grpc_call *call)
 	if (call->served->method->talk != NULL) {
 		weir_grpc_talk_open(call, &caller.peer);
 	} else {
-		stream_begin(call, &caller.peer);
+		weir_grpc_stream_begin(call, &caller.peer);
 	}
 	weir_grpc_peer_let_go(&caller);
 }
 
-/* Offers the message at hand. false: it is held. */
-static bool stream_offer(struct weir_grpc_call *call)
+static void too_many(struct weir_grpc_call *call)
 {
-	const struct weir_grpc_method *method = call->served->method;
-	struct weir_grpc_answer answer = { 0 };
-	struct weir_str message;
-	int outcome;
+	struct weir_grpc_answer answer = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
+		.message = "too many calls are open",
+		.retry_delay_ms = RETRY_CALL_MS };
 
-	if (!message_get(call, &message)) {
-		payload_drop(call);
-		return true;
-	}
-	outcome = method->stream->message(method->ctx, call->stream, message, &answer);
-	if (outcome == WEIR_GRPC_HOLD) {
-		return false;
-	}
-	payload_drop(call);
-	if (outcome < 0) {
-		answer.code = WEIR_GRPC_INTERNAL;
-		answer.message = "the message could not be taken";
-	}
-	if (answer.code != WEIR_GRPC_OK) {
-		weir_grpc_answer_give(call, &answer);
-	} else {
-		weir_grpc_call_read(call, false);
-	}
-	return true;
-}
-
-static void stream_end(struct weir_grpc_call *call)
-{
-	const struct weir_grpc_method *method = call->served->method;
-	struct weir_grpc_answer answer = { 0 };
-
-	method->stream->end(method->ctx, call->stream, &answer);
+	weir_stat_add(WEIR_STAT_CALL_SHED, 1);
 	weir_grpc_answer_give(call, &answer);
 }
 
@@ -362,10 +304,12 @@ static void on_arrived(struct weir_grpc_call *call, bool is_ok)
 	}
 	live_add(call);
 	arm_up(call->calls, served);
-	if (served->method == NULL) {
+	if (call->calls->live_count > call->calls->live_limit) {
+		too_many(call);
+	} else if (served->method == NULL) {
 		weir_grpc_answer_code(call, WEIR_GRPC_UNIMPLEMENTED, "weir does not serve this method");
 	} else if (served->method->unary != NULL) {
-		unary_run(call);
+		unary_begin(call);
 	} else {
 		long_begin(call);
 	}
@@ -375,10 +319,7 @@ static void on_arrived(struct weir_grpc_call *call, bool is_ok)
 static void on_closed(struct weir_grpc_call *call, bool is_ok)
 {
 	(void)is_ok; /* is_cancelled says it */
-	if (call->is_held) {
-		held_remove(call);
-		payload_drop(call);
-	}
+	weir_grpc_stream_let_go(call);
 	if (call->is_cancelled && weir_grpc_answer_take_back(call)) {
 		call->pending--; /* the answer that will never be sent */
 	}
@@ -389,31 +330,41 @@ static void message_came(struct weir_grpc_call *call)
 {
 	struct weir_str message;
 
-	if (call->talk == NULL) {
-		if (!stream_offer(call)) {
-			weir_stat_add(WEIR_STAT_STREAM_HELD, 1);
-			held_add(call);
+	if (call->served->method->unary != NULL) {
+		unary_run(call);
+	} else if (call->talk == NULL) {
+		weir_grpc_stream_message(call);
+	} else {
+		if (weir_grpc_call_message(call, &message)) {
+			weir_grpc_talk_message(call, message);
 		}
-		return;
+		weir_grpc_call_payload_drop(call);
 	}
-	if (message_get(call, &message)) {
-		weir_grpc_talk_message(call, message);
+}
+
+static void no_message_came(struct weir_grpc_call *call)
+{
+	if (grpc_call_failed_before_recv_message(call->call)) {
+		return; /* it broke: the close is on its way, or nobody asked for it */
 	}
-	payload_drop(call);
+	if (call->served->method->unary != NULL) {
+		weir_grpc_answer_code(call, WEIR_GRPC_INTERNAL, "the call has no message");
+	} else if (call->talk != NULL) {
+		weir_grpc_talk_half_closed(call);
+	} else {
+		weir_grpc_stream_end(call);
+	}
 }
 
 static void on_message(struct weir_grpc_call *call, bool is_ok)
 {
+	call->message_by_ns = 0;
 	if (!is_ok || call->is_answered) {
-		payload_drop(call);
+		weir_grpc_call_payload_drop(call);
 	} else if (call->payload != NULL) {
 		message_came(call);
-	} else if (grpc_call_failed_before_recv_message(call->call)) {
-		/* it broke: the close is on its way */
-	} else if (call->talk != NULL) {
-		weir_grpc_talk_half_closed(call);
 	} else {
-		stream_end(call);
+		no_message_came(call);
 	}
 	weir_grpc_call_drop(call);
 }
@@ -423,41 +374,21 @@ void weir_grpc_call_completed(struct weir_grpc_tag *tag, bool is_ok)
 	tag->completed(tag->call, is_ok);
 }
 
-void weir_grpc_call_retry_held(struct weir_grpc_calls *calls)
+static void cut(struct weir_grpc_call *call, enum weir_stat why)
 {
-	while (calls->held_first != NULL) {
-		struct weir_grpc_call *call = calls->held_first;
-
-		if (!stream_offer(call)) {
-			return;
-		}
-		held_remove(call);
+	if (!call->is_cut) {
+		call->is_cut = true;
+		weir_stat_add(why, 1);
+		grpc_call_cancel(call->call, NULL);
 	}
 }
 
-static void finish(struct weir_grpc_call *call)
+void weir_grpc_call_finish(struct weir_grpc_call *call)
 {
 	if (call->talk != NULL) {
 		weir_grpc_talk_finish(call);
 	} else {
-		stream_end(call);
-	}
-}
-
-void weir_grpc_call_end_streams(struct weir_grpc_calls *calls)
-{
-	for (struct weir_grpc_call *call = calls->live; call != NULL; call = call->next) {
-		if (!call->is_stream_open || call->is_answered) {
-			continue;
-		}
-		if (call->is_held) {
-			held_remove(call);
-			payload_drop(call);
-			weir_grpc_answer_code(
-				call, WEIR_GRPC_UNAVAILABLE, "weir stops and has no room for the message");
-		} else {
-			finish(call);
-		}
+		weir_grpc_stream_end(call);
 	}
 }
 
@@ -467,16 +398,17 @@ void weir_grpc_call_sweep(struct weir_grpc_calls *calls, uint64_t now_ns)
 		bool is_sending = (call->is_answered && atomic_load(&call->is_sent)) || weir_grpc_talk_is_stalled(call);
 
 		call->idle_ticks = is_sending ? call->idle_ticks + 1 : 0;
-		if (call->idle_ticks > STALL_TICKS && !call->is_cut) {
-			call->is_cut = true;
-			weir_stat_add(WEIR_STAT_CALL_CUT, 1);
-			grpc_call_cancel(call->call, NULL);
+		if (call->idle_ticks > STALL_TICKS) {
+			cut(call, WEIR_STAT_CALL_CUT_NOT_TAKEN);
+		}
+		if (call->message_by_ns != 0 && now_ns >= call->message_by_ns) {
+			cut(call, WEIR_STAT_CALL_CUT_NOT_SENT);
 		}
 		if (call->end_at_ns != 0 && now_ns >= call->end_at_ns && call->is_stream_open && !call->is_answered &&
 			!call->is_held) {
 			call->end_at_ns = 0;
 			weir_stat_add(WEIR_STAT_STREAM_AGED, 1);
-			finish(call);
+			weir_grpc_call_finish(call);
 		}
 	}
 }

@@ -38,7 +38,8 @@ struct weir_grpc_calls {
 	size_t max_message_bytes;
 	struct weir_grpc_served *served;
 	size_t served_count;
-	struct weir_grpc_call *live;                   /* arrived and not yet over; doubly linked */
+	struct weir_grpc_call *live; /* arrived and not yet over; doubly linked */
+	uint32_t live_count, live_limit;
 	struct weir_grpc_call *idle;                   /* contexts to use again */
 	struct weir_grpc_call *held_first, *held_last; /* streams whose message waits for room, oldest first */
 	struct weir_buf message;                       /* the message at hand, contiguous */
@@ -55,14 +56,9 @@ int weir_grpc_call_arm_all(struct weir_grpc_calls *calls);
 /* A batch came back from the queue. */
 void weir_grpc_call_completed(struct weir_grpc_tag *tag, bool is_ok);
 
-/* Once a tick: ends streams whose connection is too old, and cuts off calls whose client takes nothing any more. */
+/* Once a tick: ends streams whose connection is too old, and cuts off calls whose client takes nothing any more, or does
+ * not get its one message sent. */
 void weir_grpc_call_sweep(struct weir_grpc_calls *calls, uint64_t now_ns);
-
-/* Offers held messages again, oldest first, until one is held again. */
-void weir_grpc_call_retry_held(struct weir_grpc_calls *calls);
-
-/* Ends every open stream: `end` and OK, or UNAVAILABLE where a message is held. */
-void weir_grpc_call_end_streams(struct weir_grpc_calls *calls);
 
 /* Gives up parked answers; to be called once all calls are cancelled. */
 void weir_grpc_call_forget_parked(struct weir_grpc_calls *calls);
@@ -121,6 +117,7 @@ struct weir_grpc_call {
 	bool is_stream_open, is_held, is_answered, is_parked, is_close_asked, is_cut;
 	struct weir_grpc_talk *talk; /* of a talk that is open */
 	uint64_t end_at_ns;          /* monotonic: the connection is too old then; 0: never */
+	uint64_t message_by_ns;      /* monotonic: a unary call's message must be whole then; 0: it is */
 	uint32_t idle_ticks;         /* ticks for which what is to be sent has not moved */
 };
 
@@ -130,8 +127,28 @@ void weir_grpc_call_drop(struct weir_grpc_call *call);
 /* Asks for the client's next message; the first time, initial metadata go out with it. */
 void weir_grpc_call_read(struct weir_grpc_call *call, bool is_first);
 
+/* The message in one piece. False: there is none to be had, and the call is answered with why. */
+bool weir_grpc_call_message(struct weir_grpc_call *call, struct weir_str *ret_message);
+void weir_grpc_call_payload_drop(struct weir_grpc_call *call);
+
+/* Ends an open stream or talk from our side, with OK. */
+void weir_grpc_call_finish(struct weir_grpc_call *call);
+
 /* Starts a batch that cannot be refused. */
 void weir_grpc_call_batch(struct weir_grpc_call *call, const grpc_op *ops, size_t count, struct weir_grpc_tag *tag);
+
+/* ---- grpc_stream.c ------------------------------------------------------- */
+
+void weir_grpc_stream_begin(struct weir_grpc_call *call, const struct weir_grpc_peer *peer);
+void weir_grpc_stream_message(struct weir_grpc_call *call); /* call->payload came: taken, held, or the end */
+void weir_grpc_stream_end(struct weir_grpc_call *call);     /* the client half-closed, or we do */
+void weir_grpc_stream_let_go(struct weir_grpc_call *call);  /* the call is closed: a held message is forgotten */
+
+/* Offers held messages again, oldest first, until one is held again. */
+void weir_grpc_stream_retry_held(struct weir_grpc_calls *calls);
+
+/* Ends every open stream and talk: `end` and OK, or UNAVAILABLE where a message is held. */
+void weir_grpc_stream_end_all(struct weir_grpc_calls *calls);
 
 /* ---- grpc_answer.c ------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 stay exact for all that was read, memory is bounded, health tells the truth, and all is well afterwards."""
 
 import json
+import pathlib
 import subprocess
 import threading
 
@@ -128,6 +129,48 @@ def test_a_sender_that_is_refused_delivers_everything_later(faulty):
     assert faulty.total("weir_refused_items_total", signal="span", reason="ring_full") == producer.spans * producer.refused
     for trace_id in producer.answered[::10]:
         assert len(faulty.get_json(f"/api/v2/trace/{trace_id}")) == producer.spans
+
+
+class HugeStreamProducer(StreamProducer):
+    """One message of 900 KB, with the identifier in it."""
+    ENTRIES = 5000
+
+    def _feed(self):
+        self.messages = 1
+        yield self.identifier + self.bodies[0]
+
+
+def test_messages_that_are_held_stay_within_the_quota(tmp_path):
+    """90 MB of them at once: the core's quota of 64 MiB ends some streams, the others' entries are all counted."""
+    folder = tmp_path / "faulty"
+    with Weir(folder, "weir-faulty", flags=["--ring.size=16MiB"], env={"WEIR_FAULT_FILE": str(folder / "fault")}) as weir:
+        stall(weir)
+        producer = SpanProducer(weir.grpc, is_patient=True, spans=200)
+        producer.start()
+        until(lambda: producer.refused > 0, "a refusal")
+        producer.halt.set()
+        producer.join(30)
+        maps = pathlib.Path(f"/proc/{weir.process.pid}/maps").read_text()
+        before = weir.memory_bytes("VmHWM")
+        streams = [HugeStreamProducer(weir.grpc) for _ in range(100)]
+        for stream in streams:
+            stream.start()
+        until(lambda: weir.total("weir_stream_holds_total") + sum(s.failure is not None for s in streams) >= len(streams),
+              "all to be held or ended")
+        assert weir.total("weir_stream_holds_total") > 0
+        assert "libasan" in maps or "libtsan" in maps or weir.memory_bytes("VmHWM") - before < 128 << 20
+        control(weir, "")
+        for stream in streams:
+            stream.join(60)
+        taken = sum(s.messages * s.ENTRIES for s in streams if s.failure is None)
+        until(lambda: weir.ledger_sum("access_log")["received"] >= taken, "what was answered to be counted")
+        until(weir.is_all_stored, "all to be stored")
+        ledger = weir.ledger_sum("access_log")
+        # A stream may be ended behind its message's being taken; nothing is counted in part.
+        assert ledger["received"] % HugeStreamProducer.ENTRIES == 0
+        assert ledger["received"] == ledger["kept"] + ledger["thinned"]
+        assert weir.total("istio_requests_total") == ledger["received"]
+        weir.ledger()
 
 
 def named_batch(service, spans):
