@@ -18,9 +18,21 @@
  * A proxy with access logs only, the usual case, costs one look at its row.
  *
  * Its own istio_* stand above all three, but tell of no single request: they
- * own the series from the next second on, while edges go on from the best of
- * the three. metrics.istio: `on` counts them only where there is no log, `off`
- * never counts a log.
+ * own the series, while edges go on from the best of the three. They take over
+ * with the first flush after the next second that is not before what logs have
+ * counted: what it says is where they begin. A request that ended before that
+ * flush, by the proxy's clock, is the logs', one that ended later is theirs.
+ * metrics.istio: `on` counts them only where there is no log, `off` never
+ * counts a log.
+ *
+ * An owner that falls silent gives up:
+ *
+ *   nothing for SILENT_NS ─another signal reports─▶ the best that is heard owns from the next second on
+ *   heard again           ─▶ as a better one: from an edge on; before the edge it just goes on
+ *
+ * What only another signal told of before the owner gave up is not counted. Its
+ * own istio_* begin again with what they say when they take over again: what
+ * they counted meanwhile has been counted by others.
  *
  * A connection is like a request, but reports more than once: whoever was
  * counted first goes on being counted.
@@ -49,10 +61,13 @@
 #define REQUESTS_MAX 131072u
 #define SECOND_NS 1000000000u
 #define MATCHING_NS (60u * (uint64_t)SECOND_NS)
-#define FLUSH_NS SECOND_NS /* points of one flush come within this */
-#define KNOWN 0u           /* the one list */
-#define LIFE_TIME 56u      /* 60 s in units of 2^30 ns */
+#define SILENT_NS (60u * (uint64_t)SECOND_NS)
+#define WAITING_NS (10u * (uint64_t)SECOND_NS) /* for a flush that is not before what was counted */
+#define FLUSH_NS SECOND_NS                     /* points of one flush come within this */
+#define KNOWN 0u                               /* the one list */
+#define LIFE_TIME 56u                          /* 60 s in units of 2^30 ns */
 #define ROW_WORDS ((uint32_t)(offsetof(struct weir_owner, is_dirty) / sizeof(uint64_t)))
+#define ROW_WORDS_SECOND ((uint32_t)(offsetof(struct weir_owner, heard) / sizeof(uint64_t))) /* of version 2 */
 
 struct known { /* a request, or a connection */
 	struct weir_slot head;
@@ -170,22 +185,62 @@ static void settle(struct weir_owners *owners, uint32_t row, struct weir_owner_s
 		side->matching_ns = now_ns + MATCHING_NS;
 		touch(owners, row);
 	}
-	if (side->own_edge_ns != 0 && now_ns >= side->own_edge_ns) {
-		side->has_own = 1;
-		side->own_edge_ns = 0;
+	if (side->has_own && side->own_edge_ns != 0 && now_ns >= side->own_edge_ns) {
+		side->has_own = side->own_edge_ns = 0;
 		touch(owners, row);
 	}
 }
 
-static void announce(
+static void hear(struct weir_owners *owners, uint32_t row, unsigned side, unsigned rank, uint64_t now_ns)
+{
+	uint64_t *heard_ns = &owners->rows[row].heard[side].ranks_ns[rank];
+
+	if (now_ns >= *heard_ns + SECOND_NS) {
+		*heard_ns = now_ns / SECOND_NS * SECOND_NS;
+		touch(owners, row);
+	}
+}
+
+static void take_over(
 	struct weir_owners *owners, uint32_t row, struct weir_owner_side *side, unsigned rank, uint64_t now_ns)
 {
+	side->next_rank = rank;
+	side->edge_ns = side->edge_ns != 0 ? side->edge_ns : next_edge(now_ns);
+	touch(owners, row);
+}
+
+/* One that is not as good as the owner reports. */
+static void miss(struct weir_owners *owners, uint32_t row, unsigned number, unsigned rank, uint64_t now_ns)
+{
+	struct weir_owner_side *side = &owners->rows[row].sides[number];
+	const uint64_t *heard_ns = owners->rows[row].heard[number].ranks_ns;
+
+	if (side->edge_ns != 0) {
+		side->next_rank = rank > side->next_rank ? rank : side->next_rank;
+		return;
+	}
+	if (now_ns >= heard_ns[side->rank] + SILENT_NS) {
+		for (unsigned other = rank + 1; other < side->rank; other++) {
+			rank = now_ns < heard_ns[other] + SILENT_NS ? other : rank;
+		}
+		take_over(owners, row, side, rank, now_ns);
+	}
+}
+
+/* A report of this rank has come: what it means for who owns. */
+static void announce(struct weir_owners *owners, uint32_t row, unsigned number, unsigned rank, uint64_t now_ns)
+{
+	struct weir_owner_side *side = &owners->rows[row].sides[number];
+
 	if (side->rank == WEIR_OWNER_NOBODY) {
 		side->rank = rank;
 		touch(owners, row);
+	} else if (rank < side->rank) {
+		miss(owners, row, number, rank, now_ns);
 	} else if (rank > side->rank && rank > side->next_rank) {
-		side->next_rank = rank;
-		side->edge_ns = side->edge_ns != 0 ? side->edge_ns : next_edge(now_ns);
+		take_over(owners, row, side, rank, now_ns);
+	} else if (rank == side->rank && side->next_rank < rank && side->edge_ns != 0) {
+		side->edge_ns = side->next_rank = 0; /* it is back in time */
 		touch(owners, row);
 	}
 }
@@ -231,17 +286,38 @@ static bool match(struct weir_owners *owners, const struct weir_owner_report *re
 	return true;
 }
 
+/* Is what a log tells of in the proxy's own istio_*? */
+static bool is_own(struct weir_owners *owners, uint32_t row, unsigned number, uint64_t end_ns, uint64_t now_ns)
+{
+	struct weir_owner_side *side = &owners->rows[row].sides[number];
+	struct weir_owner_heard *heard = &owners->rows[row].heard[number];
+
+	if (side->has_own) {
+		if (side->own_edge_ns == 0 && now_ns >= heard->ranks_ns[WEIR_OWNER_NOBODY] + SILENT_NS) {
+			side->own_edge_ns = next_edge(now_ns);
+			touch(owners, row);
+		}
+		return end_ns == 0 || end_ns > heard->own_from_ns || now_ns >= heard->own_until_ns;
+	}
+	if (side->own_edge_ns != 0 && end_ns > heard->counted_ns) {
+		heard->counted_ns = end_ns;
+		touch(owners, row);
+	}
+	return false;
+}
+
 unsigned weir_owners_judge(struct weir_owners *owners, const struct weir_batch *batch,
 	const struct weir_owner_report *report, uint64_t now_ns)
 {
 	uint32_t row = weir_owners_row(owners, batch, report->call->proxy);
-	struct weir_owner_side *side = &owners->rows[row].sides[report->call->reporter % WEIR_OWNER_SIDES];
-	unsigned rank = rank_of(batch->signal);
+	unsigned rank = rank_of(batch->signal), number = report->call->reporter % WEIR_OWNER_SIDES;
+	struct weir_owner_side *side = &owners->rows[row].sides[number];
 	bool is_counted;
 
 	settle(owners, row, side, now_ns);
-	if (side->rank != rank) {
-		announce(owners, row, side, rank, now_ns);
+	hear(owners, row, number, rank, now_ns);
+	if (side->rank != rank || side->edge_ns != 0) {
+		announce(owners, row, number, rank, now_ns);
 	}
 	if (side->rank == WEIR_OWNER_ALS && now_ns >= side->matching_ns) {
 		is_counted = rank == WEIR_OWNER_ALS;
@@ -252,28 +328,58 @@ unsigned weir_owners_judge(struct weir_owners *owners, const struct weir_batch *
 		return 0;
 	}
 	weir_owners_seen(owners, row, WEIR_MEASURE_REQUESTS, report->is_connection ? 0 : 1);
-	if (owners->istio == WEIR_FOLD_ISTIO_OFF || (owners->istio == WEIR_FOLD_ISTIO_AUTO && side->has_own)) {
+	if (owners->istio == WEIR_FOLD_ISTIO_OFF ||
+		(owners->istio == WEIR_FOLD_ISTIO_AUTO && is_own(owners, row, number, report->end_ns, now_ns))) {
 		return WEIR_OWNER_EDGES;
 	}
 	return WEIR_OWNER_EDGES | WEIR_OWNER_SERIES;
 }
 
-bool weir_owners_own(struct weir_owners *owners, uint32_t row, unsigned side_number, uint64_t now_ns)
+/* They come, but logs are counted: true once they own. */
+static bool own_wait(struct weir_owners *owners, uint32_t row, unsigned number, uint64_t time_ns, uint64_t now_ns)
 {
-	struct weir_owner_side *side = &owners->rows[row].sides[side_number % WEIR_OWNER_SIDES];
+	struct weir_owner_side *side = &owners->rows[row].sides[number];
+	struct weir_owner_heard *heard = &owners->rows[row].heard[number];
 
+	if (side->rank == WEIR_OWNER_NOBODY) {
+		side->has_own = 1; /* nothing else was counted */
+		heard->own_from_ns = heard->own_until_ns = 0;
+	} else if (side->own_edge_ns == 0) {
+		side->own_edge_ns = next_edge(now_ns);
+		heard->counted_ns = 0;
+	} else if (now_ns >= side->own_edge_ns &&
+		   (time_ns >= heard->counted_ns || now_ns >= side->own_edge_ns + WAITING_NS)) {
+		side->has_own = 1;
+		side->own_edge_ns = 0;
+		heard->own_from_ns = time_ns;
+		heard->own_until_ns = now_ns + MATCHING_NS;
+	} else {
+		return false;
+	}
+	touch(owners, row);
+	return side->has_own != 0;
+}
+
+bool weir_owners_own(struct weir_owners *owners, uint32_t row, unsigned number, uint64_t time_ns, uint64_t now_ns)
+{
+	struct weir_owner_side *side = &owners->rows[row].sides[number % WEIR_OWNER_SIDES];
+	const struct weir_owner_heard *heard = &owners->rows[row].heard[number % WEIR_OWNER_SIDES];
+
+	number %= WEIR_OWNER_SIDES;
 	if (owners->istio != WEIR_FOLD_ISTIO_AUTO) {
 		return owners->istio == WEIR_FOLD_ISTIO_OFF || side->rank == WEIR_OWNER_NOBODY;
 	}
 	settle(owners, row, side, now_ns);
-	if (!side->has_own && side->rank == WEIR_OWNER_NOBODY) {
-		side->has_own = 1; /* nothing else was counted */
-		touch(owners, row);
-	} else if (!side->has_own && side->own_edge_ns == 0) {
-		side->own_edge_ns = next_edge(now_ns);
+	hear(owners, row, number, WEIR_OWNER_NOBODY, now_ns);
+	if (side->has_own && side->own_edge_ns != 0) {
+		side->own_edge_ns = 0; /* back in time */
 		touch(owners, row);
 	}
-	return side->has_own != 0;
+	if (!side->has_own && !own_wait(owners, row, number, time_ns, now_ns)) {
+		return false;
+	}
+	/* The flush with which they took over is where they begin. */
+	return now_ns >= heard->own_until_ns || time_ns > heard->own_from_ns;
 }
 
 void weir_owners_expire(struct weir_owners *owners, uint64_t now_ns)
@@ -350,7 +456,15 @@ void weir_owners_save(struct weir_owners *owners, bool all, struct weir_buf *buf
 	owners->dirty_count = 0;
 }
 
-int weir_owners_load(struct weir_owners *owners, struct weir_blob_reader *reader)
+/* A row of version 2: who owns was heard just now, as far as is known. */
+static void row_hear(struct weir_owner *row, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < WEIR_OWNER_SIDES; i++) {
+		row->heard[i] = (struct weir_owner_heard){ .ranks_ns = { now_ns, now_ns, now_ns, now_ns } };
+	}
+}
+
+int weir_owners_load(struct weir_owners *owners, struct weir_blob_reader *reader, bool has_heard, uint64_t now_ns)
 {
 	int error = weir_text_load(&owners->names, reader);
 	uint32_t count;
@@ -364,7 +478,11 @@ int weir_owners_load(struct weir_owners *owners, struct weir_blob_reader *reader
 		uint32_t row = weir_blob_number(reader, owners->names.count == 0 ? 0 : owners->names.count - 1);
 
 		if (!reader->is_bad) {
-			weir_blob_words(reader, &owners->rows[row].sides[0].rank, ROW_WORDS);
+			weir_blob_words(
+				reader, &owners->rows[row].sides[0].rank, has_heard ? ROW_WORDS : ROW_WORDS_SECOND);
+		}
+		if (!reader->is_bad && !has_heard) {
+			row_hear(&owners->rows[row], now_ns);
 		}
 	}
 	return reader->is_bad ? -EBADMSG : 0;

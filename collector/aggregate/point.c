@@ -365,8 +365,8 @@ static void point_fold(struct weir_points *points, struct weir_point_at *at, str
 	}
 	at->stream = &points->streams[number];
 	at->is_first = !at->stream->is_known;
-	at->is_counted = at->stream->gate == 0 ||
-			 weir_owners_own(points->owners, at->stream->owner, at->stream->gate - 1u, at->now_ns);
+	at->is_counted = at->stream->gate == 0 || weir_owners_own(points->owners, at->stream->owner,
+							  at->stream->gate - 1u, at->point->time_ns, at->now_ns);
 	if (at->stream->series == WEIR_NONE || points->families.series[at->stream->series].is_overflow) {
 		points->families.overflowed++;
 	}

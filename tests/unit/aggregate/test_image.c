@@ -238,8 +238,8 @@ static void file_load(struct weir_fold *fold, const char *name)
 	assert_int_equal(weir_fold_load(fold, weir_str_make(bytes, length)), 0);
 }
 
-/* Written by the version before: an image and the delta after it. */
-static void version_1_is_read_and_goes_on_as_version_2(void **state)
+/* Written by the first version: an image and the delta after it. */
+static void version_1_is_read_and_goes_on_as_this_version(void **state)
 {
 	struct batch_random random = { .state = 12, .now_ns = T0 + 5000000, .step_ns = 1000000, .names = 3 };
 	struct weir_fold *old = fold_make(7), *follower = fold_make(7);
@@ -275,6 +275,78 @@ static void version_1_is_read_and_goes_on_as_version_2(void **state)
 	weir_fold_destroy(follower);
 }
 
+/* A delta of `orders`, and what the proxy orders-v1 says of its requests. */
+static void points_fold(struct weir_fold *fold, int64_t n, uint64_t now_ns)
+{
+	static const char *const names[2] = { "orders", "istio_requests_total" };
+	struct batch_maker maker = { 0 };
+
+	batch_maker_begin(&maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_METRIC_POINT, "orders", now_ns);
+	batch_maker_resource(&maker, "orders");
+	((struct weir_resource *)maker.resources.data)->proxy = batch_maker_text(&maker, "orders-v1.default");
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t instrument = batch_maker_instrument(&maker, names[i], WEIR_INSTRUMENT_SUM,
+			i == 0 ? WEIR_TEMPORALITY_DELTA : WEIR_TEMPORALITY_CUMULATIVE);
+		struct weir_point *point;
+
+		batch_maker_instrument_row(&maker, instrument)->naming =
+			i == 0 ? WEIR_NAMING_OTEL : WEIR_NAMING_VERBATIM;
+		point = batch_maker_point(&maker, instrument);
+		point->flags = WEIR_POINT_IS_INT;
+		point->start_ns = T0;
+		point->time_ns = T0 + 100u * (uint64_t)n;
+		point->value.integer = n;
+		point->attr_first = maker.attrs.count;
+		point->attr_count = i;
+		if (i == 1) {
+			batch_maker_tag(&maker, "reporter", "source");
+		}
+	}
+	assert_int_equal(weir_fold_batch(fold, batch_maker_finish(&maker)), 0);
+	batch_maker_fini(&maker);
+}
+
+static int64_t total_of(const struct weir_fold *fold, const char *family)
+{
+	const struct weir_snapshot *snapshot;
+	int64_t sum = 0;
+
+	assert_int_equal(weir_snapshot_make(fold, WEIR_SNAPSHOT_POINTS, 0, 0, &snapshot), 0);
+	for (uint32_t i = 0; i < snapshot->family_count; i++) {
+		if (weir_str_is(snapshot->families[i].name, family)) {
+			sum += snapshot->families[i].points[0].whole;
+		}
+	}
+	weir_snapshot_let_go(snapshot);
+	return sum;
+}
+
+/* Its rows of proxies do not say what was heard when, its delta streams remember their last time only. */
+static void version_2_is_read_and_goes_on_as_this_version(void **state)
+{
+	struct weir_fold *old = fold_make(7), *follower = fold_make(7);
+
+	(void)state;
+	file_load(old, "v2-image.bin");
+	assert_int_equal(total_of(old, "orders_total"), 5);
+	file_load(old, "v2-delta.bin");
+	assert_int_equal(total_of(old, "orders_total"), 12);
+	assert_int_equal(total_of(old, "istio_requests_total"), 7);
+	assert_int_equal(old->points.count, 36);
+	assert_int_equal(old->owners.slots.count, 32);
+	cut_and_load(old, follower, true);
+	digests_equal(old, follower);
+	points_fold(old, 6, T0 + 1000); /* before what it remembers */
+	points_fold(old, 9, T0 + 1001);
+	points_fold(old, 8, T0 + 1002); /* in any order from here on */
+	assert_int_equal(total_of(old, "orders_total"), 12 + 9 + 8);
+	assert_int_equal(total_of(old, "istio_requests_total"), 9); /* they own as they did */
+	cut_and_load(old, follower, true);
+	digests_equal(old, follower);
+	weir_fold_destroy(old);
+	weir_fold_destroy(follower);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,7 +357,8 @@ int main(void)
 		cmocka_unit_test(a_delta_applies_to_the_cut_before_it_and_to_no_other),
 		cmocka_unit_test(a_reset_is_cut_as_an_image),
 		cmocka_unit_test(many_deltas_ask_for_an_image),
-		cmocka_unit_test(version_1_is_read_and_goes_on_as_version_2),
+		cmocka_unit_test(version_1_is_read_and_goes_on_as_this_version),
+		cmocka_unit_test(version_2_is_read_and_goes_on_as_this_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,8 +25,9 @@ static struct weir_fold *fold_make(enum weir_fold_istio istio)
 	return fold;
 }
 
-/* Requests from `first` on, as `signal` tells of them. */
-static void tell_of(struct weir_fold *fold, unsigned signal, unsigned first, unsigned count, uint64_t now_ns)
+/* Requests from `first` on, which ended at `end_ns`, as `signal` tells of them; 0: each at a time of its own before T0. */
+static void tell(
+	struct weir_fold *fold, unsigned signal, unsigned first, unsigned count, uint64_t end_ns, uint64_t now_ns)
 {
 	static const uint8_t protocols[WEIR_SIGNALS] = { [WEIR_SIGNAL_ACCESS_LOG] = WEIR_PROTOCOL_ALS_V3,
 		[WEIR_SIGNAL_LOG] = WEIR_PROTOCOL_OTLP_GRPC,
@@ -43,7 +44,8 @@ static void tell_of(struct weir_fold *fold, unsigned signal, unsigned first, uns
 		snprintf(id, sizeof(id), "id-%u", i / 2); /* two of one id differ in their start */
 		request->call.proxy = batch_maker_text(&maker, "productpage-v1.default");
 		request->call.source = 0;
-		request->start_ns = T0 - 5000 - (uint64_t)i * 1000;
+		request->start_ns = end_ns != 0 ? end_ns - (uint64_t)i * 1000 : T0 - 5000 - (uint64_t)i * 1000;
+		request->duration_ns = end_ns != 0 ? end_ns - request->start_ns : 0;
 		request->request_id = batch_maker_text(&maker, id);
 		request->response_code = 200;
 		request = batch_maker_request(&maker); /* the same, as the callee's side of the proxy saw it */
@@ -56,6 +58,17 @@ static void tell_of(struct weir_fold *fold, unsigned signal, unsigned first, uns
 	}
 	assert_int_equal(weir_fold_batch(fold, batch_maker_finish(&maker)), 0);
 	batch_maker_fini(&maker);
+}
+
+static void tell_of(struct weir_fold *fold, unsigned signal, unsigned first, unsigned count, uint64_t now_ns)
+{
+	tell(fold, signal, first, count, 0, now_ns);
+}
+
+/* … which ended as they are told of. */
+static void tell_at(struct weir_fold *fold, unsigned signal, unsigned first, unsigned count, uint64_t now_ns)
+{
+	tell(fold, signal, first, count, now_ns, now_ns);
 }
 
 static uint64_t sum_of(const struct weir_fold *fold, unsigned metric)
@@ -164,8 +177,8 @@ static void a_restart_around_a_change_counts_no_request_twice(void **state)
 	weir_fold_destroy(restarted);
 }
 
-/* The proxy's own istio_requests_total, for one side. */
-static void own(struct weir_fold *fold, const char *reporter, int64_t value, uint64_t now_ns)
+/* The proxy's own istio_requests_total, for one side, as it was at time_ns. */
+static void own_at(struct weir_fold *fold, const char *reporter, int64_t value, uint64_t time_ns, uint64_t now_ns)
 {
 	struct batch_maker maker = { 0 };
 	struct weir_point *point;
@@ -179,12 +192,17 @@ static void own(struct weir_fold *fold, const char *reporter, int64_t value, uin
 	batch_maker_instrument_row(&maker, instrument)->naming = WEIR_NAMING_VERBATIM;
 	point = batch_maker_point(&maker, instrument);
 	point->flags = WEIR_POINT_IS_INT;
-	point->time_ns = now_ns;
+	point->time_ns = time_ns;
 	point->value.integer = value;
 	point->attr_count = 1;
 	batch_maker_tag(&maker, "reporter", reporter);
 	assert_int_equal(weir_fold_batch(fold, batch_maker_finish(&maker)), 0);
 	batch_maker_fini(&maker);
+}
+
+static void own(struct weir_fold *fold, const char *reporter, int64_t value, uint64_t now_ns)
+{
+	own_at(fold, reporter, value, now_ns, now_ns);
 }
 
 static int64_t own_sum(const struct weir_fold *fold)
@@ -203,20 +221,40 @@ static int64_t own_sum(const struct weir_fold *fold)
 	return sum;
 }
 
-static void a_proxys_own_metrics_own_from_the_next_second_on(void **state)
+static void a_proxys_own_metrics_own_from_the_first_flush_after_the_next_second(void **state)
 {
 	struct weir_fold *fold = fold_make(WEIR_FOLD_ISTIO_AUTO);
 
 	(void)state;
-	tell_of(fold, WEIR_SIGNAL_ACCESS_LOG, 0, 10, T0);
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 0, 10, T0);
 	own(fold, "source", 1000, T0); /* what was before is not counted again */
-	tell_of(fold, WEIR_SIGNAL_ACCESS_LOG, 10, 10, T0);
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 10, 10, T0 + S / 2);
 	assert_int_equal(own_sum(fold), 0);
-	own(fold, "source", 1010, T0 + 2 * (uint64_t)S);
-	tell_of(fold, WEIR_SIGNAL_ACCESS_LOG, 20, 10, T0 + 2 * (uint64_t)S);
+	own(fold, "source", 1030, T0 + 2 * (uint64_t)S); /* nor what logs tell of up to here */
+	tell_of(fold, WEIR_SIGNAL_ACCESS_LOG, 20, 10, T0 + 2 * (uint64_t)S + S / 10);
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 30, 10, T0 + 3 * (uint64_t)S);
+	own(fold, "source", 1040, T0 + 4 * (uint64_t)S);
 	assert_int_equal(own_sum(fold), 10);
-	assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 20 + 30); /* source up to then; destination has no own */
-	assert_int_equal(edge_sum(fold, WEIR_EDGE_CLIENT_LOG), 30);   /* edges go on */
+	assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 30 + 40); /* source up to then; destination has no own */
+	assert_int_equal(edge_sum(fold, WEIR_EDGE_CLIENT_LOG), 40);   /* edges go on */
+	weir_fold_destroy(fold);
+}
+
+/* Counted by logs: requests that ended after this flush. Then it is not where its own begin. */
+static void a_flush_that_logs_have_overtaken_is_not_where_own_metrics_begin(void **state)
+{
+	struct weir_fold *fold = fold_make(WEIR_FOLD_ISTIO_AUTO);
+
+	(void)state;
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 0, 10, T0);
+	own(fold, "source", 10, T0);
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 10, 10, T0 + 2 * (uint64_t)S);
+	own_at(fold, "source", 10, T0 + S, T0 + 2 * (uint64_t)S); /* made before them, comes after them */
+	own(fold, "source", 20, T0 + 3 * (uint64_t)S);
+	own(fold, "source", 27, T0 + 4 * (uint64_t)S);
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 20, 7, T0 + 4 * (uint64_t)S);
+	assert_int_equal(own_sum(fold), 7);
+	assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 20 + 27);
 	weir_fold_destroy(fold);
 }
 
@@ -390,7 +428,8 @@ int main(void)
 		cmocka_unit_test(each_order_of_signals_counts_each_request_once),
 		cmocka_unit_test(each_interleaving_counts_each_request_once),
 		cmocka_unit_test(a_restart_around_a_change_counts_no_request_twice),
-		cmocka_unit_test(a_proxys_own_metrics_own_from_the_next_second_on),
+		cmocka_unit_test(a_proxys_own_metrics_own_from_the_first_flush_after_the_next_second),
+		cmocka_unit_test(a_flush_that_logs_have_overtaken_is_not_where_own_metrics_begin),
 		cmocka_unit_test(own_metrics_that_come_first_own_at_once),
 		cmocka_unit_test(on_counts_logs_and_off_counts_none),
 		cmocka_unit_test(a_connection_is_counted_by_whoever_was_first_to_be_counted),
