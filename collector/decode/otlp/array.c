@@ -19,7 +19,7 @@ enum { /* tags */
 	QUANTILE_VALUE = 2 << 3 | WEIR_WIRE_FIXED64,
 };
 
-static void store(char *at, uint64_t number)
+void weir_otlp_array_store(char *at, uint64_t number)
 {
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 	number = __builtin_bswap64(number);
@@ -57,7 +57,7 @@ struct weir_ref weir_otlp_array_place(
 			continue;
 		}
 		if (field.type == WEIR_WIRE_FIXED64) {
-			store(at, field.value);
+			weir_otlp_array_store(at, field.value);
 			at += 8;
 		} else if (field.type == WEIR_WIRE_BYTES && field.bytes.length > 0) {
 			memcpy(at, field.bytes.data, field.bytes.length);
@@ -80,7 +80,7 @@ static bool varints_read(struct weir_str packed, char *at, uint64_t *ret_count)
 			return false;
 		}
 		if (at != NULL) {
-			store(at + *ret_count * 8, number);
+			weir_otlp_array_store(at + *ret_count * 8, number);
 		}
 		++*ret_count;
 	}
@@ -116,7 +116,7 @@ static char *buckets_write(struct weir_str message, char *at)
 
 	while (weir_wire_next(&wire, &field)) {
 		if (field.tag == BUCKETS_COUNT) {
-			store(at, field.value);
+			weir_otlp_array_store(at, field.value);
 			at += 8;
 		} else if (field.tag == BUCKETS_COUNTS) {
 			varints_read(field.bytes, at, &more);
@@ -173,8 +173,8 @@ void weir_otlp_array_place_quantiles(
 			uint64_t quantile, value;
 
 			weir_otlp_array_read_quantile(field.bytes, &quantile, &value);
-			store(at, quantile);
-			store(at + bytes, value);
+			weir_otlp_array_store(at, quantile);
+			weir_otlp_array_store(at + bytes, value);
 			at += 8;
 		}
 	}

@@ -32,6 +32,9 @@ bool weir_otlp_array_read_quantile(struct weir_str message, uint64_t *ret_quanti
 void weir_otlp_array_place_quantiles(
 	struct weir_draft *draft, struct weir_str message, uint32_t tag, uint64_t count, struct weir_point *point);
 
+/* A number as arrays have it. */
+void weir_otlp_array_store(char *at, uint64_t number);
+
 static inline int32_t weir_otlp_array_zigzag(uint64_t value)
 {
 	uint32_t bits = (uint32_t)value;

@@ -4,7 +4,10 @@
 
 #include "decode/draft.h"
 
-#define WEIR_OTLP_BUCKETS_MAX 4096u /* of one array of one point; one with more is invalid */
+/* Of one point; one with more is invalid, so that its sender hears of it: a series has no room for it. */
+#define WEIR_OTLP_BUCKETS_MAX 4096u /* of one side of an exponential histogram; they can be put together */
+#define WEIR_OTLP_BOUNDS_MAX 256u
+#define WEIR_OTLP_QUANTILES_MAX 32u
 
 /* Reads draft->body. Points that cannot mean anything are dropped
  * (WEIR_DROP_INVALID, for the partial success), those that say that nothing

@@ -13,8 +13,11 @@
  * Decisions
  *  - Invalid, so that nobody downstream need ask again: no value at all; as
  *    many bounds as counts, or bounds without counts; bounds that do not
- *    ascend; a scale outside [-10, 20]; buckets whose index leaves 32 bits;
- *    a quantile outside [0, 1]; more than WEIR_OTLP_BUCKETS_MAX of anything.
+ *    ascend, or are no numbers; a scale outside [-10, 20]; buckets whose index
+ *    leaves 32 bits; a quantile outside [0, 1]; more of anything than a series
+ *    has room for.
+ *  - A last bound of +Inf says what goes without saying: it is left out, and
+ *    the count beyond it is put to the one before.
  *  - The flag "no recorded value" wins over being invalid: a sender that lost
  *    a series has nothing to be told.
  *  - Of the exemplars the newest that names a trace is kept.
@@ -25,6 +28,8 @@
  *
  * One thread: the listener's. Nothing is allocated outside the draft's arena. */
 #include "decode/otlp/point.h"
+
+#include <math.h>
 
 #include "decode/otlp/array.h"
 #include "decode/otlp/group.h"
@@ -273,17 +278,41 @@ static bool fields_read(struct reader *reader, enum weir_instrument_kind kind)
 
 /* ---- judging and placing --------------------------------------------------- */
 
-static bool is_ascending(const struct weir_draft *draft, struct weir_ref bounds)
+/* Leaves a last bound of +Inf out. */
+static void infinity_drop(struct weir_draft *draft, struct weir_point *point)
 {
-	struct weir_str bytes = weir_draft_str(draft, bounds);
+	uint32_t kept = point->bounds.length - 8; /* bytes of bounds; of counts there are 8 more, and 8 of the last */
+	char *to = weir_draft_reserve(draft, (size_t)kept + 8);
+	const char *from;
+	uint64_t last;
+
+	if (to == NULL) {
+		return;
+	}
+	from = weir_draft_str(draft, point->counts).data;
+	last = weir_wire_load64((const uint8_t *)from + kept) + weir_wire_load64((const uint8_t *)from + kept + 8);
+	memcpy(to, from, kept);
+	weir_otlp_array_store(to + kept, last);
+	point->counts = weir_draft_commit(draft, (size_t)kept + 8);
+	point->bounds.length = kept;
+}
+
+/* Do the bounds ascend? */
+static bool bounds_settle(struct weir_draft *draft, struct weir_point *point)
+{
+	struct weir_str bytes = weir_draft_str(draft, point->bounds);
 	const uint8_t *at = (const uint8_t *)bytes.data;
+	double bound = -INFINITY, before;
 
 	for (size_t i = 0; i < bytes.length / 8; i++) {
-		double bound = double_of(weir_wire_load64(at + i * 8));
-
-		if (bound != bound || (i > 0 && bound <= double_of(weir_wire_load64(at + (i - 1) * 8)))) {
+		before = bound;
+		bound = double_of(weir_wire_load64(at + i * 8));
+		if (!(bound > before)) {
 			return false;
 		}
+	}
+	if (bytes.length > 0 && isinf(bound)) {
+		infinity_drop(draft, point);
 	}
 	return true;
 }
@@ -292,13 +321,13 @@ static bool histogram_settle(struct reader *reader)
 {
 	const struct weir_otlp_array *bounds = &reader->bounds, *counts = &reader->counts;
 
-	if (counts->count > WEIR_OTLP_BUCKETS_MAX ||
+	if (bounds->count > WEIR_OTLP_BOUNDS_MAX ||
 		(counts->count != bounds->count + 1 && counts->count + bounds->count > 0)) {
 		return false;
 	}
 	reader->point->bounds = weir_otlp_array_place(reader->draft, reader->message, HISTOGRAM_BOUNDS, bounds);
 	reader->point->counts = weir_otlp_array_place(reader->draft, reader->message, HISTOGRAM_COUNTS, counts);
-	return is_ascending(reader->draft, reader->point->bounds);
+	return reader->draft->is_exhausted || bounds_settle(reader->draft, reader->point);
 }
 
 static bool exponential_settle(struct reader *reader)
@@ -327,7 +356,7 @@ static bool point_settle(struct reader *reader, enum weir_instrument_kind kind)
 	case WEIR_INSTRUMENT_EXPONENTIAL:
 		return exponential_settle(reader);
 	case WEIR_INSTRUMENT_SUMMARY:
-		if (reader->has_bad_quantile || reader->bounds.count > WEIR_OTLP_BUCKETS_MAX) {
+		if (reader->has_bad_quantile || reader->bounds.count > WEIR_OTLP_QUANTILES_MAX) {
 			return false;
 		}
 		reader->point->flags |= WEIR_POINT_HAS_SUM;

@@ -229,35 +229,51 @@ static void buckets_that_do_not_fit_are_invalid(void **state)
 {
 	static const uint64_t counts[] = { 1, 2, 3 };
 	static const double rising[] = { 1, 2, 3 }, level[] = { 1, 1 }, falling[] = { 2, 1 };
-	const double odd[] = { 1, NAN };
-	uint64_t *many = calloc(WEIR_OTLP_BUCKETS_MAX + 1, sizeof(*many));
-	double *bounds = calloc(WEIR_OTLP_BUCKETS_MAX, sizeof(*bounds));
+	const double odd[] = { 1, NAN }, endless[] = { -INFINITY, 1 }, twice[] = { INFINITY, INFINITY };
+	const struct {
+		size_t counts, bound_count;
+		const double *bounds;
+	} rows[] = { { 3, 3, rising }, { 3, 1, rising }, { 0, 1, rising }, { 3, 2, level }, { 3, 2, falling },
+		{ 3, 2, odd }, { 3, 2, endless }, { 3, 2, twice } };
+	uint64_t *many = calloc(WEIR_OTLP_BOUNDS_MAX + 2, sizeof(*many));
+	double *bounds = calloc(WEIR_OTLP_BOUNDS_MAX + 1, sizeof(*bounds));
 
 	(void)state;
-	histogram_encode(counts, 3, rising, 3);
-	is_dropped(WEIR_DROP_INVALID);
-	histogram_encode(counts, 3, rising, 1);
-	is_dropped(WEIR_DROP_INVALID);
-	histogram_encode(counts, 0, rising, 1);
-	is_dropped(WEIR_DROP_INVALID);
-	histogram_encode(counts, 3, level, 2);
-	is_dropped(WEIR_DROP_INVALID);
-	histogram_encode(counts, 3, falling, 2);
-	is_dropped(WEIR_DROP_INVALID);
-	histogram_encode(counts, 3, odd, 2);
-	is_dropped(WEIR_DROP_INVALID);
-	for (unsigned i = 0; i < WEIR_OTLP_BUCKETS_MAX; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		histogram_encode(counts, rows[i].counts, rows[i].bounds, rows[i].bound_count);
+		is_dropped(WEIR_DROP_INVALID);
+	}
+	for (unsigned i = 0; i <= WEIR_OTLP_BOUNDS_MAX; i++) {
 		bounds[i] = i;
 	}
-	histogram_encode(many, WEIR_OTLP_BUCKETS_MAX + 1, bounds, WEIR_OTLP_BUCKETS_MAX);
+	histogram_encode(many, WEIR_OTLP_BOUNDS_MAX + 2, bounds, WEIR_OTLP_BOUNDS_MAX + 1);
 	is_dropped(WEIR_DROP_INVALID);
-	histogram_encode(many, WEIR_OTLP_BUCKETS_MAX, bounds, WEIR_OTLP_BUCKETS_MAX - 1);
+	histogram_encode(many, WEIR_OTLP_BOUNDS_MAX + 1, bounds, WEIR_OTLP_BOUNDS_MAX);
 	only(decoded());
 	/* Neither of the two: a count and perhaps a sum. */
 	histogram_encode(counts, 0, rising, 0);
 	only(decoded());
 	free(many);
 	free(bounds);
+}
+
+static void a_last_bound_of_infinity_is_left_out(void **state)
+{
+	static const uint64_t counts[] = { 1, 2, 3 };
+	const double bounds[] = { 0.5, INFINITY };
+	const struct weir_batch *batch;
+	const struct weir_point *row;
+
+	(void)state;
+	histogram_encode(counts, 3, bounds, 2);
+	row = only(batch = decoded());
+	assert_true(row->bounds.length == 8 && row->counts.length == 16);
+	assert_int_equal(weir_batch_number(batch, row->counts, 0), 1);
+	assert_int_equal(weir_batch_number(batch, row->counts, 1), 5);
+	histogram_encode(counts + 1, 2, bounds + 1, 1);
+	row = only(batch = decoded());
+	assert_true(row->bounds.length == 0 && row->counts.length == 8);
+	assert_int_equal(weir_batch_number(batch, row->counts, 0), 5);
 }
 
 static void temporality_must_be_told(void **state)
@@ -564,6 +580,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(packed_arrays_stay_where_they_are, setup, teardown),
 		cmocka_unit_test_setup_teardown(arrays_in_pieces_are_put_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(buckets_that_do_not_fit_are_invalid, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_last_bound_of_infinity_is_left_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(temporality_must_be_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(metric_without_name_or_data_is_invalid, setup, teardown),
 		cmocka_unit_test_setup_teardown(point_without_value_is_invalid_unless_it_says_so, setup, teardown),
