@@ -5,6 +5,7 @@ import gzip
 import http.client
 import json
 import os
+import pathlib
 import socket
 import time
 
@@ -138,6 +139,27 @@ def test_a_client_that_does_not_read_its_answers_holds_up_nobody(weir):
 
 
 # ---- large -----------------------------------------------------------------------------------------------------------
+
+
+def test_connections_that_have_served_a_request_take_little(weir):
+    maps = pathlib.Path(f"/proc/{weir.process.pid}/maps").read_text()
+    body = json.dumps([span(9)]).encode()
+    weir.ask("/healthz")
+    before = weir.memory_bytes("RssAnon")
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(connection(weir)) for _ in range(500)]
+        for s in opened:
+            s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert read_answer(s)[0] == 200
+            s.sendall(b"POST /api/v2/spans HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            assert read_answer(s)[0] == 202
+        taken = (weir.memory_bytes("RssAnon") - before) / len(opened)
+    assert "libasan" in maps or "libtsan" in maps or taken < 64 << 10
+
+
+@pytest.mark.parametrize("headers", [[("X-Large", "x" * 16000)], [(f"X-{i}", "y" * 30) for i in range(380)]])
+def test_headers_just_below_the_limit_are_read(weir, headers):
+    assert weir.ask("/api/v2/spans", "POST", json.dumps([span(5)]), {**JSON, **dict(headers)}).status == 202
 
 
 @pytest.mark.parametrize("headers", [[("X-Large", "x" * 20000)], [(f"X-{i}", "y" * 30) for i in range(700)], [("Cookie", "z" * 200000)]])
