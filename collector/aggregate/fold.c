@@ -186,7 +186,7 @@ static void fold_request(struct weir_fold *fold, const struct weir_batch *batch,
 		.time_ns = batch->received_ns, .is_error = is_error(request), .duration_us = request->duration_ns / 1000
 	};
 
-	if (counts == 0) {
+	if (counts == 0 || request->call.is_probe) {
 		return;
 	}
 	memo = weir_memo_find(&fold->memo, batch, &request->call, request->response_code, request->grpc_status);

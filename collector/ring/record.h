@@ -214,7 +214,8 @@ struct weir_workload { /* one end of a call, resolved; unset fields are empty, n
 struct weir_call {                    /* who called whom, as one proxy saw it: all that labels are made of */
 	struct weir_ref proxy;        /* who saw it, by the name that all its signals agree on: weir_identity_proxy() */
 	uint32_t source, destination; /* rows of `workloads`; WEIR_NONE: nobody known */
-	uint8_t reporter, protocol, security, padding;
+	uint8_t reporter, protocol, security;
+	uint8_t is_probe;        /* of health, or a scrape, that its sender's rules keep out of metrics and graph */
 	uint32_t response_flags; /* bit N-1 = ALS ResponseFlags field N (wire.md §2); bit 12 = UAEX */
 	struct weir_ref service_host, service_name, service_namespace;
 	struct weir_ref source_principal, destination_principal;

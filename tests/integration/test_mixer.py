@@ -136,6 +136,18 @@ def test_zipkin_shows_one_trace_of_two_proxies(weir, delta):
     assert weir.total("istio_requests_total") == 2
 
 
+@pytest.mark.fast
+def test_probes_are_listed_and_in_no_metric(weir):
+    """As Mixer's own rules had it: the kubelet's and Prometheus' requests are no traffic."""
+    bag = {"context.reporter.kind": "inbound", "context.protocol": "http", "request.path": "/healthz",
+           "request.time": mixer.now(), "context.reporter.uid": "kubernetes://a-v1-5f8d4bfd6-8xv7d.default"}
+    agents = ["kube-probe/1.14", "Prometheus/2.3.1", "curl/7.58.0", "a kube-probe"]
+    mixer.Client(weir.grpc).report([bag | {"request.useragent": agent} for agent in agents])
+    assert weir.total("istio_requests_total") == 2
+    assert sorted(r["userAgent"] for r in weir.get_json("/api/requests")) == sorted(agents)
+    assert weir.ledger_sum("mixer")["kept"] == 4
+
+
 def test_bad_bags_are_dropped_alone(weir):
     client = mixer.Client(weir.grpc)
     good = bag("inbound", "1" * 16, "2" * 16)
