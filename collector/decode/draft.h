@@ -46,6 +46,9 @@ struct weir_draft {
 	/* Set by the receiver of OTLP's logs: the proxies that log here. Peers are looked up in the first, senders
 	 * are introduced to both; NULL: none. */
 	struct weir_known *known[2];
+	/* Whose items the first were, kept or not: a sender of which nothing was kept has a name in the ledger too.
+	 * Only of protocols that drop items. */
+	struct weir_ref service;
 };
 
 /* `body` stays where it is until finish(); at most 1 GiB. */

@@ -64,11 +64,9 @@ struct weir_str weir_offer_peer(struct weir_str address)
 struct weir_str weir_offer_service(const struct weir_draft *draft)
 {
 	const struct weir_resource *resource = draft->resources.data;
-	struct weir_str service = { NULL, 0 };
+	struct weir_str service =
+		weir_draft_str(draft, draft->resources.count > 0 ? resource->service : draft->service);
 
-	if (draft->resources.count > 0) {
-		service = weir_draft_str(draft, resource->service);
-	}
 	return weir_str_is(service, "unknown_service") ? weir_str_make(NULL, 0) : service;
 }
 

@@ -116,6 +116,15 @@ def test_invalid_spans_of_otlp_are_a_partial_success(weir):
     assert (ledger["received"], ledger["kept"], ledger["dropped"]) == (3, 2, 1)
 
 
+def test_a_sender_of_which_nothing_is_kept_is_named_all_the_same(weir):
+    request = spans(2)
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        span.trace_id = b""
+    request.resource_spans[0].resource.attributes.add(key="service.name").value.string_value = "orders"
+    call(weir, EXPORT, request.SerializeToString())
+    assert [(r["source"], r["dropped"]) for r in weir.ledger()["rows"]] == [("orders", {"invalid": 2})]
+
+
 def test_too_large_is_refused_without_a_retry(weir):
     large = spans(1, name="x" * (5 << 20)).SerializeToString()
     error = refused(weir, EXPORT, large)

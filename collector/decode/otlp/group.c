@@ -137,6 +137,9 @@ bool weir_otlp_group_open(struct weir_otlp_groups *groups, struct weir_str messa
 		return false;
 	}
 	groups->common.attr_count = draft->attrs.count - groups->common.attr_first;
+	if (draft->service.length == 0) {
+		draft->service = groups->common.service;
+	}
 	if (groups->common.service.length == 0) {
 		if (groups->unknown_service.length == 0) {
 			groups->unknown_service = weir_draft_copy(draft, weir_str_of("unknown_service"));
