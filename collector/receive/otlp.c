@@ -266,6 +266,18 @@ static void http_export(void *ctx, const struct weir_http_request *request, stru
 	weir_otlp_answer_http(way->kind->signal, encoding, &verdict, response);
 }
 
+/* A body that serve did not hand on; of a type that is none of ours it stays plain text. */
+static void spell(void *ctx, const struct weir_http_request *request, unsigned status, const char *text,
+	struct weir_http_response *response)
+{
+	enum weir_otlp_encoding encoding;
+
+	(void)ctx;
+	if (encoding_of(weir_http_request_header(request, "content-type"), &encoding)) {
+		weir_otlp_answer_refusal(encoding, status, text, response);
+	}
+}
+
 void weir_otlp_http(struct weir_otlp *otlp, struct weir_http_route ret_routes[WEIR_OTLP_ROUTES])
 {
 	for (size_t i = 0; i < KINDS; i++) {
@@ -274,6 +286,7 @@ void weir_otlp_http(struct weir_otlp *otlp, struct weir_http_route ret_routes[WE
 			.kind = WEIR_ROUTE_INGEST,
 			.fn = http_export,
 			.ctx = &otlp->ways[i],
-			.refused = refused };
+			.refused = refused,
+			.spell = spell };
 	}
 }

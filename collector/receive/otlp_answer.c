@@ -12,6 +12,8 @@
  *   storage failing         RESOURCE_EXHAUSTED + RetryInfo    503 + Retry-After
  *   stopping                UNAVAILABLE + RetryInfo           503 + Retry-After
  *
+ *   serve's own refusals                                      as they are, with a Status
+ *
  * (A failing store refuses spans and logs only: otlp.c.)
  *
  * The three responses have the same field numbers, so one message's type
@@ -160,6 +162,23 @@ void weir_otlp_answer_http(enum weir_signal signal, enum weir_otlp_encoding enco
 	} else {
 		status_write(encoding, verdict->code, verdict->message, &ret->body);
 	}
+}
+
+void weir_otlp_answer_refusal(
+	enum weir_otlp_encoding encoding, unsigned status, const char *text, struct weir_http_response *ret)
+{
+	enum weir_grpc_code code = status == 413   ? WEIR_GRPC_RESOURCE_EXHAUSTED
+				   : status >= 500 ? WEIR_GRPC_UNAVAILABLE
+						   : WEIR_GRPC_INVALID_ARGUMENT;
+	char message[256];
+	size_t length = strlen(text);
+
+	weir_assert(length > 0 && length < sizeof(message));
+	memcpy(message, text, length + 1);
+	message[text[length - 1] == '\n' ? length - 1 : length] = '\0';
+	ret->content_type = encoding == WEIR_OTLP_JSON ? JSON_TYPE : PROTOBUF_TYPE;
+	weir_buf_clear(&ret->body);
+	status_write(encoding, code, message, &ret->body);
 }
 
 void weir_otlp_answer_unknown_type(struct weir_http_response *ret)

@@ -37,4 +37,8 @@ void weir_otlp_answer_http(enum weir_signal signal, enum weir_otlp_encoding enco
 /* 415, which tells what would be taken; in text, since no encoding is known. */
 void weir_otlp_answer_unknown_type(struct weir_http_response *ret);
 
+/* A refusal of serve's own, as OTLP says it. */
+void weir_otlp_answer_refusal(
+	enum weir_otlp_encoding encoding, unsigned status, const char *text, struct weir_http_response *ret);
+
 #endif

@@ -136,5 +136,8 @@ void weir_http_answer_refuse(struct weir_http_request *request, unsigned status,
 	weir_buf_fini(&request->response.body);
 	request->response = (struct weir_http_response){ .retry_after_s = retry_s };
 	weir_http_response_text(&request->response, status, text);
+	if (request->route != NULL && request->route->spell != NULL) {
+		request->route->spell(request->route->ctx, request, status, text, &request->response);
+	}
 	weir_http_answer_make(request);
 }

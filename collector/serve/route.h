@@ -50,6 +50,11 @@ struct weir_http_response {
 
 typedef void weir_http_fn(void *ctx, const struct weir_http_request *request, struct weir_http_response *response);
 
+/* serve refuses a request of this route with `text`, which is in the response already: how the route's protocol says
+ * it instead. Any thread; it may look at the request's headers. */
+typedef void weir_http_spell_fn(void *ctx, const struct weir_http_request *request, unsigned status, const char *text,
+	struct weir_http_response *response);
+
 enum weir_route_kind { WEIR_ROUTE_QUERY, WEIR_ROUTE_INGEST };
 
 struct weir_http_route {
@@ -59,6 +64,7 @@ struct weir_http_route {
 	weir_http_fn *fn;
 	void *ctx;
 	weir_route_refused_fn *refused; /* may be NULL */
+	weir_http_spell_fn *spell;      /* may be NULL: refusals are plain text */
 };
 
 /* Sets status, a text body and (for a JSON or protobuf caller) nothing else. */

@@ -206,6 +206,13 @@ def test_unknown_path_is_404_and_wrong_method_405_with_allow(weir):
     assert weir.ask("/v1/profiles", "POST", b"").status == 404
 
 
+def error_of(answer):
+    is_json = answer.headers["Content-Type"] == "application/json"
+    status = answer.json if is_json else json_format.MessageToDict(status_pb2.Status.FromString(answer.body))
+    assert status["message"].strip() == status["message"] != ""
+    return status
+
+
 @pytest.mark.parametrize("path", ["/v1/traces", "/v1/metrics", "/v1/logs"])
 def test_otlp_is_answered_in_its_own_encoding(weir, path):
     """Protobuf and JSON are taken, with parameters behind the type; errors are a google.rpc.Status in the same encoding."""
@@ -214,8 +221,11 @@ def test_otlp_is_answered_in_its_own_encoding(weir, path):
         assert taken.status == 200 and taken.body == empty and taken.headers["Content-Type"] == kind
         answer = weir.ask(path, "POST", bad, {"Content-Type": kind})
         assert answer.status == 400 and answer.headers["Content-Type"] == kind
-        status = answer.json if bad[0] == ord("{") else json_format.MessageToDict(status_pb2.Status.FromString(answer.body))
-        assert status["code"] == 3 and status["message"]
+        assert error_of(answer)["code"] == 3
+        answer = weir.ask(path, "POST", b"no gzip", {"Content-Type": kind, "Content-Encoding": "gzip"})
+        assert answer.status == 400 and answer.headers["Content-Type"] == kind and error_of(answer)["code"] == 3
+        answer = weir.ask(path, "POST", b"x" * (5 << 20), {"Content-Type": kind})
+        assert answer.status == 413 and answer.headers["Content-Type"] == kind and error_of(answer)["code"] == 8
     assert weir.ask(path, "POST", b"<x/>", {"Content-Type": "text/xml"}).status == 415
     assert weir.ask(path, "POST", b"x").status == 415
 
