@@ -2,9 +2,8 @@
 bears metrics is counted without its detail, points go on, health says so, and all is well by itself afterwards."""
 
 import every
-import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from overload import is_serving
 from weir import Weir, control, until
 
 @pytest.fixture
@@ -13,12 +12,6 @@ def faulty(tmp_path):
     with Weir(folder, "weir-faulty", env={"WEIR_FAULT_FILE": str(folder / "fault")}) as weir:
         yield weir
         weir.ledger()
-
-
-def is_serving(weir):
-    with grpc.insecure_channel(weir.grpc) as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
-    return answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
 def halt(threads):

@@ -9,12 +9,11 @@ import threading
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from overload import CALM, REFUSE, SHARE, THIN, is_serving, level, refusal
 from producers import EXPORT, SpanProducer, StreamProducer, make_batch
 from weir import BUILD, Weir, control, until
 
-CALM, SHARE, REFUSE, THIN = 0, 1, 2, 3
 RING = 4 << 20
 
 
@@ -32,32 +31,9 @@ def faulty(tmp_path):
         weir.ledger()
 
 
-def level(weir):
-    return weir.total("weir_overload_level")
-
-
 def fill(weir):
     ring = weir.get_json("/status")["ring"]
     return (ring["head"] - ring["stored"]) / RING
-
-
-def is_serving(weir):
-    with grpc.insecure_channel(weir.grpc) as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
-    return answer.status == health_pb2.HealthCheckResponse.SERVING
-
-
-def refusal(weir):
-    """How one batch is refused: (code, seconds to wait), or None when it is taken."""
-    with grpc.insecure_channel(weir.grpc) as channel:
-        try:
-            channel.unary_unary(EXPORT)(make_batch(3)[1], timeout=20)
-        except grpc.RpcError as error:
-            for detail in rpc_status.from_call(error).details:
-                info = error_details_pb2.RetryInfo()
-                assert detail.Unpack(info)
-                return error.code(), info.retry_delay.ToMilliseconds() / 1000
-    return None
 
 
 def stall(weir):
@@ -197,6 +173,37 @@ def test_a_greedy_source_is_capped_before_the_others_suffer(faulty):
         assert level(faulty) == SHARE
     control(faulty, "")
     until(faulty.is_all_stored, "all to be stored")
+
+
+def test_of_six_sources_the_loud_one_is_refused_first_and_the_others_are_not(faulty):
+    """Every step is a call of this thread's and nothing drains, so who is refused, and why, is no matter of time."""
+    stall(faulty)
+    quiet, refused = [f"quiet-{i}" for i in range(5)], []
+    with grpc.insecure_channel(faulty.grpc) as channel:
+        export = channel.unary_unary(EXPORT)
+
+        def send(name, spans):
+            try:
+                export(named_batch(name, spans), timeout=20)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                refused.append((name, "share" if "share" in error.details() else "full"))
+
+        while ("quiet-0", "full") not in refused:
+            send("loud", 100)
+            for name in quiet:
+                send(name, 10)
+    assert refused[0] == ("loud", "share"), refused[0]
+    capped = refused.count(("loud", "share"))
+    assert not [name for name, why in refused if why == "share" and name != "loud"]
+    assert faulty.total("weir_refused_items_total", signal="span", reason="source") == 100 * capped
+    full = sum(10 if name != "loud" else 100 for name, why in refused if why == "full")
+    assert faulty.total("weir_refused_items_total", signal="span", reason="ring_full") == full
+    assert level(faulty) == REFUSE
+    control(faulty, "")
+    until(faulty.is_all_stored, "all to be stored")
+    rows = {r["source"]: r["received"] for r in faulty.ledger()["rows"] if r["received"] > 0}
+    assert all(0 < rows[name] < rows["loud"] for name in quiet)
 
 
 def test_three_times_what_weir_can_take_leaves_memory_flat_and_totals_exact(tmp_path):

@@ -1,0 +1,146 @@
+"""Goal: kill -9 while every way in is used at once: what was answered is kept, and once, whatever protocol it came by;
+of streams what was read is counted, and is a beginning of what was sent; no counter goes down."""
+
+import random
+
+import every
+import pytest
+from weir import PATIENCE, Weir, control, until
+
+KILLS = 8
+POINTS = {"after_reserve": 300, "after_commit_word": 300, "before_answer": 300, "in_sql_commit": 3}
+KILLS_A_POINT = 2
+ASKED = 60  # batches of each way whose detail is asked for
+# What must never go down, by the beginning of its name; sums of delta points among them.
+COUNTERS = ("istio_requests_total", "istio_request_duration", "traces_", "way_work_total", "weir_received_", "weir_kept_",
+            "weir_thinned_", "weir_dropped_", "weir_duplicate_")
+
+
+class Scene:
+    def __init__(self, folder):
+        self.weir = Weir(folder, "weir-faulty", flags=["--ring.size=16MiB"], env={"WEIR_FAULT_FILE": str(folder / "fault")})
+        self.senders = every.senders()
+        self.gone, self.streams = [], []  # senders that do not come again, and streams, of earlier runs
+        self.scraped = {}
+        self.kills = 0
+
+    def load(self):
+        """Who comes again does so with what it has no answer for; a Mixer client and a stream begin anew."""
+        again = [s for s in self.senders if s.way.comes_again]
+        once = [s for s in self.senders if not s.way.comes_again]
+        self.gone += [s for s in once if s.weir]
+        self.senders = [s.resumed(self.weir) for s in again] + [every.Sender(s.way, self.weir, self.kills) for s in once]
+        self.current = every.streams(self.weir, pause=0.003)
+        self.streams += self.current
+        for thread in self.senders + self.current:
+            thread.start()
+
+    def wait_for_the_end_of_load(self):
+        threads = self.senders + self.current
+        for thread in threads:
+            thread.halt.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+    def scrape(self):
+        now = {k: v for k, v in self.weir.samples().items() if k[0].startswith(COUNTERS)}
+        assert [k for k, v in self.scraped.items() if now.get(k, -1) < v] == []
+        self.scraped = now
+
+    def answers(self):
+        return sum(len(s.answered) for s in self.senders)
+
+    def killed_after(self, answers):
+        self.weir.start()
+        self.scrape()
+        self.load()
+        before = self.answers()
+        until(lambda: self.answers() >= before + answers, "answers")
+        self.scrape()
+        self.weir.kill()
+        self.wait_for_the_end_of_load()
+        self.kills += 1
+
+    def killed_at(self, point, visit):
+        """The process kills itself at the point, during the load or already in the replay."""
+        self.weir.env["WEIR_CRASH"] = f"{point}:{visit}"
+        self.weir.spawn()
+        is_loaded = self.weir.wait_ready()
+        if is_loaded:
+            self.load()
+        assert self.weir.process.wait(PATIENCE) == -9
+        self.weir.env.pop("WEIR_CRASH")
+        if is_loaded:
+            self.wait_for_the_end_of_load()
+            self.kills += 1
+
+    def end(self):
+        self.weir.start()
+        self.scrape()
+        self.load()
+        before = {s: len(s.answered) for s in self.senders}
+        until(lambda: all(len(s.answered) > n for s, n in before.items()), "an answer on each way")
+        self.wait_for_the_end_of_load()
+        until(self.weir.is_all_stored, "all to be stored")
+        self.scrape()
+        self.check()
+        assert self.weir.stop() == 0
+
+    def check(self):
+        weir = self.weir
+        reports = 0
+        for sender in self.senders + self.gone:
+            have = sender.check(weir)
+            reports += have if sender.way.signal == "mixer" else 0
+            if sender.way.comes_again:
+                sender.check_detail(weir, step=max(1, len(sender.answered) // ASKED))
+        lost = sum(len(s.lost) for s in self.senders + self.gone)
+        assert lost <= self.kills + 1, "one Mixer client waits for one answer"
+        counted = {dict(labels)["destination_service"]: value
+                   for (name, labels), value in weir.samples().items() if name == "istio_requests_total"}
+        access_logs = [s for s in self.streams if not isinstance(s, every.MetricsStream)]
+        entries = sum(s.check(counted) for s in access_logs)
+        points = sum(s.read(weir) for s in self.streams if isinstance(s, every.MetricsStream))
+        sums = {signal: weir.ledger_sum(signal) for signal in ("span", "log", "metric_point", "access_log", "mixer")}
+        assert entries == sums["access_log"]["kept"] == sums["access_log"]["received"] > 0
+        assert reports == sums["mixer"]["kept"] == sums["mixer"]["received"] > 0
+        answered = lambda signal: every.ITEMS * sum(len(s.answered) for s in self.senders if s.way.signal == signal)
+        assert sums["metric_point"]["kept"] == points + answered("metric_point") and points > 0
+        stored = weir.get_json("/status")["storage"]
+        assert stored["spans"] == sums["span"]["kept"] == answered("span") > 0
+        assert stored["logs"] == sums["log"]["kept"] == answered("log") > 0
+        assert stored["requests"] == entries + reports
+        assert "counters start anew" not in weir.log()
+
+
+def test_killed_at_random_moments_on_every_way(tmp_path, kills):
+    random.seed("every way")
+    scene = Scene(tmp_path / "weir")
+    for i in range(KILLS):
+        scene.killed_after(random.randint(1, 150) if i % 4 else random.randint(500, 1000))
+    kills["random moments, on every way"] = scene.kills
+    scene.end()
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_named_point_on_every_way(tmp_path, point, kills):
+    random.seed(f"every way {point}")
+    scene = Scene(tmp_path / "weir")
+    control(scene.weir, "")
+    while scene.kills < KILLS_A_POINT:
+        scene.killed_at(point, random.randint(1, POINTS[point]))
+    kills[f"{point}, on every way"] = scene.kills
+    scene.end()
+
+
+def test_a_position_outside_the_transaction_goes_red_on_every_way(tmp_path):
+    """The proof that the proof can fail."""
+    random.seed("every way outside")
+    scene = Scene(tmp_path / "weir")
+    scene.weir.env["WEIR_TEST_POSITION_OUTSIDE"] = "1"
+    while scene.kills < KILLS_A_POINT:
+        scene.killed_at("in_sql_commit", random.randint(1, POINTS["in_sql_commit"]))
+    with pytest.raises(AssertionError):
+        scene.end()
+    scene.weir.stop()
