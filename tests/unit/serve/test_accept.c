@@ -184,7 +184,7 @@ static int start_grpc(struct fixture *fixture, uint32_t max_connections)
 static int start_http(struct fixture *fixture)
 {
 	const char *addresses[2] = { "127.0.0.1:0", fixture->unix_http };
-	struct weir_http_route route = { "GET", "/hello", WEIR_ROUTE_QUERY, hello, NULL, NULL };
+	struct weir_http_route route = { "GET", "/hello", WEIR_ROUTE_QUERY, hello, NULL, NULL, NULL };
 	struct weir_http_opts opts = { .addresses = addresses,
 		.address_count = 2,
 		.routes = &route,

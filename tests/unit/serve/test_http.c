@@ -124,6 +124,17 @@ static void ingest(void *ctx, const struct weir_http_request *request, struct we
 	sem_post(&fixture->entered);
 }
 
+static void spell(void *ctx, const struct weir_http_request *request, unsigned status, const char *text,
+	struct weir_http_response *response)
+{
+	(void)ctx;
+	if (weir_str_is(weir_http_request_header(request, "Content-Type"), "odd")) {
+		response->content_type = "odd";
+		weir_buf_clear(&response->body);
+		weir_buf_addf(&response->body, "<%u %s>", status, text);
+	}
+}
+
 /* ---- fixture --------------------------------------------------------------- */
 
 static int setup(void **state)
@@ -131,15 +142,15 @@ static int setup(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	const char *addresses[3] = { "127.0.0.1:0", "127.0.0.1:0", fixture->unix_address };
 	struct weir_http_route routes[] = {
-		{ "GET", "/small", WEIR_ROUTE_QUERY, query_small, fixture, NULL },
-		{ "GET", "/large", WEIR_ROUTE_QUERY, query_large, fixture, NULL },
-		{ "GET", "/trace/*", WEIR_ROUTE_QUERY, query_rest, fixture, NULL },
-		{ "GET", "/page", WEIR_ROUTE_QUERY, query_tagged, fixture, NULL },
-		{ "GET", "/moved", WEIR_ROUTE_QUERY, query_moved, fixture, NULL },
-		{ "GET", "/slow", WEIR_ROUTE_QUERY, query_slow, fixture, NULL },
-		{ "POST", "/spans", WEIR_ROUTE_INGEST, ingest, fixture, NULL },
-		{ "GET", "/spans", WEIR_ROUTE_QUERY, query_small, fixture, NULL },
-		{ "POST", "/only-post", WEIR_ROUTE_INGEST, ingest, fixture, NULL },
+		{ "GET", "/small", WEIR_ROUTE_QUERY, query_small, fixture, NULL, NULL },
+		{ "GET", "/large", WEIR_ROUTE_QUERY, query_large, fixture, NULL, NULL },
+		{ "GET", "/trace/*", WEIR_ROUTE_QUERY, query_rest, fixture, NULL, NULL },
+		{ "GET", "/page", WEIR_ROUTE_QUERY, query_tagged, fixture, NULL, NULL },
+		{ "GET", "/moved", WEIR_ROUTE_QUERY, query_moved, fixture, NULL, NULL },
+		{ "GET", "/slow", WEIR_ROUTE_QUERY, query_slow, fixture, NULL, NULL },
+		{ "POST", "/spans", WEIR_ROUTE_INGEST, ingest, fixture, NULL, spell },
+		{ "GET", "/spans", WEIR_ROUTE_QUERY, query_small, fixture, NULL, NULL },
+		{ "POST", "/only-post", WEIR_ROUTE_INGEST, ingest, fixture, NULL, NULL },
 	};
 	struct weir_http_opts opts = { .addresses = addresses,
 		.address_count = 3,
@@ -484,6 +495,21 @@ static void announced_too_large_a_body_is_refused_unread(void **state)
 	expect(ask_at(weir_http_address(fixture->http, 0), head, "", 0), 413);
 }
 
+static void a_refusal_is_spelled_as_its_route_likes_it(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *head =
+		"POST /spans HTTP/1.1\r\nHost: x\r\nContent-Length: 50001\r\nContent-Type: odd\r\nExpect: 100-continue\r\n\r\n";
+	struct answer answer = ask_at(weir_http_address(fixture->http, 0), head, "", 0);
+
+	assert_true(weir_str_is(answer.body, "<413 the body is larger than limits.message\n>"));
+	assert_non_null(strstr(answer.all, "Content-Type: odd\r\n"));
+	expect(answer, 413);
+	answer = post(fixture, "Content-Type: odd\r\nContent-Encoding: gzip\r\n", "no gzip at all", 14);
+	assert_true(weir_str_is(answer.body, "<400 the body is not what its Content-Encoding says\n>"));
+	expect(answer, 400);
+}
+
 static void too_large_a_body_that_comes_anyway_is_read_before_the_refusal(void **state)
 {
 	char *body = calloc(1, 50001);
@@ -805,6 +831,7 @@ int main(void)
 		WITH_SERVER(all_addresses_ingest_on_one_thread),
 		WITH_SERVER(refusal_says_when_to_come_again),
 		WITH_SERVER(announced_too_large_a_body_is_refused_unread),
+		WITH_SERVER(a_refusal_is_spelled_as_its_route_likes_it),
 		WITH_SERVER(too_large_a_body_that_comes_anyway_is_read_before_the_refusal),
 		WITH_SERVER(unannounced_too_large_a_body_is_refused),
 		WITH_SERVER(compressed_body_is_inflated),

@@ -50,8 +50,8 @@ static int setup_with(void **state, bool has_ca, bool is_required)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	const char *addresses[] = { "127.0.0.1:0", "plain:127.0.0.1:0" };
-	struct weir_http_route routes[] = { { "POST", "/spans", WEIR_ROUTE_INGEST, ingest, f, NULL },
-		{ "GET", "/who", WEIR_ROUTE_QUERY, ingest, f, NULL } };
+	struct weir_http_route routes[] = { { "POST", "/spans", WEIR_ROUTE_INGEST, ingest, f, NULL, NULL },
+		{ "GET", "/who", WEIR_ROUTE_QUERY, ingest, f, NULL, NULL } };
 	struct weir_http_opts opts = { .addresses = addresses,
 		.address_count = 2,
 		.routes = routes,
