@@ -24,6 +24,9 @@
  * and every SWEEP_MS. A `dup` would be simpler and would keep the connection
  * open.
  *
+ * Whoever is let in is announced to the guard (serve/guard.h) first, and taken
+ * leave of when the sweep finds the connection closed.
+ *
  * Threads: libgrpc may ask from several; one mutex guards all of it.
  * Invariants: 1. open_count <= capacity. 2. At the cap sweeping takes at most a
  * fifth of the time: after one that took t, none for 4 t. */
@@ -40,6 +43,7 @@
 
 #include "base/clock.h"
 #include "base/stat.h"
+#include "serve/guard.h"
 #include "serve/listen.h"
 
 #define WATCHED_MOST 64u
@@ -87,6 +91,8 @@ static void sweep(void)
 	for (size_t i = 0; i < open_count; i++) {
 		if (cookie_of(connections[i].fd) == connections[i].cookie) {
 			connections[kept++] = connections[i];
+		} else if (weir_guard_end != NULL) {
+			weir_guard_end(connections[i].fd, connections[i].cookie);
 		}
 	}
 	open_count = kept;
@@ -100,6 +106,18 @@ static bool is_room(void)
 		sweep();
 	}
 	return open_count < capacity;
+}
+
+/* False: it cannot be guarded. */
+static bool keep(int fd)
+{
+	uint64_t cookie = cookie_of(fd);
+
+	if (weir_guard_begin != NULL && !weir_guard_begin(fd, cookie)) {
+		return false;
+	}
+	connections[open_count++] = (struct connection){ fd, cookie };
+	return true;
 }
 
 static bool is_listener_gone(int fault)
@@ -123,8 +141,7 @@ static int accept_watched(int fd, struct sockaddr *address, socklen_t *length, i
 		if (taken < 0) {
 			return -ECONNABORTED;
 		}
-		if (is_room()) {
-			connections[open_count++] = (struct connection){ taken, cookie_of(taken) };
+		if (is_room() && keep(taken)) {
 			return taken;
 		}
 		weir_stat_add(WEIR_STAT_ACCEPT_SHED, 1);

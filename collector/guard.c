@@ -6,17 +6,26 @@
  * connection that is refused reads as closed by its peer: libgrpc gives up its
  * streams and closes it.
  *
- * Whose connection is it? recvmsg is everybody's in this process: a state is
- * kept for each descriptor, with the socket's SO_COOKIE, which the kernel never
- * gives twice; another cookie begins anew. Only who is sent HTTP/2's preface is
- * looked at: servers of HTTP/2, and that is libgrpc alone. A TLS connection's
- * state is the session's ex-data and goes with it.
+ * Whose connection is it? recvmsg is everybody's in this process: accept.c says
+ * which descriptors are libgrpc's connections, at each accept4, with the
+ * socket's SO_COOKIE, which the kernel never gives twice. A seat is begun anew
+ * then, before libgrpc knows the descriptor; it ends when the connection is
+ * found to be closed (within SWEEP_MS of accept.c; nobody else here uses
+ * recvmsg on a stream), unless it was begun anew meanwhile. So a read costs no
+ * call of the kernel's beside its own. A TLS connection's state is the session's
+ * ex-data and goes with it.
  *
- * The states lie in rows of ROW descriptors, made when the first of a row is
- * read; without memory for one the connection is refused.
+ * The seats lie in rows of ROW descriptors, made when the first of a row is
+ * begun; without memory for one the connection is refused.
+ *
+ * Is it in use? At the start grpc_port.c connects to each port and waits for a
+ * read of that connection here; a TLS session that has brought a call must have
+ * been read here (grpc_peer.c).
  *
  * Threads: libgrpc's; one at a time a connection, but not always the same: the
  * state is looked at under one of LOCKS locks, so that this needs no proof. */
+#include "serve/guard.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
@@ -24,6 +33,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/ssl.h>
@@ -43,83 +53,158 @@
 static pthread_mutex_t locks[LOCKS] = { FOUR, FOUR, FOUR, FOUR };
 
 struct seat {
-	uint64_t cookie;
+	atomic_bool is_begun;
+	uint64_t cookie; /* from here on under the lock */
 	struct weir_grpc_guard guard;
 };
 
 static _Atomic(struct seat *) rows[ROWS];
 
-static struct seat *seat_of(int fd)
+static struct seat *seat_find(int fd)
+{
+	size_t row = (size_t)fd / ROW;
+	struct seat *seats;
+
+	if (fd < 0 || row >= ROWS) {
+		return NULL;
+	}
+	seats = atomic_load_explicit(&rows[row], memory_order_acquire);
+	return seats != NULL ? &seats[(size_t)fd % ROW] : NULL;
+}
+
+static struct seat *seat_make(int fd)
 {
 	size_t row = (size_t)fd / ROW;
 	struct seat *seats, *none = NULL;
 
-	if (row >= ROWS) {
-		return NULL;
-	}
-	seats = atomic_load_explicit(&rows[row], memory_order_acquire);
-	if (seats == NULL) {
+	if (row < ROWS && seat_find(fd) == NULL) {
 		seats = calloc(ROW, sizeof(*seats));
 		if (seats != NULL && !atomic_compare_exchange_strong(&rows[row], &none, seats)) {
-			free(seats);
-			seats = none; /* another thread was quicker */
+			free(seats); /* another thread was quicker */
 		}
 	}
-	return seats != NULL ? &seats[(size_t)fd % ROW] : NULL;
+	return seat_find(fd);
 }
 
-/* `who` stands for the connection: its descriptor, or a hash of its session. */
-static bool look_locked(struct weir_grpc_guard *guard, size_t who, const void *bytes, size_t length, uint64_t now_ns)
+static pthread_mutex_t *lock_of(size_t who)
 {
-	bool is_good;
-
-	pthread_mutex_lock(&locks[who % LOCKS]);
-	is_good = weir_grpc_guard_look(guard, bytes, length, now_ns);
-	pthread_mutex_unlock(&locks[who % LOCKS]);
-	return is_good;
+	return &locks[who % LOCKS];
 }
 
-/* A descriptor that is another connection's now begins anew. */
-static void seat_settle(struct seat *seat, size_t who, uint64_t cookie)
+bool weir_guard_begin(int fd, uint64_t cookie)
 {
-	pthread_mutex_lock(&locks[who % LOCKS]);
-	if (seat->cookie != cookie) {
-		*seat = (struct seat){ .cookie = cookie };
-	}
-	pthread_mutex_unlock(&locks[who % LOCKS]);
-}
+	struct seat *seat = seat_make(fd);
 
-/* False: to be refused. */
-static bool look(int fd, const struct msghdr *message, size_t length)
-{
-	uint64_t cookie = 0, now_ns = weir_clock_monotonic_ns();
-	socklen_t size = sizeof(cookie);
-	struct seat *seat;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) != 0) {
-		return true; /* no stream socket of libgrpc's */
-	}
-	seat = seat_of(fd);
 	if (seat == NULL) {
 		return false;
 	}
-	seat_settle(seat, (size_t)fd, cookie);
-	for (size_t i = 0; i < message->msg_iovlen && length > 0; i++) {
+	pthread_mutex_lock(lock_of((size_t)fd));
+	seat->cookie = cookie;
+	seat->guard = (struct weir_grpc_guard){ 0 };
+	atomic_store_explicit(&seat->is_begun, true, memory_order_release);
+	pthread_mutex_unlock(lock_of((size_t)fd));
+	return true;
+}
+
+void weir_guard_end(int fd, uint64_t cookie)
+{
+	struct seat *seat = seat_find(fd);
+
+	if (seat != NULL) {
+		pthread_mutex_lock(lock_of((size_t)fd));
+		if (seat->cookie == cookie) {
+			atomic_store_explicit(&seat->is_begun, false, memory_order_release);
+		}
+		pthread_mutex_unlock(lock_of((size_t)fd));
+	}
+}
+
+/* ---- is it in use? -------------------------------------------------------- */
+
+static pthread_mutex_t proof_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t is_read = PTHREAD_COND_INITIALIZER;
+static atomic_bool is_awaited, has_read_tls;
+static uint64_t reads;
+
+uint64_t weir_guard_reads(void)
+{
+	uint64_t value;
+
+	pthread_mutex_lock(&proof_lock);
+	atomic_store_explicit(&is_awaited, true, memory_order_release); /* from now on they are counted */
+	value = reads;
+	pthread_mutex_unlock(&proof_lock);
+	return value;
+}
+
+int weir_guard_wait(uint64_t before, uint32_t timeout_ms)
+{
+	struct timespec until;
+	int fault = 0;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&proof_lock);
+	while (reads <= before && fault == 0) {
+		fault = -pthread_cond_timedwait(&is_read, &proof_lock, &until);
+	}
+	atomic_store_explicit(&is_awaited, false, memory_order_release);
+	pthread_mutex_unlock(&proof_lock);
+	return fault;
+}
+
+static void tell(void)
+{
+	pthread_mutex_lock(&proof_lock);
+	reads++;
+	pthread_cond_broadcast(&is_read);
+	pthread_mutex_unlock(&proof_lock);
+}
+
+bool weir_guard_has_read_tls(void)
+{
+	return atomic_load_explicit(&has_read_tls, memory_order_relaxed);
+}
+
+/* ---- recvmsg -------------------------------------------------------------- */
+
+/* False: to be refused. */
+static bool look(struct seat *seat, int fd, const struct msghdr *message, size_t length)
+{
+	uint64_t now_ns = weir_clock_monotonic_ns();
+	bool is_good = true;
+
+	pthread_mutex_lock(lock_of((size_t)fd));
+	for (size_t i = 0; i < message->msg_iovlen && length > 0 && is_good; i++) {
 		size_t piece = message->msg_iov[i].iov_len < length ? message->msg_iov[i].iov_len : length;
 
-		if (!look_locked(&seat->guard, (size_t)fd, message->msg_iov[i].iov_base, piece, now_ns)) {
-			return false;
-		}
+		is_good = weir_grpc_guard_look(&seat->guard, message->msg_iov[i].iov_base, piece, now_ns);
 		length -= piece;
 	}
-	return true;
+	pthread_mutex_unlock(lock_of((size_t)fd));
+	return is_good;
 }
 
 __attribute__((visibility("default"))) ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
 	ssize_t length = syscall(SYS_recvmsg, fd, message, flags);
+	struct seat *seat = seat_find(fd);
 
-	if (length > 0 && (flags & (MSG_PEEK | MSG_ERRQUEUE)) == 0 && !look(fd, message, (size_t)length)) {
+	if (seat == NULL || !atomic_load_explicit(&seat->is_begun, memory_order_acquire)) {
+		return length; /* no connection of libgrpc's */
+	}
+	if (atomic_load_explicit(&is_awaited, memory_order_relaxed)) {
+		int fault = errno;
+
+		tell();
+		errno = fault;
+	}
+	if (length > 0 && (flags & (MSG_PEEK | MSG_ERRQUEUE)) == 0 && !look(seat, fd, message, (size_t)length)) {
 		return 0;
 	}
 	return length;
@@ -167,17 +252,31 @@ static struct weir_grpc_guard *guard_of(SSL *session)
 	return guard;
 }
 
+/* False: to be refused. */
+static bool look_tls(SSL *session, const void *bytes, size_t length)
+{
+	struct weir_grpc_guard *guard = guard_of(session);
+	size_t who = (size_t)(uintptr_t)session / 64;
+	bool is_good;
+
+	if (guard == NULL) {
+		return false;
+	}
+	pthread_mutex_lock(lock_of(who));
+	is_good = weir_grpc_guard_look(guard, bytes, length, weir_clock_monotonic_ns());
+	pthread_mutex_unlock(lock_of(who));
+	return is_good;
+}
+
 __attribute__((visibility("default"))) int SSL_read(SSL *session, void *buffer, int size)
 {
-	struct weir_grpc_guard *guard;
 	int length;
 
 	pthread_once(&once, prepare);
 	length = real_read(session, buffer, size);
 	if (length > 0) {
-		guard = guard_of(session);
-		if (guard == NULL || !look_locked(guard, (size_t)(uintptr_t)session / 64, buffer, (size_t)length,
-					     weir_clock_monotonic_ns())) {
+		atomic_store_explicit(&has_read_tls, true, memory_order_relaxed);
+		if (!look_tls(session, buffer, (size_t)length)) {
 			return 0; /* libgrpc asks SSL_get_error: no reason of TLS's, so the connection broke */
 		}
 	}

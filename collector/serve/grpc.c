@@ -39,11 +39,14 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/log.h"
+#include "base/stat.h"
 #include "serve/accept.h"
 #include "serve/grpc_call.h"
 #include "serve/grpc_guard.h"
 #include "serve/grpc_log.h"
 #include "serve/grpc_port.h"
+#include "serve/guard.h"
 
 #define ARMED_UNARY 4u
 #define CALLS_A_CONNECTION 4u /* a proxy has two streams, an SDK a call for each signal */
@@ -74,10 +77,11 @@ struct weir_grpc {
 	uint32_t max_connections;
 	pthread_t thread;
 	bool is_started;       /* main's */
+	atomic_bool is_proved; /* WEIR_STAT_HTTP2_GUARDED says the truth */
 	atomic_uint stop_plus; /* 1 + grace_ms once main asked to stop */
 	/* the polling thread's */
 	enum phase phase;
-	bool is_server_over;
+	bool is_server_over, is_unguarded_said;
 	uint64_t phase_until_ns, retry_at_ns, tick_at_ns;
 };
 
@@ -267,6 +271,16 @@ static gpr_timespec wait_until(const struct weir_grpc *grpc, uint64_t now_ns)
 		gpr_time_from_nanos(until_ns > now_ns ? (int64_t)(until_ns - now_ns) : 0, GPR_TIMESPAN));
 }
 
+/* The program is meant to have its guard, and has not. Said once. */
+static void say_unguarded(struct weir_grpc *grpc)
+{
+	if (weir_guard_wait != NULL && !grpc->is_unguarded_said && weir_stat_get(WEIR_STAT_HTTP2_GUARDED) == 0 &&
+		atomic_load_explicit(&grpc->is_proved, memory_order_acquire)) {
+		grpc->is_unguarded_said = true;
+		weir_log(WEIR_LOG_WARN, "serve", "libgrpc reads past the guard, hostile clients are not held in check");
+	}
+}
+
 /* What is due between two tags. */
 static void turn(struct weir_grpc *grpc, uint64_t now_ns)
 {
@@ -279,6 +293,7 @@ static void turn(struct weir_grpc *grpc, uint64_t now_ns)
 			weir_accept_tick();
 		}
 		weir_grpc_call_sweep(&grpc->calls, now_ns);
+		say_unguarded(grpc);
 		weir_grpc_call_arm_all(&grpc->calls); /* what memory was short for; else nothing to do */
 		grpc->tick_at_ns = now_ns + TICK_MS * UINT64_C(1000000);
 	}
@@ -327,6 +342,7 @@ int weir_grpc_start(struct weir_grpc *grpc)
 	}
 	grpc->is_started = true;
 	fault = weir_grpc_port_prove(&grpc->ports, PROVE_MS);
+	atomic_store_explicit(&grpc->is_proved, true, memory_order_release);
 	if (fault != 0) {
 		weir_grpc_stop(grpc, 0);
 	}

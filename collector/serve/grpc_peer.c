@@ -20,7 +20,22 @@
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 
+#include "base/stat.h"
+#include "serve/guard.h"
+
 #define BORN "weir_born"
+
+/* A call that came over TLS was read through the guard, or the guard is not in use. */
+static void check_guard(grpc_auth_context *context)
+{
+	grpc_auth_property_iterator properties =
+		grpc_auth_context_find_properties_by_name(context, GRPC_TRANSPORT_SECURITY_TYPE_PROPERTY_NAME);
+	const grpc_auth_property *type = grpc_auth_property_iterator_next(&properties);
+
+	if (type != NULL && strcmp(type->value, "ssl") == 0) {
+		weir_stat_set(WEIR_STAT_HTTP2_GUARDED, 0);
+	}
+}
 
 void weir_grpc_peer_get(struct weir_grpc_call *call, struct weir_grpc_caller *ret_caller)
 {
@@ -32,6 +47,9 @@ void weir_grpc_peer_get(struct weir_grpc_call *call, struct weir_grpc_caller *re
 	caller.peer.address = weir_str_of(caller.address);
 	if (call->calls->has_tls) {
 		caller.context = grpc_call_auth_context(call->call);
+		if (weir_guard_has_read_tls != NULL && !weir_guard_has_read_tls()) {
+			check_guard(caller.context);
+		}
 		properties = grpc_auth_context_find_properties_by_name(caller.context, GRPC_PEER_URI_PROPERTY_NAME);
 		uri = grpc_auth_property_iterator_next(&properties);
 		if (uri != NULL) {

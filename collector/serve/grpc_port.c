@@ -16,7 +16,9 @@
 
 #include <grpc/grpc_security.h>
 
+#include "base/stat.h"
 #include "serve/accept.h"
+#include "serve/guard.h"
 
 static int is_listening(int fd)
 {
@@ -176,7 +178,7 @@ static int prove_one(int listening, uint32_t timeout_ms)
 {
 	struct sockaddr_storage address;
 	socklen_t length = sizeof(address);
-	uint64_t before = weir_accept_calls();
+	uint64_t before = weir_accept_calls(), reads = weir_guard_wait != NULL ? weir_guard_reads() : 0;
 	int fd, fault;
 
 	if (getsockname(listening, (struct sockaddr *)&address, &length) != 0) {
@@ -191,7 +193,10 @@ static int prove_one(int listening, uint32_t timeout_ms)
 	} else {
 		fault = weir_accept_wait(before, timeout_ms);
 	}
-	close(fd);
+	close(fd); /* and libgrpc reads that it is closed */
+	if (fault == 0 && weir_guard_wait != NULL && weir_guard_wait(reads, timeout_ms) != 0) {
+		weir_stat_set(WEIR_STAT_HTTP2_GUARDED, 0);
+	}
 	return fault == -ETIMEDOUT ? -ENOTSUP : fault;
 }
 
@@ -199,6 +204,7 @@ int weir_grpc_port_prove(const struct weir_grpc_ports *ports, uint32_t timeout_m
 {
 	int fault = 0;
 
+	weir_stat_set(WEIR_STAT_HTTP2_GUARDED, weir_guard_wait != NULL && weir_accept_calls != NULL);
 	for (size_t i = 0; i < ports->socket_count && fault == 0 && weir_accept_calls != NULL; i++) {
 		fault = prove_one(ports->sockets[i], timeout_ms);
 	}

@@ -29,7 +29,8 @@ void weir_grpc_port_fini(struct weir_grpc_ports *ports);
 
 /* Connects once to every socket and waits until accept4 was asked for each,
  * when the executable has its own accept4. 0, or -ENOTSUP: libgrpc does not
- * use it. */
+ * use it. In the same way the guard is found in use, or not: the gauge
+ * WEIR_STAT_HTTP2_GUARDED says so. */
 int weir_grpc_port_prove(const struct weir_grpc_ports *ports, uint32_t timeout_ms);
 
 #endif

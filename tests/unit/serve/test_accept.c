@@ -266,12 +266,13 @@ static void lower_descriptors(struct rlimit *ret_before)
 
 /* ---- tests ------------------------------------------------------------------- */
 
-static void start_proves_that_accept4_is_ours(void **state)
+static void start_proves_that_accept4_and_the_guard_are_ours(void **state)
 {
 	uint64_t before = weir_accept_calls();
 
 	assert_int_equal(start_grpc(*state, 100), 0);
 	assert_true(weir_accept_calls() >= before + 2); /* once for each of the two sockets */
+	assert_int_equal(weir_stat_get(WEIR_STAT_HTTP2_GUARDED), 1);
 }
 
 static void grpc_floods(struct fixture *fixture, size_t which)
@@ -386,7 +387,7 @@ static void other_sockets_go_straight_to_the_kernel(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_FLOODER(start_proves_that_accept4_is_ours),
+		WITH_FLOODER(start_proves_that_accept4_and_the_guard_are_ours),
 		WITH_FLOODER(grpc_survives_without_descriptors_over_tcp),
 		WITH_FLOODER(grpc_survives_without_descriptors_over_a_unix_socket),
 		WITH_FLOODER(http_survives_without_descriptors_over_tcp),
