@@ -10,7 +10,7 @@
  *
  * A stream is one sender's; its resource is told by service.instance.id, if it
  * has one, else by all its attributes. What streams do to a series is in
- * point_cell.c. target_info is a series too: one for each job and instance, the
+ * point_cell.c, their table and their lives are in point_stream.c. target_info is a series too: one for each job and instance, the
  * latest; the one before it gets the value 0, which is not shown.
  *
  * A proxy's own istio_* move their series only while they own (owner.c), and its
@@ -72,28 +72,15 @@ void weir_points_clear(struct weir_points *points)
 
 /* ---- keys --------------------------------------------------------------- */
 
-struct key {
-	uint64_t low, high;
-};
-
-static void key_add(struct key *key, XXH128_hash_t hash)
+static void key_add(struct weir_point_key *key, XXH128_hash_t hash)
 {
 	key->low += hash.low64;
 	key->high += hash.high64;
 }
 
-/* Hashes a text into a row of others: what came before is the seed. */
-static void key_chain(struct key *key, const void *data, size_t length)
+static void key_chain_ref(struct weir_point_key *key, const struct weir_batch *batch, struct weir_ref ref)
 {
-	XXH128_hash_t hash = XXH3_128bits_withSeed(data, length, key->low ^ key->high);
-
-	key->low = hash.low64 + length;
-	key->high = hash.high64;
-}
-
-static void key_chain_ref(struct key *key, const struct weir_batch *batch, struct weir_ref ref)
-{
-	key_chain(key, weir_batch_at(batch, ref.offset), ref.length);
+	weir_point_key_chain(key, weir_batch_at(batch, ref.offset), ref.length);
 }
 
 static XXH128_hash_t attr_hash(
@@ -120,7 +107,7 @@ static XXH128_hash_t attr_hash(
 }
 
 static void attrs_hash(const struct weir_points *points, const struct weir_batch *batch, uint32_t first, uint32_t count,
-	struct key *key)
+	struct weir_point_key *key)
 {
 	const struct weir_attr *attrs = weir_batch_attrs(batch) + first;
 
@@ -130,14 +117,14 @@ static void attrs_hash(const struct weir_points *points, const struct weir_batch
 }
 
 /* Who it is, as far as its points are concerned. */
-static struct key resource_key(
+static struct weir_point_key resource_key(
 	const struct weir_points *points, const struct weir_batch *batch, const struct weir_resource *resource)
 {
 	const struct weir_attr *instance =
 		weir_passthrough_attr(batch, resource->attr_first, resource->attr_count, "service.instance.id");
 	const struct weir_attr *namespace_ =
 		weir_passthrough_attr(batch, resource->attr_first, resource->attr_count, "service.namespace");
-	struct key key = { points->seed, 1 };
+	struct weir_point_key key = { points->seed, 1 };
 
 	key_chain_ref(&key, batch, resource->service);
 	key_chain_ref(&key, batch, resource->proxy);
@@ -152,14 +139,14 @@ static struct key resource_key(
 	return key;
 }
 
-static struct key prefix_of(struct weir_points *points, const struct weir_batch *batch, uint32_t number)
+static struct weir_point_key prefix_of(struct weir_points *points, const struct weir_batch *batch, uint32_t number)
 {
 	struct weir_point_prefix *prefix = &points->prefixes[number];
 	const struct weir_instrument *instrument = &weir_batch_instruments(batch)[number];
 	const struct weir_resource *resource = &weir_batch_resources(batch)[instrument->resource];
 	const uint8_t kind[4] = { instrument->kind, instrument->temporality, instrument->is_monotonic,
 		instrument->naming };
-	struct key key;
+	struct weir_point_key key;
 
 	if (!prefix->is_known) {
 		key = resource_key(points, batch, resource);
@@ -167,70 +154,10 @@ static struct key prefix_of(struct weir_points *points, const struct weir_batch 
 		key_chain_ref(&key, batch, resource->scope_version);
 		key_chain_ref(&key, batch, instrument->name);
 		key_chain_ref(&key, batch, instrument->unit);
-		key_chain(&key, kind, sizeof(kind));
+		weir_point_key_chain(&key, kind, sizeof(kind));
 		*prefix = (struct weir_point_prefix){ key.low, key.high, true };
 	}
-	return (struct key){ prefix->low, prefix->high };
-}
-
-/* ---- streams ------------------------------------------------------------ */
-
-static uint32_t stream_find(const struct weir_points *points, struct key key)
-{
-	uint32_t at = points->bucket_count == 0 ? 0 : points->buckets[key.low & (points->bucket_count - 1)];
-
-	while (at != 0 && (points->streams[at - 1].low != key.low || points->streams[at - 1].high != key.high)) {
-		at = points->streams[at - 1].next;
-	}
-	return at == 0 ? WEIR_NONE : at - 1;
-}
-
-static void streams_grow(struct weir_points *points)
-{
-	uint32_t capacity = points->capacity == 0 ? 64 : points->capacity * 2;
-	struct weir_point_stream *streams = realloc(points->streams, capacity * sizeof(*streams));
-	uint32_t *dirty = realloc(points->dirty, capacity * sizeof(*dirty));
-	uint32_t *buckets = calloc(capacity * 2, sizeof(*buckets));
-
-	weir_assert(streams != NULL && dirty != NULL && buckets != NULL); /* bounded by max_streams */
-	free(points->buckets);
-	points->streams = streams;
-	points->dirty = dirty;
-	points->buckets = buckets;
-	points->capacity = capacity;
-	points->bucket_count = capacity * 2;
-	for (uint32_t i = 0; i < points->count; i++) {
-		uint32_t *first = &buckets[streams[i].low & (points->bucket_count - 1)];
-
-		streams[i].next = *first;
-		*first = i + 1;
-	}
-}
-
-static uint32_t stream_make(struct weir_points *points, struct key key)
-{
-	uint32_t number = points->count, *first;
-
-	if (number == points->max_streams) {
-		return WEIR_NONE;
-	}
-	if (number == points->capacity) {
-		streams_grow(points);
-	}
-	first = &points->buckets[key.low & (points->bucket_count - 1)];
-	points->streams[number] =
-		(struct weir_point_stream){ .low = key.low, .high = key.high, .series = WEIR_NONE, .next = *first };
-	*first = number + 1;
-	points->count++;
-	return number;
-}
-
-static void touch(struct weir_points *points, uint32_t number)
-{
-	if (!points->streams[number].is_dirty) {
-		points->streams[number].is_dirty = true;
-		points->dirty[points->dirty_count++] = number;
-	}
+	return (struct weir_point_key){ prefix->low, prefix->high };
 }
 
 /* ---- what a new stream feeds -------------------------------------------- */
@@ -317,15 +244,15 @@ static uint32_t series_find(struct weir_points *points, const struct weir_point_
 }
 
 /* The stream of this point, made when it is new; WEIR_NONE: there are too many. */
-static uint32_t stream_of(struct weir_points *points, struct weir_point_at *at, struct key key)
+static uint32_t stream_of(struct weir_points *points, struct weir_point_at *at, struct weir_point_key key)
 {
-	uint32_t number = stream_find(points, key);
+	uint32_t number = weir_point_stream_find(points, key);
 	struct weir_point_stream *stream;
 
 	if (number != WEIR_NONE) {
 		return number;
 	}
-	number = stream_make(points, key);
+	number = weir_point_stream_make(points, key);
 	if (number == WEIR_NONE) {
 		return WEIR_NONE;
 	}
@@ -338,7 +265,7 @@ static uint32_t stream_of(struct weir_points *points, struct weir_point_at *at, 
 			points->owners, at->batch, weir_batch_resources(at->batch)[at->instrument->resource].proxy);
 	}
 	at->is_first = true;
-	touch(points, number);
+	weir_point_stream_touch(points, number);
 	return number;
 }
 
@@ -354,7 +281,7 @@ static void measure_move(struct weir_points *points, const struct weir_point_at 
 	}
 }
 
-static void point_fold(struct weir_points *points, struct weir_point_at *at, struct key key)
+static void point_fold(struct weir_points *points, struct weir_point_at *at, struct weir_point_key key)
 {
 	uint32_t number = stream_of(points, at, key);
 	uint64_t more, overflowed;
@@ -363,6 +290,7 @@ static void point_fold(struct weir_points *points, struct weir_point_at *at, str
 		points->families.overflowed++;
 		return;
 	}
+	number = weir_point_stream_life(points, at, key, number);
 	at->stream = &points->streams[number];
 	at->is_first = !at->stream->is_known;
 	at->is_counted = at->stream->gate == 0 || weir_owners_own(points->owners, at->stream->owner,
@@ -379,7 +307,7 @@ static void point_fold(struct weir_points *points, struct weir_point_at *at, str
 		measure_move(points, at, more);
 	}
 	at->stream->is_known = true;
-	touch(points, number);
+	weir_point_stream_touch(points, number);
 }
 
 /* ---- target_info -------------------------------------------------------- */
@@ -393,13 +321,13 @@ static void target_fold(struct weir_points *points, const struct weir_batch *bat
 	struct weir_family_wish wish = {
 		.cell = WEIR_CELL_NUMBER, .word_count = WEIR_NUMBER_WORDS, .created_ns = created_ns
 	};
-	struct key key = { points->seed, 2 };
+	struct weir_point_key key = { points->seed, 2 };
 	uint32_t number, series;
 	bool is_told;
 
 	weir_buf_clear(&points->text);
 	weir_passthrough_identity(batch, resource, WEIR_NAMING_OTEL, &points->text);
-	key_chain(&key, points->text.data, points->text.length);
+	weir_point_key_chain(&key, points->text.data, points->text.length);
 	weir_buf_clear(&points->text);
 	is_told = weir_passthrough_target(batch, resource, &points->text);
 	if (!is_told) {
@@ -408,8 +336,8 @@ static void target_fold(struct weir_points *points, const struct weir_batch *bat
 	wish.labels = weir_buf_str(&points->text);
 	wish.family = weir_families_find(families, weir_str_of(WEIR_PASSTHROUGH_TARGET),
 		weir_str_of("Attributes of the resource."), WEIR_EXPOSED_GAUGE);
-	number = stream_find(points, key);
-	number = number == WEIR_NONE ? stream_make(points, key) : number;
+	number = weir_point_stream_find(points, key);
+	number = number == WEIR_NONE ? weir_point_stream_make(points, key) : number;
 	series = wish.family == WEIR_NONE ? WEIR_NONE : weir_families_series(families, &wish);
 	if (number == WEIR_NONE || series == WEIR_NONE || points->streams[number].series == series) {
 		return;
@@ -421,7 +349,7 @@ static void target_fold(struct weir_points *points, const struct weir_batch *bat
 	families->series[series].words[WEIR_NUMBER_WHOLE] = 1;
 	weir_families_touch(families, series);
 	points->streams[number].series = series;
-	touch(points, number);
+	weir_point_stream_touch(points, number);
 }
 
 /* A resource is told once in a batch, by the first of its instruments. */
@@ -457,7 +385,7 @@ void weir_points_fold(struct weir_points *points, const struct weir_batch *batch
 	}
 	targets_fold(points, batch, created_ns);
 	for (uint32_t i = 0; i < batch->points.count; i++) {
-		struct key key = prefix_of(points, batch, rows[i].instrument);
+		struct weir_point_key key = prefix_of(points, batch, rows[i].instrument);
 		struct weir_point_at at = { .batch = batch,
 			.instrument = &weir_batch_instruments(batch)[rows[i].instrument],
 			.point = &rows[i],
@@ -520,11 +448,11 @@ static bool is_raw(const struct weir_points *points, const struct weir_point_str
 static int stream_load(struct weir_points *points, struct weir_blob_reader *reader)
 {
 	uint32_t number = weir_blob_number(reader, points->count), flags;
-	struct key key = { .low = weir_blob_u64(reader) };
+	struct weir_point_key key = { .low = weir_blob_u64(reader) };
 	struct weir_point_stream *stream;
 
 	key.high = weir_blob_u64(reader);
-	if (reader->is_bad || (number == points->count && stream_make(points, key) != number)) {
+	if (reader->is_bad || (number == points->count && weir_point_stream_make(points, key) != number)) {
 		return -EBADMSG;
 	}
 	stream = &points->streams[number];

@@ -45,7 +45,18 @@ void weir_points_save(struct weir_points *points, bool all, struct weir_buf *buf
 int weir_points_load(struct weir_points *points, struct weir_blob_reader *reader);
 void weir_points_digest(const struct weir_points *points, XXH3_state_t *state);
 
-/* ---- shared by point.c and point_cell.c ---- */
+/* ---- shared by point.c, point_cell.c and point_stream.c ---- */
+
+struct weir_point_key { /* of a stream */
+	uint64_t low, high;
+};
+
+/* Hashes a text into a row of others: what came before is the seed. */
+void weir_point_key_chain(struct weir_point_key *key, const void *data, size_t length);
+/* Their numbers, or WEIR_NONE: not there; no room. */
+uint32_t weir_point_stream_find(const struct weir_points *points, struct weir_point_key key);
+uint32_t weir_point_stream_make(struct weir_points *points, struct weir_point_key key);
+void weir_point_stream_touch(struct weir_points *points, uint32_t number);
 
 struct weir_point_at { /* a point on its way into its series */
 	const struct weir_batch *batch;
@@ -56,6 +67,11 @@ struct weir_point_at { /* a point on its way into its series */
 	bool is_first;   /* of its stream */
 	bool is_counted; /* false: another signal of this proxy owns what it says */
 };
+
+/* The life of the stream `first` of this key that the point is of: one that began when the point says; a new one; of
+ * too many, that which was silent the longest, which has said nothing yet then. */
+uint32_t weir_point_stream_life(
+	struct weir_points *points, const struct weir_point_at *at, struct weir_point_key key, uint32_t first);
 
 /* The shape that the point's cells have; false: it is malformed or too large.
  * `wish` gets cell, bounds and word_count. */

@@ -128,6 +128,36 @@ static void a_cumulative_sum_goes_on_over_a_restart_of_its_sender(void **state)
 	scene_end(&scene);
 }
 
+/* Two processes that call themselves the same take turns, one of them on the very same times. */
+static void processes_of_one_name_are_told_by_when_they_began(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	for (uint64_t i = 0; i < 5; i++) {
+		number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 - 4 * S, T0 + 2 * i * S,
+			10 + 2 * (int64_t)i);
+		number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 - 2 * S, T0 + 2 * i * S,
+			5 + (int64_t)i);
+		number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 - 3 * S,
+			T0 + (2 * i + 1) * S, 100);
+	}
+	assert_int_equal(only(&scene, "calls_total")->whole, 18 + 9 + 100);
+	/* Restarts without end: who was silent the longest is forgotten, the others go on. */
+	for (uint64_t i = 0; i < 50; i++) {
+		number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 + (20 + i) * S,
+			T0 + (21 + i) * S, 1);
+	}
+	assert_int_equal(only(&scene, "calls_total")->whole, 127 + 50);
+	assert_int_equal(scene.fold->points.count, 8);
+	number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 + UINT64_C(69) * S,
+		T0 + UINT64_C(90) * S, 3);
+	assert_int_equal(only(&scene, "calls_total")->whole, 127 + 50 + 2);
+	assert_int_equal(scene.fold->points.late, 0);
+	scene_end(&scene);
+}
+
 static void delta_points_are_added_once_for_each_time(void **state)
 {
 	struct scene scene;
@@ -516,6 +546,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_gauge_is_its_latest_value_in_any_order),
 		cmocka_unit_test(a_cumulative_sum_goes_on_over_a_restart_of_its_sender),
+		cmocka_unit_test(processes_of_one_name_are_told_by_when_they_began),
 		cmocka_unit_test(delta_points_are_added_once_for_each_time),
 		cmocka_unit_test(an_up_down_sum_is_a_gauge_delta_or_not),
 		cmocka_unit_test(histograms_add_up_and_start_anew_with_new_bounds),
