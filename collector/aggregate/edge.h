@@ -58,6 +58,25 @@ struct weir_edge_record { /* one call, or one report about a connection */
 	uint64_t duration_us;
 	uint64_t opened, closed, sent_bytes, received_bytes; /* connections only */
 };
+/* The cache is asked for what counting a request will touch: first the edge, then its counts. */
+static inline void weir_edges_prefetch(const struct weir_edges *edges, uint32_t edge)
+{
+	__builtin_prefetch(&edges->rows[edge], 1);
+	__builtin_prefetch(&edges->rows[edge].counts, 1);
+}
+
+static inline void weir_edges_prefetch_counts(const struct weir_edges *edges, uint32_t edge, unsigned evidence)
+{
+	const struct weir_edge_counts *counts = edges->rows[edge].counts[evidence];
+
+	__builtin_prefetch(counts, 1); /* NULL does no harm */
+	if (counts != NULL) {
+		__builtin_prefetch(&counts->buckets[8], 1);
+		__builtin_prefetch(&counts->last_ns, 1);
+		__builtin_prefetch(&counts->fine_last, 1);
+	}
+}
+
 void weir_edges_count_request(
 	struct weir_edges *edges, uint32_t edge, unsigned evidence, const struct weir_edge_record *record);
 void weir_edges_count_connection(

@@ -33,7 +33,7 @@
 #define NAME_BYTES_MAX (2u << 20)
 #define POINTS_SHARE 2u /* of metrics.max_series, for what is passed through; beside it, so Istio's has its own */
 #define LINKS_MAX 8u    /* of one CONSUMER span */
-#define AHEAD 16u       /* spans whose buckets are asked for before they are needed */
+#define AHEAD 16u       /* spans or requests whose entries are asked for before they are needed */
 
 static void tables_init(struct weir_fold *fold)
 {
@@ -174,7 +174,8 @@ static bool is_error(const struct weir_request *request)
 	       (request->call.protocol == WEIR_REQUEST_GRPC && request->grpc_status > 0);
 }
 
-static void fold_request(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_request *request)
+static void fold_request(
+	struct weir_fold *fold, const struct weir_batch *batch, const struct weir_request *request, XXH128_hash_t key)
 {
 	const struct weir_owner_report report = { .call = &request->call,
 		.start_ns = request->start_ns,
@@ -189,7 +190,7 @@ static void fold_request(struct weir_fold *fold, const struct weir_batch *batch,
 	if (counts == 0 || request->call.is_probe) {
 		return;
 	}
-	memo = weir_memo_find(&fold->memo, batch, &request->call, request->response_code, request->grpc_status);
+	memo = weir_memo_find(&fold->memo, key);
 	if (memo->edge == WEIR_NONE) {
 		memo->edge = edge_of(fold, batch, &request->call);
 	}
@@ -212,6 +213,43 @@ static void fold_request(struct weir_fold *fold, const struct weir_batch *batch,
 		&fold->series, memo->message_set, request->request_messages, request->response_messages);
 }
 
+/* In passes over a few requests at a time: each asks the cache for what the next one needs. */
+static void fold_requests(struct weir_fold *fold, const struct weir_batch *batch)
+{
+	const struct weir_request *requests = weir_batch_requests(batch);
+
+	for (uint32_t at = 0; at < batch->requests.count; at += AHEAD) {
+		const struct weir_memo_entry *entries[AHEAD];
+		XXH128_hash_t keys[AHEAD];
+		uint32_t n = batch->requests.count - at < AHEAD ? batch->requests.count - at : AHEAD;
+
+		for (uint32_t i = 0; i < n; i++) {
+			const struct weir_request *request = &requests[at + i];
+
+			keys[i] = weir_memo_key(
+				&fold->memo, batch, &request->call, request->response_code, request->grpc_status);
+			weir_memo_prefetch(&fold->memo, keys[i]);
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			entries[i] = weir_memo_peek(&fold->memo, keys[i]);
+			if (entries[i] != NULL && entries[i]->set != WEIR_NONE && entries[i]->edge != WEIR_NONE) {
+				weir_series_prefetch(&fold->series, entries[i]->set);
+				weir_edges_prefetch(&fold->edges, entries[i]->edge);
+			}
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			if (entries[i] != NULL && entries[i]->set != WEIR_NONE && entries[i]->edge != WEIR_NONE) {
+				weir_series_prefetch_cells(&fold->series, entries[i]->set);
+				weir_edges_prefetch_counts(
+					&fold->edges, entries[i]->edge, evidence_of(&requests[at + i].call));
+			}
+		}
+		for (uint32_t i = 0; i < n; i++) {
+			fold_request(fold, batch, &requests[at + i], keys[i]);
+		}
+	}
+}
+
 static void fold_connection(
 	struct weir_fold *fold, const struct weir_batch *batch, const struct weir_connection *connection)
 {
@@ -227,7 +265,8 @@ static void fold_connection(
 		return;
 	}
 	weir_flows_report(&fold->flows, batch, connection, fold->watermark_ns, &more);
-	memo = weir_memo_find(&fold->memo, batch, &connection->call, 0, WEIR_GRPC_STATUS_NONE);
+	memo = weir_memo_find(
+		&fold->memo, weir_memo_key(&fold->memo, batch, &connection->call, 0, WEIR_GRPC_STATUS_NONE));
 	if (memo->edge == WEIR_NONE) {
 		memo->edge = edge_of(fold, batch, &connection->call);
 	}
@@ -413,7 +452,6 @@ static void seen(struct weir_fold *fold, const struct weir_batch *batch)
 
 int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
 {
-	const struct weir_request *requests = weir_batch_requests(batch);
 	const struct weir_connection *connections = weir_batch_connections(batch);
 	bool is_duplicate;
 
@@ -438,9 +476,7 @@ int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
 	if (batch->requests.count > 0 || batch->connections.count > 0) {
 		weir_memo_batch(&fold->memo, batch);
 	}
-	for (uint32_t i = 0; i < batch->requests.count; i++) {
-		fold_request(fold, batch, &requests[i]);
-	}
+	fold_requests(fold, batch);
 	for (uint32_t i = 0; i < batch->connections.count; i++) {
 		fold_connection(fold, batch, &connections[i]);
 	}

@@ -66,19 +66,41 @@ struct key_bytes { /* strings, each behind its length, and what does not fit as 
 	char bytes[INLINE_BYTES];
 };
 
-static void add(struct key_bytes *key, const void *data, uint32_t length)
+static inline void add(struct key_bytes *key, const void *data, uint32_t length)
 {
 	memcpy(key->bytes + key->length, data, length);
 	key->length += length;
 }
 
-static void add_ref(struct key_bytes *key, const struct weir_batch *batch, struct weir_ref ref, uint32_t share)
+/* As memcpy does it, without a call: texts are short, and there are many. */
+static inline void copy(char *to, const char *from, uint32_t length)
+{
+	if (length >= 16) {
+		for (uint32_t at = 0; at + 16 < length; at += 16) {
+			memcpy(to + at, from + at, 16);
+		}
+		memcpy(to + length - 16, from + length - 16, 16);
+	} else if (length >= 8) {
+		memcpy(to, from, 8);
+		memcpy(to + length - 8, from + length - 8, 8);
+	} else if (length >= 4) {
+		memcpy(to, from, 4);
+		memcpy(to + length - 4, from + length - 4, 4);
+	} else {
+		for (uint32_t at = 0; at < length; at++) {
+			to[at] = from[at];
+		}
+	}
+}
+
+static inline void add_ref(struct key_bytes *key, const struct weir_batch *batch, struct weir_ref ref, uint32_t share)
 {
 	uint32_t length = ref.length;
 
 	add(key, &length, sizeof(length));
 	if (length <= share) {
-		add(key, weir_batch_at(batch, ref.offset), length);
+		copy(key->bytes + key->length, weir_batch_at(batch, ref.offset), length);
+		key->length += length;
 	} else {
 		XXH128_hash_t hash = XXH3_128bits(weir_batch_at(batch, ref.offset), length);
 
@@ -112,7 +134,7 @@ static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_bat
 	return known->hash;
 }
 
-static XXH128_hash_t call_key(struct weir_memo *memo, const struct weir_batch *batch, const struct weir_call *call,
+XXH128_hash_t weir_memo_key(struct weir_memo *memo, const struct weir_batch *batch, const struct weir_call *call,
 	uint32_t response_code, int32_t grpc_status)
 {
 	struct key_bytes key;
@@ -173,10 +195,8 @@ static void grow(struct weir_memo *memo)
 	free(old);
 }
 
-struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, const struct weir_batch *batch,
-	const struct weir_call *call, uint32_t response_code, int32_t grpc_status)
+struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key)
 {
-	XXH128_hash_t key = call_key(memo, batch, call, response_code, grpc_status);
 	struct weir_memo_entry *entry;
 
 	if (memo->entries != NULL) {

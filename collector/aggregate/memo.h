@@ -30,8 +30,30 @@ void weir_memo_clear(struct weir_memo *memo); /* numbers of series or edges chan
 
 /* Before the first key of a batch. */
 void weir_memo_batch(struct weir_memo *memo, const struct weir_batch *batch);
-/* The entry of a call: known, or with nothing made yet. Valid until the next call of this. */
-struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, const struct weir_batch *batch,
-	const struct weir_call *call, uint32_t response_code, int32_t grpc_status);
+/* What leads to the entry of a call. */
+XXH128_hash_t weir_memo_key(struct weir_memo *memo, const struct weir_batch *batch, const struct weir_call *call,
+	uint32_t response_code, int32_t grpc_status);
+/* Its entry: known, or with nothing made yet. Valid until the next call of this. */
+struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key);
+
+/* The cache is asked for where the entry probably is; in a second step that is
+ * looked at. NULL: it is elsewhere, or there is none. */
+static inline void weir_memo_prefetch(const struct weir_memo *memo, XXH128_hash_t key)
+{
+	if (memo->entries != NULL) {
+		__builtin_prefetch(&memo->entries[(uint32_t)key.low64 & (memo->capacity - 1)]);
+	}
+}
+
+static inline const struct weir_memo_entry *weir_memo_peek(const struct weir_memo *memo, XXH128_hash_t key)
+{
+	const struct weir_memo_entry *entry;
+
+	if (memo->entries == NULL) {
+		return NULL;
+	}
+	entry = &memo->entries[(uint32_t)key.low64 & (memo->capacity - 1)];
+	return entry->is_used && entry->key.low64 == key.low64 && entry->key.high64 == key.high64 ? entry : NULL;
+}
 
 #endif

@@ -293,6 +293,15 @@ static void counts_add(struct weir_family_series *series, const struct weir_fami
 	}
 }
 
+/* What a cumulative stream said last is of no use any more. */
+static void raw_forget(struct weir_families *families, const struct weir_point_at *at)
+{
+	if (!is_delta(at)) {
+		families->raw_total -= at->stream->raw_count;
+		at->stream->raw_count = 0;
+	}
+}
+
 static bool histogram_apply(
 	struct weir_families *families, const struct weir_point_at *at, const struct weir_family_wish *shape)
 {
@@ -312,14 +321,16 @@ static bool histogram_apply(
 			if (is_delta(at) && weir_seen_is_behind(at->stream, at->point)) {
 				return false;
 			}
+			if (at->point->count == 0 && at->point->counts.length == 0) {
+				raw_forget(
+					families, at); /* nothing observed, no bounds told: the series keeps its own */
+				return true;
+			}
 			if (!weir_families_reshape(
 				    families, at->stream->series, shape->bounds, words, at->created_ns)) {
 				return false;
 			}
-			if (!is_delta(at)) {
-				families->raw_total -= at->stream->raw_count;
-				at->stream->raw_count = 0;
-			}
+			raw_forget(families, at);
 		}
 	}
 	if (!is_delta(at) && !histogram_grow(families, at, now, words)) {

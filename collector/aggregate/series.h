@@ -16,6 +16,8 @@ enum weir_series_group {      /* metrics that share a label text */
 	WEIR_SERIES_GROUPS
 };
 
+#define WEIR_SERIES_REQUEST_LINES 8u /* of the cache, that the cells of such a set lie in */
+
 struct weir_series_set { /* the series of one label text; its number is the text's */
 	uint64_t created_ns;
 	uint32_t cells; /* first word of `cells` */
@@ -48,6 +50,21 @@ uint32_t weir_series_set(
 void weir_series_count_request(struct weir_series *series, uint32_t set, uint64_t duration_ms, uint64_t request_bytes,
 	uint64_t response_bytes);
 void weir_series_count_messages(struct weir_series *series, uint32_t set, uint64_t request, uint64_t response);
+
+/* The cache is asked for what counting a request will touch: first the set, then its cells. */
+static inline void weir_series_prefetch(const struct weir_series *series, uint32_t set)
+{
+	__builtin_prefetch(&series->sets[set], 1);
+}
+
+static inline void weir_series_prefetch_cells(const struct weir_series *series, uint32_t set)
+{
+	const char *cells = (const char *)(series->cells + series->sets[set].cells);
+
+	for (unsigned line = 0; line < WEIR_SERIES_REQUEST_LINES; line++) {
+		__builtin_prefetch(cells + line * 64u, 1);
+	}
+}
 
 struct weir_series_tcp {
 	uint64_t opened, closed, sent_bytes, received_bytes;

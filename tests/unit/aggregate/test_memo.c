@@ -61,7 +61,7 @@ static struct weir_memo_entry *find(
 	struct weir_memo *memo, const struct weir_batch *batch, uint32_t code, int32_t status)
 {
 	weir_memo_batch(memo, batch);
-	return weir_memo_find(memo, batch, &weir_batch_requests(batch)[0].call, code, status);
+	return weir_memo_find(memo, weir_memo_key(memo, batch, &weir_batch_requests(batch)[0].call, code, status));
 }
 
 static void everything_that_labels_are_made_of_tells_calls_apart(void **state)

@@ -233,6 +233,31 @@ static void histograms_add_up_and_start_anew_with_new_bounds(void **state)
 	scene_end(&scene);
 }
 
+static void a_histogram_of_nothing_leaves_the_buckets_of_its_series(void **state)
+{
+	static const uint64_t counts[3] = { 1, 2, 3 };
+	static const unsigned temporalities[2] = { WEIR_TEMPORALITY_DELTA, WEIR_TEMPORALITY_CUMULATIVE };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct scene scene;
+		const struct weir_point_view *view;
+
+		scene_make(&scene, 100);
+		histogram(&scene, temporalities[i], 5, T0, counts, 10, 2);
+		begin(&scene);
+		point_add(&scene, "latency", WEIR_INSTRUMENT_HISTOGRAM, temporalities[i], 5, T0 + 1);
+		batch_maker_instrument_row(&scene.maker, 0)->unit = batch_maker_text(&scene.maker, "ms");
+		end(&scene);
+		histogram(&scene, temporalities[i], 5, T0 + 2, counts, 10, 2);
+		view = only(&scene, "latency_milliseconds");
+		assert_int_equal(view->bound_count, 2);
+		assert_int_equal(view->count, 12); /* cumulative: it fell to 0, so it began again */
+		assert_true(view->sum == 20);
+		scene_end(&scene);
+	}
+}
+
 static void cumulative_histograms_are_as_they_say_and_go_on_over_a_restart(void **state)
 {
 	struct scene scene;
@@ -550,6 +575,7 @@ int main(void)
 		cmocka_unit_test(delta_points_are_added_once_for_each_time),
 		cmocka_unit_test(an_up_down_sum_is_a_gauge_delta_or_not),
 		cmocka_unit_test(histograms_add_up_and_start_anew_with_new_bounds),
+		cmocka_unit_test(a_histogram_of_nothing_leaves_the_buckets_of_its_series),
 		cmocka_unit_test(cumulative_histograms_are_as_they_say_and_go_on_over_a_restart),
 		cmocka_unit_test(exponential_histograms_meet_at_the_coarser_scale),
 		cmocka_unit_test(a_cumulative_exponential_histogram_is_what_it_says_at_its_scale_now),
