@@ -1,5 +1,6 @@
 /* tls: the certificates of the listeners: read, checked, watched, handed to
- * whoever makes a handshake. The only file that knows <openssl/…>.
+ * whoever makes a handshake. <openssl/…> is known here, to grpc_tls.c (why a client's
+ * chain was refused) and to the executable's guard.c (SSL_read), to nobody else.
  *
  * A set of certificate, key and CA is immutable once read and reference
  * counted; a reload swaps the whole set, so a handshake sees the old one or the
