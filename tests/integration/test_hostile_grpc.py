@@ -286,6 +286,38 @@ def test_half_open_calls_take_little_and_go_with_their_connection(weir, bounded)
         peer.socket.close()
 
 
+@pytest.mark.fast
+def test_half_open_calls_of_all_connections_together_are_bounded(tmp_path):
+    """Four for each connection that may be; the rest is refused at once and takes nothing."""
+    with Weir(tmp_path / "few", flags=["--limits.connections=50"]) as weir:
+        maps = pathlib.Path(f"/proc/{weir.process.pid}/maps").read_text()
+        before = weir.memory_bytes("VmHWM")
+        peers = [Peer(weir.grpc) for _ in range(20)]
+        for peer in peers:
+            for _ in range(100):
+                peer.send(frame(DATA, 0, peer.open(EXPORT), message(b"x" * 100)[:50]))
+        until(lambda: weir.total("weir_calls_refused_total") == 1800, "all but 200 to be refused")
+        assert weir.total("weir_grpc_calls_total", code="8") == 1800
+        assert "libasan" in maps or "libtsan" in maps or weir.memory_bytes("VmHWM") - before < LITTLE
+        for peer in peers:
+            peer.socket.close()
+
+        def is_served():
+            with grpc.insecure_channel(weir.grpc) as channel:
+                answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20, wait_for_ready=True)
+                return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+        def is_calm():
+            try:
+                return is_served()
+            except grpc.RpcError as error:  # until the connections are seen to be gone
+                assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                return False
+        until(is_calm, "service for others")
+        assert weir.total("weir_http2_guarded") == 1
+        weir.ledger()
+
+
 def test_who_reads_nothing_is_cut_off(weir, bounded):
     """Questions of reflection with a window of 0: the answers wait, the next question is not read, and after half a minute
     the call is cut off."""
