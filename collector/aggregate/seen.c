@@ -10,7 +10,7 @@
  *
  * The memory is the stream's `raw`: pairs of words (time, start) in ascending
  * order, those not used yet (0, 0) in front. It begins with 4 pairs and doubles
- * up to 32; a full one forgets its oldest pair, whose time becomes the stream's
+ * up to 128; a full one forgets its oldest pair, whose time becomes the stream's
  * time_ns. A point without a time cannot be told from another: it is new.
  *
  * Invariants

@@ -4,7 +4,7 @@
 
 #include "aggregate/point.h"
 
-#define WEIR_SEEN_MAX 32u /* times that a stream remembers */
+#define WEIR_SEEN_MAX 128u /* times that a stream remembers */
 
 /* Has no point of these times come, as far as the stream can tell? */
 bool weir_seen_is_new(const struct weir_point_stream *stream, const struct weir_point *point);

@@ -19,6 +19,7 @@ from weir import TOP, Weir, control, free_port, until
 pytestmark = pytest.mark.peers
 FOLDER = TOP / "build-peer"
 BATCHES, SPANS = 150, 20
+POINTS = 100  # of one series, a few milliseconds apart: fewer than weir remembers the times of
 METRICS = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 
@@ -112,19 +113,19 @@ def test_a_collector_forwards_metrics_and_logs_once_over_a_kill(collector, tmp_p
     source, port = collector
     weir = Weir(tmp_path / "weir", flags=[f"--listen.grpc=127.0.0.1:{port}"]).start()
     with grpc.insecure_channel(source) as channel:
-        for i in range(BATCHES):
+        for i in range(POINTS):
             channel.unary_unary(METRICS)(make_delta(i + 1), timeout=20)
             channel.unary_unary(LOGS)(make_log(f"line {i}"), timeout=20)
-            if i == BATCHES // 2:
+            if i == POINTS // 2:
                 until(lambda: weir.ledger_sum("log")["kept"] > 0, "the first forwarded logs")
                 weir.kill()
                 weir.start()
-    until(lambda: weir.ledger_sum("log")["kept"] >= BATCHES, "all forwarded logs")
-    until(lambda: weir.ledger_sum("metric_point")["kept"] >= BATCHES, "all forwarded points")
-    assert weir.total("peer_work_total", job="peer") == BATCHES * (BATCHES + 1) / 2
-    assert weir.ledger_sum("log")["kept"] == BATCHES
+    until(lambda: weir.ledger_sum("log")["kept"] >= POINTS, "all forwarded logs")
+    until(lambda: weir.ledger_sum("metric_point")["kept"] >= POINTS, "all forwarded points")
+    assert weir.total("peer_work_total", job="peer") == POINTS * (POINTS + 1) / 2
+    assert weir.ledger_sum("log")["kept"] == POINTS
     bodies = [log["body"] for log in weir.get_json("/api/logs", service="peer", limit=1000)]
-    assert sorted(bodies) == sorted(f"line {i}" for i in range(BATCHES))
+    assert sorted(bodies) == sorted(f"line {i}" for i in range(POINTS))
     assert weir.stop() == 0
 
 

@@ -170,12 +170,12 @@ static void a_delta_point_that_is_too_late_is_counted_and_not_added(void **state
 
 	(void)state;
 	scene_make(&scene, 100);
-	for (unsigned i = 0; i < 40; i++) {
+	for (unsigned i = 0; i < 136; i++) {
 		delta(&scene, T0 + 100 + 10 * (uint64_t)i, 1);
 	}
 	delta(&scene, T0 + 5, 1000);
 	delta(&scene, T0 + 100 + 75, 1000); /* eight are forgotten, up to + 70; this one is after them */
-	assert_int_equal(only(&scene, "orders_total")->whole, 1040);
+	assert_int_equal(only(&scene, "orders_total")->whole, 1136);
 	assert_int_equal(scene.snapshot->points_late, 1);
 	scene_end(&scene);
 }
@@ -188,7 +188,7 @@ static void what_delta_streams_remember_is_bounded(void **state)
 	char tier[16];
 
 	(void)state;
-	scene_make(&scene, 200); /* 3200 words for 150 streams, which would like 64 each */
+	scene_make(&scene, 200); /* 3200 words for 150 streams, which would like 128 each */
 	families = &scene.fold->points.families;
 	for (unsigned i = 0; i < 60; i++) {
 		begin(&scene);
