@@ -25,16 +25,16 @@ def halt(threads):
 def check_all(weir, senders, streams):
     """What each sender was answered for is there once; what was read of each stream is counted; the sums close."""
     until(weir.is_all_stored, "all to be stored")
+    seen = every.Seen(weir)
     for sender in senders:
-        sender.check(weir)
+        sender.check(seen)
         sender.check_detail(weir, step=7)
-    counted = {dict(labels)["destination_service"]: value
-               for (name, labels), value in weir.samples().items() if name == "istio_requests_total"}
+    counted = seen.requests()
     logs = weir.ledger_sum("access_log")
     entries = sum(s.check(counted) for s in streams if not isinstance(s, every.MetricsStream))
     assert entries == sum(s.messages * s.ENTRIES for s in streams if not isinstance(s, every.MetricsStream)) == logs["received"]
     assert logs["kept"] + logs["thinned"] == entries and logs["dropped"] == 0
-    points = sum(s.read(weir) for s in streams if isinstance(s, every.MetricsStream))
+    points = sum(s.read(seen) for s in streams if isinstance(s, every.MetricsStream))
     assert points == sum(s.messages * s.POINTS for s in streams if isinstance(s, every.MetricsStream))
     stored = weir.get_json("/status")["storage"]
     kept = {signal: weir.ledger_sum(signal)["kept"] for signal in ("span", "log", "access_log", "mixer")}

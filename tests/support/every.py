@@ -126,6 +126,24 @@ def mixer_report(name, number):
     return packer().request([bag] * ITEMS).SerializeToString()
 
 
+class Seen:
+    """What weir shows at one time: its metrics and its ledger."""
+
+    def __init__(self, weir):
+        self.samples, self.rows = weir.samples(), weir.ledger()["rows"]
+
+    def total(self, name, **labels):
+        want = set(labels.items())
+        return sum(v for (n, found), v in self.samples.items() if n == name and want <= found)
+
+    def kept(self, source, signal):
+        return sum(r["kept"] for r in self.rows if (r["source"], r["signal"]) == (source, signal))
+
+    def requests(self):
+        """By destination."""
+        return {dict(labels)["destination_service"]: v for (n, labels), v in self.samples.items() if n == "istio_requests_total"}
+
+
 # --- ways ---------------------------------------------------------------------------------------------------------------
 
 
@@ -248,21 +266,21 @@ class Sender(threading.Thread):
 
     # --- what became of it ---
 
-    def check(self, weir):
+    def check(self, seen):
         """Everything that was answered is kept, and once; nothing else is, but what of a Mixer client's was lost."""
         assert self.failure is None, (self.way.name, self.failure)
         assert len(self.answered) == len(set(self.answered)), self.way.name
         assert all(seconds > 0 for seconds in self.delays)
         want = ITEMS * len(self.answered)
         if self.way.signal == "mixer":
-            have = weir.total("istio_requests_total", destination_service=f"{self.name_sent}.shop.svc")
+            have = seen.total("istio_requests_total", destination_service=f"{self.name_sent}.shop.svc")
             assert have % ITEMS == 0 and want <= have <= want + ITEMS * len(self.lost), (self.way.name, have, want)
             return have
         assert self.pending is None
         if self.way.signal == "metric_point":
-            have = weir.total("way_work_total", job=self.name_sent)
+            have = seen.total("way_work_total", job=self.name_sent)
         else:
-            have = sum(r["kept"] for r in weir.ledger()["rows"] if (r["source"], r["signal"]) == (self.name_sent, self.way.signal))
+            have = seen.kept(self.name_sent, self.way.signal)
         assert have == want, (self.way.name, have, want)
         return have
 
@@ -281,6 +299,18 @@ class Sender(threading.Thread):
 
 def senders(weir=None, number=0, **more):
     return [Sender(way, weir, number, **more) for way in WAYS]
+
+
+def come_again(senders, weir):
+    """Who was refused last comes again, now that there is room, and then ends. Returns the senders to go on with."""
+    heirs = [s.resumed(weir) for s in senders]
+    for heir in heirs:
+        heir.halt.set()
+        heir.start()
+    for heir in heirs:
+        heir.join(30)
+        assert not heir.is_alive()
+    return heirs
 
 
 # --- streams ------------------------------------------------------------------------------------------------------------
@@ -315,17 +345,16 @@ class MetricsStream(StreamProducer):
         metric = label + field(3, b"\x09" + struct.pack("<d", number)) + field(6, time.time_ns() // 1000000)
         return field(2, field(1, f"way.step{i}".encode()) + field(3, 0) + field(4, metric))
 
-    def read(self, weir):
+    def read(self, seen):
         """The points that weir read of this stream, after checking that they are a beginning of it, each once."""
-        values = {v for (n, labels), v in weir.samples().items()
+        values = {v for (n, labels), v in seen.samples.items()
                   if n.startswith("envoy_way_step") and ("stream", self.namespace) in labels}
         assert len(values) <= 1, values
         messages = int(values.pop()) if values else 0
         assert messages <= self.messages
-        source = f"sidecar~10.9.0.1~{self.namespace}.way~way.svc"
-        rows = [r["kept"] for r in weir.ledger()["rows"] if r["source"] == source and r["signal"] == "metric_point"]
-        assert sum(rows) == messages * self.POINTS, (rows, messages)
-        return sum(rows)
+        kept = seen.kept(f"sidecar~10.9.0.1~{self.namespace}.way~way.svc", "metric_point")
+        assert kept == messages * self.POINTS, (kept, messages)
+        return kept
 
 
 def streams(weir, **more):

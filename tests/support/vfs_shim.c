@@ -12,7 +12,7 @@
 
 #include <sqlite3.h>
 
-#define SLOW_NS 400000000 /* what a sync of a slow disk takes */
+#define SLOW_NS 900000000 /* what a sync of a slow disk takes */
 
 struct shim_file {
 	sqlite3_file base;

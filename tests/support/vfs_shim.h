@@ -18,7 +18,7 @@ unsigned vfs_shim_syncs(void);
 
 /* Installs the shim, which from then on does what the file at `path` says: the
  * words `write enospc`, `write eio` (writes fail), `write stall` and `fsync
- * stall` (they hang while it stands there), `fsync slow` (each sync takes 0.4 s). A test replaces the
+ * stall` (they hang while it stands there), `fsync slow` (each sync takes 0.9 s). A test replaces the
  * file by renaming another one over it; no file, or an empty one, means no fault. When somebody hangs
  * there is a file PATH.hangs. */
 void vfs_shim_follow(const char *path);
