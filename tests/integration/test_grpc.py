@@ -1,6 +1,7 @@
 """Goal: gRPC itself: health is listed and watched, reflection tells what weir serves, answers are compressed for who can
 read that, metadata are bounded, and connections that are too old are given up without losing what was read."""
 
+import pathlib
 import threading
 import time
 
@@ -53,15 +54,17 @@ def test_watch_hears_the_end_and_ends_well(tmp_path):
 
 
 def test_watchers_that_go_are_forgotten(weir, channel):
-    stub = health_pb2_grpc.HealthStub(channel)
+    """On several connections: one that takes back calls by the hundred a second would be refused."""
     before = weir.memory_bytes()
     for _ in range(20):
-        calls = [stub.Watch(ask()) for _ in range(50)]
-        for call in calls:
-            assert next(call).status == SERVING
-            call.cancel()
+        with grpc.insecure_channel(weir.grpc, options=[("grpc.use_local_subchannel_pool", 1)]) as own:
+            calls = [health_pb2_grpc.HealthStub(own).Watch(ask()) for _ in range(50)]
+            for call in calls:
+                assert next(call).status == SERVING
+                call.cancel()
     assert weir.memory_bytes() - before < 8 << 20
-    assert stub.Check(ask(), timeout=10).status == SERVING
+    assert health_pb2_grpc.HealthStub(channel).Check(ask(), timeout=10).status == SERVING
+    assert weir.total("weir_http2_refused_total") == 0
 
 
 # --- reflection ---
@@ -179,16 +182,18 @@ def test_streams_of_an_old_connection_end_well_and_lose_nothing(tmp_path):
 
 
 def test_memory_of_a_connection_and_of_a_stream(weir):
-    """Figures of 2026-11-23: 20 KB an idle connection, 14 KB an open stream."""
+    """Figures of 2026-11-23: 20 KB an idle connection, 14 KB an open stream. A sanitizer's own are beyond counting."""
+    maps = pathlib.Path(f"/proc/{weir.process.pid}/maps").read_text()
+    is_sanitized = "libasan" in maps or "libtsan" in maps
     begin = weir.memory_bytes()
     peers = [Peer(weir.grpc) for _ in range(500)]
     idle = weir.memory_bytes()
-    assert (idle - begin) / 500 < 40 << 10
+    assert is_sanitized or (idle - begin) / 500 < 40 << 10
     for peer in peers[:10]:
         for _ in range(100):
             peer.open(STREAM)
         peer.send(frame(PING, 0, 0, b"are you?"))
         peer.until(lambda f: f[0] == PING)
-    assert (weir.memory_bytes() - idle) / 1000 < 32 << 10
+    assert is_sanitized or (weir.memory_bytes() - idle) / 1000 < 32 << 10
     for peer in peers:
         peer.socket.close()
