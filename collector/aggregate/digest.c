@@ -11,9 +11,11 @@
  *  2. At most DIGESTS_MAX are remembered; then the oldest is forgotten early. */
 #include "aggregate/digest.h"
 
+#include "aggregate/bounds.h"
+
 #include <string.h>
 
-#define DIGESTS_MAX 131072u
+#define DIGESTS_MAX WEIR_BOUNDS_DIGESTS
 #define SEEN 0u        /* the one list */
 #define LIFE_TIME 559u /* 600 s in units of 2^30 ns */
 

@@ -24,9 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/bounds.h"
 #include "base/err.h"
 
-#define EDGES_MAX 8192u
+#define EDGES_MAX WEIR_BOUNDS_EDGES
 #define OVERFLOW_EDGES 4u /* one for each protocol there is */
 #define COUNT_WORDS ((uint32_t)(sizeof(struct weir_edge_counts) / sizeof(uint64_t)))
 #define KEY_NUMBERS (2u * WEIR_EDGE_NAMES + 1u)

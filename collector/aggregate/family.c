@@ -20,7 +20,8 @@
  *  1. Numbers of families, series and bounds never change and are given in
  *     order of arrival.
  *  2. live_series <= max_series and word_total <= max_words, but for overflow
- *     series, of which a family has one at most.
+ *     series, of which a family has one at most, and which have a budget of words
+ *     of their own (bounds.h).
  *  3. A series is in `dirty` exactly once if is_dirty, and then alone differs
  *     from the last cut.
  *
@@ -32,13 +33,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/bounds.h"
 #include "base/err.h"
 
-#define FAMILIES_MAX 16384u
-#define NAME_BYTES_MAX (FAMILIES_MAX * 64u)
-#define BOUNDS_SETS_MAX 1024u
-#define BYTES_PER_SERIES 256u
-#define WORDS_PER_SERIES 32u
+#define FAMILIES_MAX WEIR_BOUNDS_FAMILIES
+#define NAME_BYTES_MAX WEIR_BOUNDS_FAMILY_BYTES
+#define BOUNDS_SETS_MAX WEIR_BOUNDS_HISTOGRAMS
+#define BYTES_PER_SERIES WEIR_BOUNDS_POINT_TEXT
+#define WORDS_PER_SERIES WEIR_BOUNDS_POINT_WORDS
 #define WORDS_MAX (WEIR_EXPO_WORDS + WEIR_FAMILY_BOUNDS_MAX)
 
 void weir_families_init(struct weir_families *families, uint32_t max_series, uint64_t seed)
@@ -228,6 +230,7 @@ static void series_make(struct weir_families *families, uint32_t number, const s
 	weir_assert(series->words != NULL); /* bounded by max_words */
 	if (made->is_overflow) {
 		families->rows[made->family].overflow = number;
+		families->overflow_words += made->word_count;
 	} else {
 		families->live_series++;
 		families->word_total += made->word_count;
@@ -251,6 +254,9 @@ static uint32_t overflow_series(struct weir_families *families, const struct wei
 	}
 	if (family->overflow != WEIR_NONE) {
 		return families->series[family->overflow].cell == wish->cell ? family->overflow : WEIR_NONE;
+	}
+	if (families->overflow_words + wish->word_count > WEIR_BOUNDS_OVERFLOW_WORDS) {
+		return WEIR_NONE;
 	}
 	number = weir_text_add(
 		&families->labels, weir_str_of("otel_metric_overflow=\"true\""), (uint16_t)wish->family, true);

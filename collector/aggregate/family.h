@@ -51,6 +51,7 @@ struct weir_families {
 	struct weir_family_series *series;
 	uint32_t series_capacity, max_series, live_series;
 	uint64_t word_total, max_words; /* of cells */
+	uint64_t overflow_words;        /* of cells of overflow series */
 	uint64_t raw_total;             /* words that streams keep of what they said last; at most max_words too */
 	uint32_t *dirty, dirty_count;
 	struct weir_family_bounds *bounds;

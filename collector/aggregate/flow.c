@@ -25,7 +25,9 @@
  *     then the oldest open one (which then comes back with a baseline). */
 #include "aggregate/flow.h"
 
-#define FLOWS_MAX 65536u
+#include "aggregate/bounds.h"
+
+#define FLOWS_MAX WEIR_BOUNDS_FLOWS
 #define OPEN 0u
 #define CLOSED 1u
 #define OPEN_LIFE_TIME 3353u /* 1 h in units of 2^30 ns */

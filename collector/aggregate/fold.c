@@ -26,11 +26,12 @@
 #include <string.h>
 
 #include "aggregate/state.h"
+#include "aggregate/bounds.h"
 #include "base/err.h"
 #include "rules/standard.h"
 
-#define NAMES_MAX 32768u
-#define NAME_BYTES_MAX (2u << 20)
+#define NAMES_MAX WEIR_BOUNDS_NAMES
+#define NAME_BYTES_MAX WEIR_BOUNDS_NAME_BYTES
 #define POINTS_SHARE 2u /* of metrics.max_series, for what is passed through; beside it, so Istio's has its own */
 #define LINKS_MAX 8u    /* of one CONSUMER span */
 #define AHEAD 16u       /* spans or requests whose entries are asked for before they are needed */

@@ -20,9 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/bounds.h"
 #include "base/err.h"
 
-#define SOURCES_MAX 4096u
+#define SOURCES_MAX WEIR_BOUNDS_SOURCES
 #define SOURCE_BYTES_MAX (SOURCES_MAX * 128u) /* principals are among them, salted */
 #define ROWS_MAX ((SOURCES_MAX + 1u) * WEIR_PROTOCOLS * WEIR_SIGNALS)
 #define ROW_WORDS                                                                                                      \
@@ -122,11 +123,15 @@ static struct weir_ledger_row *row_of(struct weir_ledger *ledger, const struct w
 	uint32_t source = weir_text_add(&ledger->sources, name, 0, false);
 	uint32_t row;
 
-	if (source == WEIR_TEXT_FULL) {
+	row = source == WEIR_TEXT_FULL ? WEIR_NONE : row_find(ledger, source, batch->protocol, batch->signal);
+	if (row != WEIR_NONE) {
+		return &ledger->rows[row];
+	}
+	if (source == WEIR_TEXT_FULL || ledger->count >= WEIR_BOUNDS_LEDGER_ROWS) {
 		source = weir_text_add(&ledger->sources, weir_str_of("_overflow"), 0, true);
 		weir_assert(source != WEIR_TEXT_FULL);
+		row = row_find(ledger, source, batch->protocol, batch->signal);
 	}
-	row = row_find(ledger, source, batch->protocol, batch->signal);
 	if (row == WEIR_NONE) {
 		row = row_make(ledger, source, batch->protocol, batch->signal);
 		weir_assert(row != WEIR_NONE);

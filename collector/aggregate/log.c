@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/bounds.h"
 #include "base/err.h"
 
-#define SERVICES_MAX 1024u
+#define SERVICES_MAX WEIR_BOUNDS_SERVICES
 #define SERVICE_BYTES_MAX (SERVICES_MAX * 96u)
 
 static const char *const severities[WEIR_LOG_SEVERITIES] = { "UNSET", "TRACE", "DEBUG", "INFO", "WARN", "ERROR",

@@ -18,10 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/bounds.h"
 #include "base/err.h"
 
 #define CAPACITY_MIN 256u
-#define CAPACITY_MAX 131072u /* 4 MiB */
+#define CAPACITY_MAX WEIR_BOUNDS_MEMO
 #define STRINGS 5u
 #define INLINE_BYTES 512u
 

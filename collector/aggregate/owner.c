@@ -54,11 +54,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/bounds.h"
 #include "base/err.h"
 
-#define PROXIES_MAX 8192u
+#define PROXIES_MAX WEIR_BOUNDS_PROXIES
 #define NAME_BYTES_MAX (PROXIES_MAX * 96u)
-#define REQUESTS_MAX 131072u
+#define REQUESTS_MAX WEIR_BOUNDS_REQUESTS
 #define SECOND_NS 1000000000u
 #define MATCHING_NS (60u * (uint64_t)SECOND_NS)
 #define SILENT_NS (60u * (uint64_t)SECOND_NS)

@@ -28,9 +28,11 @@
  *  3. At most PAIRS_MAX wait; then the oldest is given up early. */
 #include "aggregate/pair.h"
 
+#include "aggregate/bounds.h"
+
 #include <string.h>
 
-#define PAIRS_MAX 65536u
+#define PAIRS_MAX WEIR_BOUNDS_PAIRS
 #define WAITING 0u    /* the one list */
 #define LIFE_TIME 56u /* 60 s in units of 2^30 ns */
 

@@ -29,11 +29,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/bounds.h"
 #include "base/err.h"
 
 #define HISTOGRAM_WORDS (WEIR_HISTOGRAM_BUCKETS + 1u)
 #define OVERFLOW_SETS 512u
-#define BYTES_PER_SERIES 512u /* of label text, on average: a REQUEST set may have 2 KiB */
+#define BYTES_PER_SERIES WEIR_BOUNDS_SERIES_TEXT
 
 static const struct {
 	uint32_t words, first_metric, metrics;

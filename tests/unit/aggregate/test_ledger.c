@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "aggregate/bounds.h"
 #include "aggregate/ledger.h"
 #include "support/batch_maker.h"
 
@@ -99,6 +100,35 @@ static void sources_beyond_the_bound_share_the_overflow_row(void **state)
 	weir_ledger_fini(&ledger);
 }
 
+/* One row for each source, protocol and signal would be too many, too. */
+static void rows_beyond_the_bound_are_in_the_overflow_rows(void **state)
+{
+	struct weir_ledger ledger;
+	uint64_t received = 0;
+	char name[16];
+
+	(void)state;
+	weir_ledger_init(&ledger, 1);
+	for (unsigned i = 0; i < 4000; i++) {
+		snprintf(name, sizeof(name), "s%u", i);
+		for (unsigned protocol = 0; protocol < 5; protocol++) {
+			struct batch_maker maker = { 0 };
+
+			batch_maker_begin(&maker, protocol, WEIR_SIGNAL_SPAN, name, 1000);
+			batch_maker_span(&maker);
+			weir_ledger_book(&ledger, batch_maker_finish(&maker), false);
+			batch_maker_fini(&maker);
+		}
+	}
+	assert_int_equal(ledger.count, WEIR_BOUNDS_LEDGER_ROWS + 5);
+	for (uint32_t i = 0; i < ledger.count; i++) {
+		received += ledger.rows[i].received;
+	}
+	assert_int_equal(received, 20000);
+	assert_true(weir_ledger_closes(&ledger));
+	weir_ledger_fini(&ledger);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -106,6 +136,7 @@ int main(void)
 		cmocka_unit_test(duplicates_move_nothing_but_received_and_duplicates),
 		cmocka_unit_test(a_row_that_does_not_add_up_is_seen),
 		cmocka_unit_test(sources_beyond_the_bound_share_the_overflow_row),
+		cmocka_unit_test(rows_beyond_the_bound_are_in_the_overflow_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,69 @@
+/* bounds: how much each of the fold's tables holds, and what all of them take
+ * together when all are full. Private to the room.
+ *
+ * Whatever comes in, a table stops here: what is beyond counts in an overflow
+ * row (series, edges, families, sources, proxies, services), or the oldest goes
+ * early (pairs, flows, digests, requests). With S = metrics.max_series, of which
+ * passed-through metrics have half as many beside them:
+ *
+ *   table                   entries          bytes each           MiB at S = 50,000
+ *   names of edge ends      32,768           40 + text (2 MiB)     3.3
+ *   series: label texts     S / 2 at most    44 + text (320 S)    16.4
+ *   series: sets and cells  S                144                   6.9
+ *   edges                   8,192            100 + 3 x 1,120      27.1
+ *   pairs                   65,536           68                    4.3
+ *   flows                   65,536           68                    4.3
+ *   digests                 131,072          56                    7.0
+ *   ledger                  16,384 rows      128 + text            2.6
+ *   proxies                 8,192            500 + text            4.7
+ *   requests known          131,072          64                    8.0
+ *   families                16,384           120 + texts (2 MiB)   3.9
+ *   points: label texts     S / 2            44 + text (128 S)     7.2
+ *   points: series, cells   S / 2            52 + 256              7.4
+ *   points: overflow series 16,384           96 + 2 MiB            3.5
+ *   points: streams         S                76 + 128             9.8
+ *   bounds of histograms    1,024            2,064                 2.0
+ *   services of logs        1,024            160                   0.2
+ *   memo (a cache)          131,072          32                    4.0
+ *
+ * Arrays grow by doubling, so what is reserved may be more; what is touched is
+ * not. Copies (a scrape's snapshot, an image on its way to the store) are of the
+ * cells and the texts, and there is one of each at a time.
+ *
+ * Invariant: WEIR_BOUNDS_BYTES holds for every input (tests/integration/test_memory.py). */
+#ifndef WEIR_AGGREGATE_BOUNDS_H
+#define WEIR_AGGREGATE_BOUNDS_H
+
+#define WEIR_BOUNDS_NAMES 32768u
+#define WEIR_BOUNDS_NAME_BYTES (2u << 20)
+#define WEIR_BOUNDS_SERIES_TEXT 320u /* bytes of label text a series, on average: a set of four may have 1,280 */
+#define WEIR_BOUNDS_EDGES 8192u
+#define WEIR_BOUNDS_PAIRS 65536u
+#define WEIR_BOUNDS_FLOWS 65536u
+#define WEIR_BOUNDS_DIGESTS 131072u
+#define WEIR_BOUNDS_SOURCES 4096u
+#define WEIR_BOUNDS_LEDGER_ROWS 16384u
+#define WEIR_BOUNDS_PROXIES 8192u
+#define WEIR_BOUNDS_REQUESTS 131072u
+#define WEIR_BOUNDS_FAMILIES 16384u
+#define WEIR_BOUNDS_FAMILY_BYTES (1u << 20)     /* of names, and of help texts */
+#define WEIR_BOUNDS_POINT_TEXT 256u             /* bytes of label text a series of points, on average */
+#define WEIR_BOUNDS_POINT_WORDS 32u             /* of cells a series of points, on average; of streams as many */
+#define WEIR_BOUNDS_OVERFLOW_WORDS (256u << 10) /* of cells of all overflow series of points */
+#define WEIR_BOUNDS_HISTOGRAMS 1024u            /* different bounds */
+#define WEIR_BOUNDS_SERVICES 1024u              /* of logs */
+#define WEIR_BOUNDS_MEMO 131072u
+
+/* All of the above, in bytes; the rest of a table's row is its text, its bucket and its place among the dirty. */
+#define WEIR_BOUNDS_BYTES(max_series)                                                                                  \
+	(WEIR_BOUNDS_NAMES * 40u + WEIR_BOUNDS_NAME_BYTES + (max_series) * (22u + WEIR_BOUNDS_SERIES_TEXT + 144u) +    \
+		WEIR_BOUNDS_EDGES * 3460u + WEIR_BOUNDS_PAIRS * 68u + WEIR_BOUNDS_FLOWS * 68u +                        \
+		WEIR_BOUNDS_DIGESTS * 56u + WEIR_BOUNDS_LEDGER_ROWS * 128u + WEIR_BOUNDS_SOURCES * 168u +              \
+		WEIR_BOUNDS_PROXIES * 600u + WEIR_BOUNDS_REQUESTS * 64u + WEIR_BOUNDS_FAMILIES * 216u +                \
+		2u * WEIR_BOUNDS_FAMILY_BYTES + (max_series) / 2u * (96u + WEIR_BOUNDS_POINT_TEXT + 256u) +            \
+		WEIR_BOUNDS_OVERFLOW_WORDS * 8u + (max_series) * (76u + 128u) + WEIR_BOUNDS_HISTOGRAMS * 2064u +       \
+		WEIR_BOUNDS_SERVICES * 160u + WEIR_BOUNDS_MEMO * 32u)
+
+_Static_assert(WEIR_BOUNDS_BYTES(50000u) < 128u << 20, "all tables, full, leave room for what is not a table");
+
+#endif
