@@ -5,13 +5,17 @@ import collections
 import itertools
 import json
 import random
+import time
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
 import facts
 import mtcap
 from weir import Weir
 
+EXPORT = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
 SDKS = ["otel-go-grpc", "otel-go-http-delta", "otel-python-grpc", "otel-python-http-delta"]
 NAMES = {  # of the facts: as they are exposed, and the label that tells the facts' parts apart
     "orders": ("orders_total", "tier"),
@@ -204,3 +208,29 @@ def test_metrics_go_on_after_a_kill(tmp_path):
         after = {k: v for k, v in weir.samples().items() if not k[0].startswith(("weir_", "process_"))}
         assert json.dumps(sorted(map(str, after.items()))) == json.dumps(sorted(map(str, before.items())))
         weir.ledger()
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("temporality", ["delta", "cumulative"])
+def test_workers_of_one_name_add_up(weir, temporality):
+    """Two processes that were forked together and say nothing of what tells them apart: one's intervals lie inside the
+    other's, and come after them."""
+    begin, second, millisecond = time.time_ns() - 10**11, 10**9, 10**6
+    with grpc.insecure_channel(weir.grpc) as channel:
+        export = channel.unary_unary(EXPORT)
+        for i in range(1, 6):
+            for early in (0, millisecond):
+                first, last = begin + early, begin + 10 * i * second - early
+                if temporality == "delta" and i > 1:
+                    first = last - 10 * second
+                request = metrics_service_pb2.ExportMetricsServiceRequest()
+                metrics = request.resource_metrics.add()
+                metrics.resource.attributes.add(key="service.name").value.string_value = "workers"
+                metric = metrics.scope_metrics.add().metrics.add(name="jobs")
+                metric.sum.is_monotonic = True
+                metric.sum.aggregation_temporality = {"delta": 1, "cumulative": 2}[temporality]
+                metric.sum.data_points.add(start_time_unix_nano=first, time_unix_nano=last,
+                                           as_int=3 if temporality == "delta" else 3 * i)
+                export(request.SerializeToString(), timeout=30)
+    assert weir.total("jobs_total") == 2 * 5 * 3
+    assert weir.total("weir_points_late_total") == 0
