@@ -6,6 +6,9 @@ import pytest
 from overload import is_serving
 from weir import Weir, control, until
 
+pytestmark = pytest.mark.fast
+
+
 @pytest.fixture
 def faulty(tmp_path):
     folder = tmp_path / "faulty"
