@@ -193,10 +193,13 @@ static int prove_one(int listening, uint32_t timeout_ms)
 	} else {
 		fault = weir_accept_wait(before, timeout_ms);
 	}
-	close(fd); /* and libgrpc reads that it is closed */
-	if (fault == 0 && weir_guard_wait != NULL && weir_guard_wait(reads, timeout_ms) != 0) {
-		weir_stat_set(WEIR_STAT_HTTP2_GUARDED, 0);
+	if (fault == 0 && weir_guard_wait != NULL) {
+		(void)shutdown(fd, SHUT_WR); /* which libgrpc reads */
+		if (weir_guard_wait(reads, timeout_ms) != 0) {
+			weir_stat_set(WEIR_STAT_HTTP2_GUARDED, 0);
+		}
 	}
+	close(fd);
 	return fault == -ETIMEDOUT ? -ENOTSUP : fault;
 }
 
