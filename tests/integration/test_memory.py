@@ -5,17 +5,21 @@ import concurrent.futures
 import itertools
 import json
 import os
+import re
 import threading
 import time
 
 import grpc
+import hostile
 import mtcap
+from mixer import Client
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from producers import EXPORT, STREAM
 from weir import until
 
-LIMIT = 256 << 20
+LIMIT, RING = 256 << 20, 48 << 20
 ROUNDS = 12
+FILL_S = 15
 
 
 def hostile_otlp(number):
@@ -75,4 +79,109 @@ def test_memory_stays_below_its_limit_whatever_comes_in(weir):
     watcher.join()
     print(f"peak anonymous {peak[0] >> 20} MiB and the ring")
     assert peak[0] + weir.total("weir_ring_size_bytes") <= LIMIT
+    weir.ledger()
+
+
+def fill(weir, seconds):
+    """All tables at once, over all ways in, by a few threads; returns how many items were sent by kind."""
+    end, sent = time.monotonic() + seconds, {}
+    unary = {
+        "names": (hostile.metrics("sum", b"m." + hostile.MARK), 9000),
+        "delta labels": (hostile.metrics("sum", b"labels", [hostile.attribute(b"a", hostile.MARK + b"w" * 90)], True), 6000),
+        "histograms": (hostile.metrics("histogram", b"wide." + hostile.MARK, [hostile.attribute(b"a", hostile.MARK)]), 1500),
+        "exponentials": (hostile.metrics("exponential", b"expo." + hostile.MARK), 3000),
+        "metric sources": (hostile.metric_sources(), 5000),
+        "log services": (hostile.log_services(), 9000),
+        "spans": (hostile.spans(), 5000),
+        "pairs": (hostile.pairs(), 20000),
+        "proxies": (hostile.access_log_of_proxies(), 3000)}
+
+    def send(kind):
+        (method, template, around), count = unary[kind]
+        with grpc.insecure_channel(weir.grpc, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            export, first = channel.unary_unary(method), 1
+            while time.monotonic() < end and first < 1000000:
+                try:
+                    export(hostile.many(template, first, count, around), timeout=30)
+                    first += count
+                except grpc.RpcError as error:
+                    assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED, error
+                    time.sleep(0.05)  # as RetryInfo says: later
+        sent[kind] = first
+
+    def small(kind):
+        """One item a request: sources and digests."""
+        (method, template, around), _ = unary[kind]
+        with grpc.insecure_channel(weir.grpc, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            export, first = channel.unary_unary(method), 0
+            while time.monotonic() < end:
+                calls = [export.future(hostile.many(template, 10 ** 7 + first + i, 1, around), timeout=30) for i in range(50)]
+                for call in calls:
+                    assert call.exception() is None or call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+                first += len(calls)
+        sent[f"small {kind}"] = first
+
+    def stream(is_tcp):
+        with grpc.insecure_channel(weir.grpc, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
+            messages = itertools.takewhile(lambda _: time.monotonic() < end, hostile.access_logs(10000, 500, is_tcp))
+            channel.stream_unary(STREAM)(messages)
+
+    def zipkin():
+        first = 1
+        while time.monotonic() < end:
+            assert weir.ask("/api/v2/spans", "POST", hostile.zipkin(first, 5000)).status in (202, 413, 429, 503)
+            first += 5000
+
+    def mixer():
+        client, first = Client(weir.grpc), 0
+        while time.monotonic() < end:
+            bags = [{"context.protocol": "http", "source.uid": f"kubernetes://s-{first + i}.default",
+                     "destination.uid": f"kubernetes://d-{first + i}.default", "request.id": f"id-{first + i}",
+                     "destination.service.host": f"h-{first + i}", "context.reporter.kind": "inbound",
+                     "context.reporter.uid": f"kubernetes://r-{first + i}.default", "response.code": 200,
+                     **{f"word-{first + i}-{k}": "x" for k in range(3)}} for i in range(100)]
+            try:
+                client.report(bags)
+            except grpc.RpcError as error:
+                assert error.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE), error
+            first += len(bags)
+        sent["mixer"] = first
+
+    def ask():
+        paths = itertools.cycle(["/api/graph", "/api/ledger", "/api/v2/services", "/api/v2/traces?limit=1000"])
+        while time.monotonic() < end:
+            assert weir.ask(next(paths)).status in (200, 400, 503)  # 400: more than an answer may hold
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        work = [pool.submit(send, kind) for kind in unary]
+        work += [pool.submit(small, kind) for kind in ("log services", "metric sources", "spans")]
+        work += [pool.submit(stream, is_tcp) for is_tcp in (False, True)]
+        work += [pool.submit(f) for f in (zipkin, mixer, ask)]
+        for future in work:
+            future.result()
+    return sent
+
+
+OVERFLOWS = ["weir_series_overflowed_total", "weir_points_overflowed_total"]
+
+
+def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what_overflowed(weir):
+    """Without a scrape while it is watched: a scrape of tables this full is larger than the limit by itself."""
+    peak, is_over = [0], threading.Event()
+
+    def watch():
+        while not is_over.wait(0.05) and weir.process.poll() is None:
+            peak[0] = max(peak[0], weir.memory_bytes("RssAnon"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    sent = fill(weir, FILL_S)
+    until(weir.is_all_stored, "all to be stored", 60)
+    is_over.set()
+    watcher.join()
+    text = weir.ask("/metrics").body  # large: not parsed
+    print(f"peak anonymous {peak[0] >> 20} MiB, now {weir.memory_bytes('RssAnon') >> 20} MiB, and the ring; {sent}")
+    for name in OVERFLOWS:
+        assert re.search(rb"^%s [1-9]" % name.encode(), text, re.MULTILINE), name
+    assert peak[0] + RING <= LIMIT
     weir.ledger()
