@@ -84,7 +84,8 @@ static void render_refused(struct weir_json_write *json, unsigned signal, const 
 	}
 }
 
-/* Of what a proxy says that it sent, how much came. Without anything sent there is no ratio. */
+/* Of what a proxy had to tell (what it sent, and what it dropped itself), how much came. Without any there is no
+ * ratio. */
 static void render_completeness(struct weir_json_write *json, const struct weir_completeness_view *view)
 {
 	weir_json_write_open(json, '{');
@@ -99,8 +100,8 @@ static void render_completeness(struct weir_json_write *json, const struct weir_
 	weir_json_write_key(json, "dropped");
 	weir_json_write_u64(json, view->dropped);
 	weir_json_write_key(json, "ratio");
-	if (view->sent > 0) {
-		weir_json_write_rounded(json, (double)view->seen / (double)view->sent);
+	if (view->sent + view->dropped > 0) {
+		weir_json_write_rounded(json, (double)view->seen / (double)(view->sent + view->dropped));
 	} else {
 		weir_json_write_raw(json, weir_str_of("null"));
 	}

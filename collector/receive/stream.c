@@ -140,13 +140,10 @@ static void reduce(struct weir_stream_service *service, struct weir_draft *draft
 	const struct weir_stream_kind *kind = service->kind;
 	const struct weir_receive_opts *opts = &service->opts;
 	uint32_t rows = draft->requests.count + draft->connections.count;
+	bool is_failing = opts->is_storage_failing && opts->is_storage_failing(opts->ctx);
 
-	if (kind->thin && opts->is_storage_failing && opts->is_storage_failing(opts->ctx)) {
-		draft->thinned[WEIR_THIN_STORAGE] = rows;
-	} else if (kind->thin && is_overloaded) {
-		draft->thinned[WEIR_THIN_OVERLOAD] = rows;
-	}
-	if (kind->thin && is_overloaded) {
+	if (kind->thin && (is_failing || is_overloaded)) {
+		draft->thinned[is_failing ? WEIR_THIN_STORAGE : WEIR_THIN_OVERLOAD] = rows;
 		kind->thin(draft);
 	} else if (kind->pack && rows > 0) {
 		kind->pack(draft);
