@@ -1,5 +1,5 @@
 """Goal: completeness is a number that is right: real Envoys say how many entries and spans they sent, and what arrived is
-compared with that; what a cut loses shows in it."""
+compared with that, also over a kill."""
 
 import pytest
 from mesh import Mesh
@@ -38,7 +38,7 @@ def test_what_real_envoys_sent_is_what_was_seen(weir, tmp_path, logs):
             assert row["dropped"] == 0
 
 
-def test_what_a_kill_lost_shows(tmp_path):
+def test_a_kill_in_the_middle_leaves_what_was_sent_exact_and_no_more_seen_than_that(tmp_path):
     port = free_port()
     with Weir(tmp_path / "weir", flags=[f"--listen.grpc=127.0.0.1:{port}"]) as weir:
         with Mesh(tmp_path, weir) as mesh:
@@ -49,13 +49,14 @@ def test_what_a_kill_lost_shows(tmp_path):
                 assert mesh.call(200) == 200
             until(lambda: is_whole(weir, CALLS), "all that was sent to be seen")
             weir.kill()
-            for _ in range(CALLS):  # nobody is there to take what is told of these
+            for _ in range(CALLS):  # kept by the proxies, or lost on the way: as it happens
                 assert mesh.call(200) == 200
             weir.start()
             for _ in range(CALLS):
                 assert mesh.call(200) == 200
-            # Its counters tell of all of them; the entries of the second third were lost on the way.
+            # Their counters tell of all of them, over the restart; what is missing beside them was lost.
             until(lambda: all(row["sent"] + row["dropped"] >= 3 * CALLS for row in completeness(weir).values()),
                   "what was sent meanwhile")
-            assert all(row["seen"] <= 3 * CALLS for row in completeness(weir).values())
-            assert any(row["seen"] < row["sent"] + row["dropped"] for row in completeness(weir).values()), completeness(weir)
+            until(lambda: all(row["seen"] >= 2 * CALLS for row in completeness(weir).values()), "what was told before and after")
+            for row in completeness(weir).values():
+                assert row["seen"] <= row["sent"] + row["dropped"] == 3 * CALLS, row
