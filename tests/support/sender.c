@@ -109,8 +109,12 @@ static grpc_call *call_start(struct weir_sender *sender, const char *method, uns
 					       : gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
 							 gpr_time_from_seconds(timeout_s, GPR_TIMESPAN));
 
-	return grpc_channel_create_call(sender->channel, NULL, GRPC_PROPAGATE_DEFAULTS, sender->queue,
-		grpc_slice_from_copied_string(method), NULL, deadline, NULL);
+	grpc_slice path = grpc_slice_from_copied_string(method);
+	grpc_call *call = grpc_channel_create_call(
+		sender->channel, NULL, GRPC_PROPAGATE_DEFAULTS, sender->queue, path, NULL, deadline, NULL);
+
+	grpc_slice_unref(path);
+	return call;
 }
 
 /* Runs one batch to its end; false when it failed. */
