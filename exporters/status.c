@@ -79,10 +79,16 @@ static void own_read(const struct weir_exporters *exporters, struct weir_own *re
 	weir_store_figures(exporters->opts.store, &ret_own->store);
 }
 
+static void pack(void *ctx)
+{
+	weir_http_response_pack(ctx);
+}
+
 void weir_status_metrics(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
 {
 	struct weir_exporters *exporters = ctx;
 	const struct weir_snapshot *snapshot;
+	const struct weir_text_drain drain = { pack, response };
 	struct weir_own_process process;
 	struct weir_own own;
 
@@ -93,8 +99,8 @@ void weir_status_metrics(void *ctx, const struct weir_http_request *request, str
 		return;
 	}
 	response->content_type = WEIR_TEXT_CONTENT_TYPE;
-	weir_text_series(&response->body, snapshot);
-	weir_passed_render(&response->body, snapshot);
+	weir_text_series(&response->body, snapshot, &drain);
+	weir_passed_render(&response->body, snapshot, &drain);
 	weir_text_ledger(&response->body, snapshot);
 	weir_snapshot_let_go(snapshot);
 	own_read(exporters, &own);

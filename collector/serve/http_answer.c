@@ -18,8 +18,15 @@ void weir_http_response_text(struct weir_http_response *response, unsigned statu
 {
 	response->status = status;
 	response->content_type = NULL;
-	weir_buf_fini(&response->body);
+	weir_http_answer_body_fini(response);
 	weir_buf_add_text(&response->body, text);
+}
+
+void weir_http_answer_body_fini(struct weir_http_response *response)
+{
+	weir_buf_fini(&response->body);
+	weir_http_packed_destroy(response->packed);
+	response->packed = NULL;
 }
 
 static void header_add(struct MHD_Response *ready, const char *name, const char *value)
@@ -98,7 +105,7 @@ static void headers_add(
 void weir_http_answer_make(struct weir_http_request *request)
 {
 	struct weir_http_response *response = &request->response;
-	bool is_query = request->route != NULL && request->route->kind == WEIR_ROUTE_QUERY, is_gzip = false;
+	bool is_query = request->route != NULL && request->route->kind == WEIR_ROUTE_QUERY, is_gzip, is_packed;
 
 	if (response->status == 0) {
 		response->status = 200;
@@ -108,19 +115,27 @@ void weir_http_answer_make(struct weir_http_request *request)
 	}
 	if (response->status == 200 && is_known_to_client(request)) {
 		response->status = 304;
-		weir_buf_fini(&response->body);
-	}
-	if (is_query) {
-		is_gzip = gzip_body(request, response);
+		weir_http_answer_body_fini(response);
 	}
 	weir_assert(request->ready == NULL);
-	request->ready =
-		MHD_create_response_from_buffer(response->body.length, response->body.data, MHD_RESPMEM_MUST_FREE);
+	is_packed = response->packed != NULL;
+	if (is_packed) {
+		is_gzip = weir_coding_accepts_gzip(weir_http_request_header(request, "Accept-Encoding"));
+		request->ready = weir_http_packed_answer(response, is_gzip);
+	} else {
+		is_gzip = is_query && gzip_body(request, response);
+		request->ready = MHD_create_response_from_buffer(
+			response->body.length, response->body.data, MHD_RESPMEM_MUST_FREE);
+	}
 	if (request->ready == NULL) {
-		weir_buf_fini(&response->body);
+		weir_http_answer_body_fini(response);
 		return; /* no memory: the connection is closed */
 	}
-	weir_buf_init(&response->body, 0);
+	if (is_packed) {
+		weir_http_answer_body_fini(response);
+	} else {
+		weir_buf_init(&response->body, 0); /* its bytes are libmicrohttpd's now */
+	}
 	headers_add(request, response, request->ready);
 	header_add(request->ready, "Content-Encoding", is_gzip ? "gzip" : NULL);
 	header_add(request->ready, "Vary", is_query ? "Accept-Encoding" : NULL);
@@ -133,7 +148,7 @@ void weir_http_answer_refuse(struct weir_http_request *request, unsigned status,
 		MHD_destroy_response(request->ready);
 		request->ready = NULL;
 	}
-	weir_buf_fini(&request->response.body);
+	weir_http_answer_body_fini(&request->response);
 	request->response = (struct weir_http_response){ .retry_after_s = retry_s };
 	weir_http_response_text(&request->response, status, text);
 	if (request->route != NULL && request->route->spell != NULL) {

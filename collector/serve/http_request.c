@@ -483,6 +483,6 @@ void weir_http_request_completed(
 	if (request->ready != NULL) {
 		MHD_destroy_response(request->ready);
 	}
-	weir_buf_fini(&request->response.body);
+	weir_http_answer_body_fini(&request->response);
 	request_put(request);
 }

@@ -4,6 +4,7 @@
  *   http_accept.c   the accepting thread; cuts off connections that dawdle
  *   http_request.c  a request's way through libmicrohttpd's callbacks
  *   http_answer.c   a handler's response → libmicrohttpd's
+ *   http_pack.c     answers too long to be kept as they are
  *   http_park.c     answers that wait for storage
  *   http_tls.c      certificates, handshakes, who a client is
  *   http_pool.c     the query threads and their bounded queue */
@@ -125,6 +126,13 @@ void weir_http_request_free_idle(struct weir_http *http);
 void weir_http_answer_make(struct weir_http_request *request);
 /* Puts a text in place of whatever was made. */
 void weir_http_answer_refuse(struct weir_http_request *request, unsigned status, const char *text, unsigned retry_s);
+
+void weir_http_answer_body_fini(struct weir_http_response *response); /* gives up what there is of a body */
+
+/* http_pack.c: the whole answer, whose `packed` is set, as gzip or as it was; takes `packed`. NULL: no memory, or the
+ * rest does not fit. */
+struct MHD_Response *weir_http_packed_answer(struct weir_http_response *response, bool is_gzip);
+void weir_http_packed_destroy(struct weir_http_packed *packed); /* NULL is ignored */
 
 /* http_park.c */
 void weir_http_park(struct weir_http_request *request); /* its answer is made */

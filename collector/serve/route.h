@@ -46,6 +46,7 @@ struct weir_http_response {
 	int64_t behind_ms;        /* > 0: a Weir-Behind-Ms header */
 	const char *cache_control, *content_security_policy, *location, *etag; /* static text or NULL */
 	uint64_t park_position; /* > 0: hold the answer until this ring position is stored (storage.sync=always) */
+	struct weir_http_packed *packed; /* serve's: what weir_http_response_pack() took out of the body */
 };
 
 typedef void weir_http_fn(void *ctx, const struct weir_http_request *request, struct weir_http_response *response);
@@ -66,6 +67,10 @@ struct weir_http_route {
 	weir_route_refused_fn *refused; /* may be NULL */
 	weir_http_spell_fn *spell;      /* may be NULL: refusals are plain text */
 };
+
+/* For a body that may become very long: to be called now and then while it grows. From eight megabytes on it is packed
+ * away and `body` is empty again; what is sent is the whole. */
+void weir_http_response_pack(struct weir_http_response *response);
 
 /* Sets status, a text body and (for a JSON or protobuf caller) nothing else. */
 void weir_http_response_text(struct weir_http_response *response, unsigned status, const char *text);

@@ -209,7 +209,8 @@ static void summary(const struct line *line, const struct weir_point_view *point
 	sum_and_count(line, point);
 }
 
-static void points_add(struct weir_buf *text, const struct weir_family_view *family)
+static void points_add(
+	struct weir_buf *text, const struct weir_family_view *family, const struct weir_text_drain *drain)
 {
 	for (uint32_t i = 0; i < family->point_count; i++) {
 		const struct weir_point_view *point = &family->points[i];
@@ -229,17 +230,19 @@ static void points_add(struct weir_buf *text, const struct weir_family_view *fam
 			summary(&line, point);
 			break;
 		}
+		weir_text_drain(drain);
 	}
 }
 
-void weir_passed_render(struct weir_buf *text, const struct weir_snapshot *snapshot)
+void weir_passed_render(
+	struct weir_buf *text, const struct weir_snapshot *snapshot, const struct weir_text_drain *drain)
 {
 	for (uint32_t i = 0; i < snapshot->family_count; i++) {
 		const struct weir_family_view *family = &snapshot->families[i];
 
 		if (family->point_count > 0 && family->standard == WEIR_NONE) {
 			help_add(text, family);
-			points_add(text, family);
+			points_add(text, family, drain);
 		}
 	}
 }
@@ -254,11 +257,12 @@ bool weir_passed_joins(const struct weir_snapshot *snapshot, uint32_t standard)
 	return false;
 }
 
-void weir_passed_join(struct weir_buf *text, const struct weir_snapshot *snapshot, uint32_t standard)
+void weir_passed_join(struct weir_buf *text, const struct weir_snapshot *snapshot, uint32_t standard,
+	const struct weir_text_drain *drain)
 {
 	for (uint32_t i = 0; i < snapshot->family_count; i++) {
 		if (snapshot->families[i].standard == standard) {
-			points_add(text, &snapshot->families[i]);
+			points_add(text, &snapshot->families[i], drain);
 		}
 	}
 }

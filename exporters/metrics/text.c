@@ -8,8 +8,9 @@
  *
  * A scrape of 100k series is mostly memcpy: the label text is made once per
  * series by the rules and kept by the fold, names and `le` texts once per
- * family here; each family's room is reserved at once, from an upper bound, so
- * no line tests for space.
+ * family here; room is reserved for many lines at once, from an upper bound, so
+ * no line tests for space. What is there is offered to the drain now and then:
+ * full tables are half a gigabyte of text.
  *
  * Invariants
  *  1. A family's samples are contiguous, its HELP and TYPE stand before them.
@@ -27,6 +28,7 @@
 
 #define MAX_BOUNDS 64u
 #define MAX_DIGITS 20u
+#define COUNTERS_AT_ONCE 1024u
 
 struct piece { /* bytes that every line of a kind has */
 	char data[96];
@@ -113,27 +115,38 @@ static void piece_set(struct piece *piece, const char *name, const char *suffix)
 	piece->length = n < 0 ? 0 : (size_t)n < sizeof(piece->data) ? (size_t)n : sizeof(piece->data) - 1;
 }
 
-static void counters(
-	struct weir_buf *text, const struct weir_metric *metric, const struct weir_series_view *series, uint32_t count)
+/* A few at a time: their room is reserved at once. */
+static void some_counters(
+	struct weir_buf *text, const struct piece *name, const struct weir_series_view *series, uint32_t count)
 {
-	struct piece name;
 	size_t room = 0;
 	char *begin, *at;
 
-	piece_set(&name, metric->name, "");
 	for (uint32_t i = 0; i < count; i++) {
-		room += name.length + series[i].labels.length + MAX_DIGITS + 4;
+		room += name->length + series[i].labels.length + MAX_DIGITS + 4;
 	}
 	begin = at = weir_buf_reserve(text, room);
 	if (begin == NULL) {
 		return;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		at = put_name(at, &name, series[i].labels);
+		at = put_name(at, name, series[i].labels);
 		at = put_u64(at, series[i].count);
 		*at++ = '\n';
 	}
 	weir_buf_advance(text, (size_t)(at - begin));
+}
+
+static void counters(struct weir_buf *text, const struct weir_metric *metric, const struct weir_series_view *series,
+	uint32_t count, const struct weir_text_drain *drain)
+{
+	struct piece name;
+
+	piece_set(&name, metric->name, "");
+	for (uint32_t i = 0; i < count; i += COUNTERS_AT_ONCE) {
+		some_counters(text, &name, &series[i], count - i < COUNTERS_AT_ONCE ? count - i : COUNTERS_AT_ONCE);
+		weir_text_drain(drain);
+	}
 }
 
 struct histogram {
@@ -190,8 +203,8 @@ static char *put_histogram(char *at, const struct histogram *histogram, const st
 	return at;
 }
 
-static void histograms(
-	struct weir_buf *text, const struct weir_metric *metric, const struct weir_series_view *series, uint32_t count)
+static void histograms(struct weir_buf *text, const struct weir_metric *metric, const struct weir_series_view *series,
+	uint32_t count, const struct weir_text_drain *drain)
 {
 	struct histogram histogram;
 	char *at;
@@ -205,10 +218,11 @@ static void histograms(
 			return;
 		}
 		weir_buf_advance(text, (size_t)(put_histogram(at, &histogram, &series[i]) - at));
+		weir_text_drain(drain);
 	}
 }
 
-void weir_text_series(struct weir_buf *text, const struct weir_snapshot *snapshot)
+void weir_text_series(struct weir_buf *text, const struct weir_snapshot *snapshot, const struct weir_text_drain *drain)
 {
 	for (uint32_t i = 0; i < snapshot->metric_count; i++) {
 		const struct weir_metric *metric = snapshot->metrics[i];
@@ -218,11 +232,11 @@ void weir_text_series(struct weir_buf *text, const struct weir_snapshot *snapsho
 		}
 		if (metric->kind == WEIR_METRIC_COUNTER) {
 			weir_text_family(text, metric->name, "counter", metric->help);
-			counters(text, metric, snapshot->series[i], snapshot->series_counts[i]);
+			counters(text, metric, snapshot->series[i], snapshot->series_counts[i], drain);
 		} else {
 			weir_text_family(text, metric->name, "histogram", metric->help);
-			histograms(text, metric, snapshot->series[i], snapshot->series_counts[i]);
+			histograms(text, metric, snapshot->series[i], snapshot->series_counts[i], drain);
 		}
-		weir_passed_join(text, snapshot, i);
+		weir_passed_join(text, snapshot, i, drain);
 	}
 }

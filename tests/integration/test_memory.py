@@ -166,7 +166,7 @@ OVERFLOWS = ["weir_series_overflowed_total", "weir_points_overflowed_total"]
 
 
 def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what_overflowed(weir):
-    """Without a scrape while it is watched: a scrape of tables this full is larger than the limit by itself."""
+    """A scrape of tables this full is larger, as text, than the limit by itself."""
     peak, is_over = [0], threading.Event()
 
     def watch():
@@ -177,10 +177,13 @@ def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what
     watcher.start()
     sent = fill(weir, FILL_S)
     until(weir.is_all_stored, "all to be stored", 60)
+    filled = peak[0]
+    packed = int(weir.ask("/metrics", headers={"Accept-Encoding": "gzip"}).headers["Content-Length"])
+    text = weir.ask("/metrics").body  # large: not parsed
     is_over.set()
     watcher.join()
-    text = weir.ask("/metrics").body  # large: not parsed
-    print(f"peak anonymous {peak[0] >> 20} MiB, now {weir.memory_bytes('RssAnon') >> 20} MiB, and the ring; {sent}")
+    assert packed < 32 << 20 and len(text) > 64 << 20
+    print(f"a scrape of {len(text) >> 20} MiB, {packed >> 20} packed; filled {filled >> 20} MiB, peak anonymous {peak[0] >> 20} MiB, now {weir.memory_bytes('RssAnon') >> 20} MiB, and the ring; {sent}")
     for name in OVERFLOWS:
         assert re.search(rb"^%s [1-9]" % name.encode(), text, re.MULTILINE), name
     assert peak[0] + RING <= LIMIT

@@ -24,7 +24,7 @@ static void assert_family(const struct weir_family_view *family, const char *exp
 	struct weir_snapshot snapshot = { .families = family, .family_count = 1 };
 	struct weir_buf buf = { 0 };
 
-	weir_passed_render(&buf, &snapshot);
+	weir_passed_render(&buf, &snapshot, NULL);
 	assert_text(&buf, expected);
 }
 
@@ -117,7 +117,7 @@ static void wide_exponential_histograms_are_bounded(void **state)
 		double last = -1;
 		unsigned lines = 0;
 
-		weir_passed_render(&buf, &snapshot);
+		weir_passed_render(&buf, &snapshot, NULL);
 		weir_buf_add_char(&buf, '\0');
 		for (const char *at = strstr(buf.data, "le=\""); at != NULL; at = strstr(at + 1, "le=\"")) {
 			double le = strtod(at + 4, NULL);
@@ -182,12 +182,12 @@ static void own_series_join_the_standard_family(void **state)
 	struct weir_buf buf = { 0 };
 
 	(void)state;
-	weir_text_series(&buf, &snapshot);
-	weir_passed_render(&buf, &snapshot);
+	weir_text_series(&buf, &snapshot, NULL);
+	weir_passed_render(&buf, &snapshot, NULL);
 	assert_text(&buf, expected);
 	counts[0] = 0; /* theirs alone have HELP and TYPE too */
 	buf = (struct weir_buf){ 0 };
-	weir_text_series(&buf, &snapshot);
+	weir_text_series(&buf, &snapshot, NULL);
 	assert_text(&buf, "# HELP istio_requests_total Requests.\n# TYPE istio_requests_total counter\n"
 			  "istio_requests_total{job=\"a\",reporter=\"source\"} 4\n");
 }

@@ -44,7 +44,7 @@ static void families_stand_together_and_empty_ones_are_left_out(void **state)
 	struct weir_buf buf = { 0 };
 
 	(void)state;
-	weir_text_series(&buf, &snapshot);
+	weir_text_series(&buf, &snapshot, NULL);
 	assert_text(&buf, "# HELP istio_requests_total Requests.\n"
 			  "# TYPE istio_requests_total counter\n"
 			  "istio_requests_total{reporter=\"source\",response_code=\"200\"} 18446744073709551615\n"
@@ -154,7 +154,7 @@ static void a_full_buffer_is_told_not_overrun(void **state)
 
 	(void)state;
 	weir_buf_init(&buf, 100);
-	weir_text_series(&buf, &snapshot);
+	weir_text_series(&buf, &snapshot, NULL);
 	assert_true(weir_buf_error(&buf) < 0);
 	weir_buf_fini(&buf);
 }
