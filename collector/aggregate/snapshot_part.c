@@ -245,7 +245,7 @@ void weir_snapshot_points_copy(
 		views[i - 1] = (struct weir_family_view){ .name = weir_text_str(&families->names, i),
 			.help = weir_text_str(&families->helps, families->rows[i].help),
 			.exposed = families->rows[i].exposed,
-			.standard = families->rows[i].standard,
+			.metric = families->rows[i].standard,
 			.points = points + first,
 			.point_count = places[i] };
 		first += places[i];

@@ -240,28 +240,28 @@ void weir_passed_render(
 	for (uint32_t i = 0; i < snapshot->family_count; i++) {
 		const struct weir_family_view *family = &snapshot->families[i];
 
-		if (family->point_count > 0 && family->standard == WEIR_NONE) {
+		if (family->point_count > 0 && family->metric == WEIR_NONE) {
 			help_add(text, family);
 			points_add(text, family, drain);
 		}
 	}
 }
 
-bool weir_passed_joins(const struct weir_snapshot *snapshot, uint32_t standard)
+bool weir_passed_joins(const struct weir_snapshot *snapshot, uint32_t metric)
 {
 	for (uint32_t i = 0; i < snapshot->family_count; i++) {
-		if (snapshot->families[i].standard == standard && snapshot->families[i].point_count > 0) {
+		if (snapshot->families[i].metric == metric && snapshot->families[i].point_count > 0) {
 			return true;
 		}
 	}
 	return false;
 }
 
-void weir_passed_join(struct weir_buf *text, const struct weir_snapshot *snapshot, uint32_t standard,
+void weir_passed_join(struct weir_buf *text, const struct weir_snapshot *snapshot, uint32_t metric,
 	const struct weir_text_drain *drain)
 {
 	for (uint32_t i = 0; i < snapshot->family_count; i++) {
-		if (snapshot->families[i].standard == standard) {
+		if (snapshot->families[i].metric == metric) {
 			points_add(text, &snapshot->families[i], drain);
 		}
 	}

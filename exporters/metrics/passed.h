@@ -12,9 +12,9 @@ void weir_passed_render(
 	struct weir_buf *text, const struct weir_snapshot *snapshot, const struct weir_text_drain *drain);
 
 /* Do senders have points of this standard metric? */
-bool weir_passed_joins(const struct weir_snapshot *snapshot, uint32_t standard);
+bool weir_passed_joins(const struct weir_snapshot *snapshot, uint32_t metric);
 /* Their samples, to stand below the metric's HELP and TYPE. */
-void weir_passed_join(struct weir_buf *text, const struct weir_snapshot *snapshot, uint32_t standard,
+void weir_passed_join(struct weir_buf *text, const struct weir_snapshot *snapshot, uint32_t metric,
 	const struct weir_text_drain *drain);
 
 #endif

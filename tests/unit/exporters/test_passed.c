@@ -35,7 +35,7 @@ static void numbers_are_whole_when_they_are(void **state)
 	const struct weir_family_view family = { .name = weir_str_of("x"),
 		.help = weir_str_of("A \\ and a\nline."),
 		.exposed = WEIR_EXPOSED_GAUGE,
-		.standard = WEIR_NONE,
+		.metric = WEIR_NONE,
 		.points = points,
 		.point_count = 3 };
 
@@ -59,7 +59,7 @@ static void histograms_end_with_infinity(void **state)
 		{ .form = WEIR_POINT_HISTOGRAM, .count = 3, .counts = counts + 2 } };
 	const struct weir_family_view family = { .name = weir_str_of("h"),
 		.exposed = WEIR_EXPOSED_HISTOGRAM,
-		.standard = WEIR_NONE,
+		.metric = WEIR_NONE,
 		.points = points,
 		.point_count = 2 };
 
@@ -84,7 +84,7 @@ static void exponential_buckets_become_powers_of_two(void **state)
 		.negative = { -1, 1, negative } } };
 	const struct weir_family_view family = { .name = weir_str_of("e"),
 		.exposed = WEIR_EXPOSED_HISTOGRAM,
-		.standard = WEIR_NONE,
+		.metric = WEIR_NONE,
 		.points = points,
 		.point_count = 1 };
 
@@ -103,7 +103,7 @@ static void wide_exponential_histograms_are_bounded(void **state)
 	};
 	const struct weir_family_view family = { .name = weir_str_of("e"),
 		.exposed = WEIR_EXPOSED_HISTOGRAM,
-		.standard = WEIR_NONE,
+		.metric = WEIR_NONE,
 		.points = &point,
 		.point_count = 1 };
 	struct weir_snapshot snapshot = { .families = &family, .family_count = 1 };
@@ -144,7 +144,7 @@ static void summaries_have_their_quantiles(void **state)
 		.bounds = pairs } };
 	const struct weir_family_view family = { .name = weir_str_of("s"),
 		.exposed = WEIR_EXPOSED_SUMMARY,
-		.standard = WEIR_NONE,
+		.metric = WEIR_NONE,
 		.points = points,
 		.point_count = 1 };
 
@@ -166,7 +166,7 @@ static void own_series_join_the_standard_family(void **state)
 	const struct weir_family_view family = { .name = weir_str_of("istio_requests_total"),
 		.help = weir_str_of("theirs"),
 		.exposed = WEIR_EXPOSED_COUNTER,
-		.standard = 0,
+		.metric = 0,
 		.points = points,
 		.point_count = 1 };
 	const char *expected = "# HELP istio_requests_total Requests.\n# TYPE istio_requests_total counter\n"

@@ -1,0 +1,92 @@
+/* ruleset: rule documents, loaded: which metrics there are, which records they
+ * count and under which labels; which log entries are written. Immutable;
+ * shared by counted references; replaced whole on a reload. */
+#ifndef WEIR_RULES_RULESET_H
+#define WEIR_RULES_RULESET_H
+
+#include "base/buf.h"
+#include "rules/attribute.h"
+#include "rules/metric.h"
+
+struct weir_ruleset;
+
+struct weir_ruleset_opts {
+	/* Files or folders of documents (*.yaml, *.yml, *.json), in order; `builtin` is the standard set
+	 * (standard.yaml). None: builtin alone. metrics.rules */
+	const char *const *paths;
+	size_t path_count;
+	bool is_both; /* metrics.profile: both */
+};
+
+struct weir_ruleset_error { /* "rules/http.yaml:12:8: …" */
+	char where[512];
+	char why[512];
+};
+
+enum { WEIR_RULESET_WRONG = 1 }; /* outcome */
+
+/* 0: the caller holds one reference. WRONG: *ret_error says where and why. -ENOMEM. */
+int weir_ruleset_load(
+	const struct weir_ruleset_opts *opts, const struct weir_ruleset **ret, struct weir_ruleset_error *ret_error);
+const struct weir_ruleset *weir_ruleset_hold(const struct weir_ruleset *ruleset);
+void weir_ruleset_let_go(const struct weir_ruleset *ruleset); /* NULL is nothing */
+
+const struct weir_schema *weir_ruleset_schema(const struct weir_ruleset *ruleset);
+
+/* What leads to the record's labels and rules beyond the base key of the fold's
+ * memo: 0 when there is nothing. Equal records, equal keys; what labels or
+ * matches depend on and the base key does not tell is in it. */
+struct weir_ruleset_key {
+	uint64_t low, high;
+};
+struct weir_ruleset_key weir_ruleset_key(
+	const struct weir_ruleset *ruleset, const struct weir_rules_record *record, struct weir_scratch *scratch);
+
+struct weir_ruleset_hit { /* a label text under which the record counts */
+	uint32_t group;
+	uint32_t mask; /* which of the group's metrics: bit `place` */
+};
+/* All groups of which a metric matches: at most WEIR_GROUPS_MAX. A metric of
+ * which a label cannot be evaluated does not match (counted: label_failed). */
+uint32_t weir_ruleset_match(const struct weir_ruleset *ruleset, const struct weir_rules_record *record,
+	struct weir_scratch *scratch, struct weir_ruleset_hit *ret_hits);
+/* The label text of a group, `reporter="source",…`, escaped, appended. An empty
+ * value is no label. A path is written as a template. Values are cut to
+ * WEIR_LABEL_VALUE_MAX; returns how many were. */
+uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group, const struct weir_rules_record *record,
+	struct weir_scratch *scratch, struct weir_buf *ret_text);
+
+/* What a metric observes of the record, in its unit (WHOLE, DURATION: number;
+ * REAL: real). False: it cannot be evaluated, or is negative where it counts. */
+struct weir_observation {
+	uint64_t number;
+	double real;
+};
+bool weir_ruleset_value(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
+	const struct weir_rules_record *record, struct weir_scratch *scratch, struct weir_observation *ret);
+
+/* Log entries (logentry instances with a stdio handler). */
+enum weir_ruleset_sink { WEIR_SINK_STDOUT, WEIR_SINK_STDERR, WEIR_SINK_FILE };
+struct weir_ruleset_output { /* a handler */
+	const char *name;
+	enum weir_ruleset_sink sink;
+	const char *path; /* FILE */
+	uint64_t max_size_bytes;
+	uint32_t max_backups, max_age_days;
+};
+uint32_t weir_ruleset_output_count(const struct weir_ruleset *ruleset);
+const struct weir_ruleset_output *weir_ruleset_output(const struct weir_ruleset *ruleset, uint32_t output);
+/* The lines that this record makes for this output, each ended by \n, appended.
+ * Returns how many. */
+uint32_t weir_ruleset_entries(const struct weir_ruleset *ruleset, uint32_t output,
+	const struct weir_rules_record *record, struct weir_scratch *scratch, struct weir_buf *ret_text);
+
+/* Label keys of workloads that rules read (source.labels["team"]) beyond app,
+ * version and the canonical ones: decoders keep these. NULL beyond the last. */
+const char *weir_ruleset_wanted_label(const struct weir_ruleset *ruleset, uint32_t i);
+
+/* For `weir check --explain`: which rules matched, which series they touch, why
+ * the others did not; as text for a person. */
+void weir_ruleset_explain(const struct weir_ruleset *ruleset, const struct weir_rules_record *record, struct weir_buf *ret_text);
+
+#endif
