@@ -212,7 +212,7 @@ static int64_t own_sum(const struct weir_fold *fold)
 
 	assert_int_equal(weir_snapshot_make(fold, WEIR_SNAPSHOT_POINTS, 0, T0, &snapshot), 0);
 	for (uint32_t i = 0; i < snapshot->family_count; i++) {
-		assert_int_equal(snapshot->families[i].standard, WEIR_REQUESTS_TOTAL);
+		assert_int_equal(snapshot->families[i].metric, WEIR_REQUESTS_TOTAL);
 		for (uint32_t k = 0; k < snapshot->families[i].point_count; k++) {
 			sum += snapshot->families[i].points[k].whole;
 		}

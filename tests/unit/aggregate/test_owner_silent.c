@@ -103,7 +103,7 @@ static uint64_t requests_of(const struct weir_fold *fold)
 		sum += snapshot->series[WEIR_REQUESTS_TOTAL][i].count;
 	}
 	for (uint32_t i = 0; i < snapshot->family_count; i++) {
-		assert_int_equal(snapshot->families[i].standard, WEIR_REQUESTS_TOTAL);
+		assert_int_equal(snapshot->families[i].metric, WEIR_REQUESTS_TOTAL);
 		for (uint32_t k = 0; k < snapshot->families[i].point_count; k++) {
 			sum += (uint64_t)snapshot->families[i].points[k].whole;
 		}
