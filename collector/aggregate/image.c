@@ -32,7 +32,8 @@
 #include "base/err.h"
 
 #define MAGIC 0x464f4c44u /* "DLOF" as bytes */
-#define VERSION 3u
+#define VERSION 4u
+#define VERSION_THIRD 3u
 #define VERSION_SECOND 2u
 #define VERSION_FIRST 1u
 #define DELTAS_MAX 512u            /* so that a start never reads more */
@@ -270,6 +271,7 @@ int weir_fold_load(struct weir_fold *fold, struct weir_str bytes)
 		weir_fold_clear(fold);
 	}
 	for (unsigned i = 0; i < sections_of(&head) && error == 0; i++) {
+		payloads[i].version = head.version;
 		error = section_load(fold, i, &payloads[i], head.version);
 	}
 	if (error != 0) {
