@@ -54,6 +54,7 @@ struct weir_run {
 	uint64_t position;         /* atomic */
 	uint32_t waiters;          /* atomic */
 	uint32_t asks;             /* atomic: snapshots asked for and not answered; so the loop looks only at need */
+	uint32_t has_rules;        /* atomic: next_rules is set */
 	uint64_t stalled_since_ns; /* atomic: monotonic; 0: not stalled */
 	bool is_stopping;          /* atomic: join was called */
 
@@ -63,7 +64,8 @@ struct weir_run {
 	uint64_t asked, answered; /* questions so far, and how many of them have their answer */
 	unsigned wanted_parts;
 	const struct weir_snapshot *shared;
-	uint64_t shared_ns; /* monotonic */
+	uint64_t shared_ns;                    /* monotonic */
+	const struct weir_ruleset *next_rules; /* held; NULL: none */
 	bool is_stopped;    /* the thread answers nothing any more */
 
 	/* the thread's own */
@@ -99,6 +101,7 @@ void weir_run_destroy(struct weir_run *run)
 	}
 	weir_assert(!run->is_started);
 	weir_snapshot_let_go(run->shared);
+	weir_ruleset_let_go(run->next_rules);
 	pthread_cond_destroy(&run->changed);
 	pthread_cond_destroy(&run->asked_for);
 	pthread_mutex_destroy(&run->mutex);
@@ -133,15 +136,18 @@ static bool is_thinned(const struct weir_batch *batch)
 	return thinned != 0;
 }
 
-static void entry_fold(struct weir_run *run, const struct weir_ring_entry *entry)
+static void entry_fold(struct weir_run *run, const struct weir_ring_entry *entry, bool is_replayed)
 {
-	bool keeps_detail = weir_fold_batch(run->opts.fold, entry->batch) == 0 && !is_thinned(entry->batch);
-	int error = weir_windows_add(run->opts.windows, entry, keeps_detail);
+	bool is_first = weir_fold_batch(run->opts.fold, entry->batch) == 0;
+	int error = weir_windows_add(run->opts.windows, entry, is_first && !is_thinned(entry->batch));
 
 	/* A window's memory is fixed and small, and it is sealed before it is full. */
 	weir_assert(error == 0);
 	if (run->seal_due_ns == 0) {
 		run->seal_due_ns = weir_clock_monotonic_ns() + WEIR_WINDOW_NS;
+	}
+	if (is_first && run->opts.folded != NULL && !is_replayed) {
+		run->opts.folded(run->opts.ctx, entry->batch);
 	}
 	position_publish(run, entry->end);
 }
@@ -291,6 +297,27 @@ static bool gives_up(struct weir_run *run)
 	return now_ns >= run->give_up_ns;
 }
 
+/* Other rules. What was counted by the old ones is sealed first, if it can be: a
+ * replay after a crash then begins with the new ones where they began. */
+static void rules_take(struct weir_run *run)
+{
+	const struct weir_ruleset *rules;
+
+	if (__atomic_load_n(&run->has_rules, __ATOMIC_ACQUIRE) == 0) {
+		return;
+	}
+	pthread_mutex_lock(&run->mutex);
+	rules = run->next_rules;
+	run->next_rules = NULL;
+	__atomic_store_n(&run->has_rules, 0, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&run->mutex);
+	if (weir_windows_open_one(run->opts.windows) != NULL && has_room(run)) {
+		seal(run);
+	}
+	weir_fold_rules(run->opts.fold, rules);
+	weir_ruleset_let_go(rules);
+}
+
 static void *loop(void *arg)
 {
 	struct weir_run *run = arg;
@@ -302,6 +329,7 @@ static void *loop(void *arg)
 		int outcome;
 
 		answer_if_asked(run);
+		rules_take(run);
 		has_sealed = seal_if_due(run);
 		if (!has_sealed) {
 			if (gives_up(run)) {
@@ -320,7 +348,7 @@ static void *loop(void *arg)
 		outcome =
 			weir_ring_next(run->opts.ring, has_sealed ? wait_ms(run) : (int64_t)(STALLED_NS / MS), &entry);
 		if (outcome == 0) {
-			entry_fold(run, &entry);
+			entry_fold(run, &entry, false);
 		} else if (outcome == WEIR_RING_SEALED) {
 			run->is_sealing = true;
 		} else if (run->seal_due_ns == 0) {
@@ -355,7 +383,7 @@ static void replay(struct weir_run *run)
 			return;
 		}
 		weir_crash_point("in_replay");
-		entry_fold(run, &entry);
+		entry_fold(run, &entry, true);
 	}
 }
 
@@ -416,6 +444,20 @@ static int64_t catch_up_to(struct weir_run *run, uint64_t head, int64_t wait_for
 	pthread_mutex_unlock(&run->mutex);
 	__atomic_sub_fetch(&run->waiters, 1, __ATOMIC_SEQ_CST);
 	return weir_run_position(run) >= head ? 0 : behind_ms(run, asked_ns);
+}
+
+void weir_run_rules(struct weir_run *run, const struct weir_ruleset *ruleset)
+{
+	const struct weir_ruleset *old;
+
+	pthread_mutex_lock(&run->mutex);
+	old = run->next_rules;
+	run->next_rules = weir_ruleset_hold(ruleset);
+	__atomic_store_n(&run->has_rules, 1, __ATOMIC_RELEASE);
+	pthread_cond_signal(&run->asked_for);
+	pthread_mutex_unlock(&run->mutex);
+	weir_ruleset_let_go(old);
+	weir_ring_wake(run->opts.ring);
 }
 
 int64_t weir_run_catch_up(struct weir_run *run, int64_t wait_for_ms)
