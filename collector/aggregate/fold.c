@@ -140,6 +140,12 @@ void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset)
 	weir_ruleset_let_go(old);
 }
 
+void weir_fold_watch(struct weir_fold *fold, weir_fold_watch_fn *fn, void *ctx)
+{
+	fold->watch = fn;
+	fold->watch_ctx = ctx;
+}
+
 void weir_fold_reset_counters(struct weir_fold *fold, uint64_t now_ns)
 {
 	weir_series_clear(&fold->series);

@@ -41,6 +41,12 @@ enum { WEIR_FOLD_DUPLICATE = 1 }; /* outcome: a repeated batch, counted as dupli
 /* Other rules from the next batch on: metrics that are the same go on. */
 void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset);
 
+struct weir_rules_record;
+/* Who is told of each record that counts in series, after it did, on the fold's
+ * thread: it must be quick and never wait. Nothing of the fold depends on it. */
+typedef void weir_fold_watch_fn(void *ctx, const struct weir_rules_record *record);
+void weir_fold_watch(struct weir_fold *fold, weir_fold_watch_fn *fn, void *ctx); /* fn NULL: nobody */
+
 /* 0 or WEIR_FOLD_DUPLICATE. Never fails: a full table is counted, not an error. */
 int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch);
 

@@ -113,4 +113,7 @@ void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *rec
 	for (uint32_t i = 0; i < memo->hit_count; i++) {
 		hit_count(fold, record, fold->memo.hits[memo->hits + i], has_example ? &example : NULL);
 	}
+	if (fold->watch != NULL) {
+		fold->watch(fold->watch_ctx, record);
+	}
 }

@@ -136,18 +136,15 @@ static bool is_thinned(const struct weir_batch *batch)
 	return thinned != 0;
 }
 
-static void entry_fold(struct weir_run *run, const struct weir_ring_entry *entry, bool is_replayed)
+static void entry_fold(struct weir_run *run, const struct weir_ring_entry *entry)
 {
-	bool is_first = weir_fold_batch(run->opts.fold, entry->batch) == 0;
-	int error = weir_windows_add(run->opts.windows, entry, is_first && !is_thinned(entry->batch));
+	bool keeps_detail = weir_fold_batch(run->opts.fold, entry->batch) == 0 && !is_thinned(entry->batch);
+	int error = weir_windows_add(run->opts.windows, entry, keeps_detail);
 
 	/* A window's memory is fixed and small, and it is sealed before it is full. */
 	weir_assert(error == 0);
 	if (run->seal_due_ns == 0) {
 		run->seal_due_ns = weir_clock_monotonic_ns() + WEIR_WINDOW_NS;
-	}
-	if (is_first && run->opts.folded != NULL && !is_replayed) {
-		run->opts.folded(run->opts.ctx, entry->batch);
 	}
 	position_publish(run, entry->end);
 }
@@ -324,6 +321,7 @@ static void *loop(void *arg)
 	struct weir_ring_entry entry;
 
 	pthread_setname_np(pthread_self(), "weir-aggregate");
+	weir_fold_watch(run->opts.fold, run->opts.watch, run->opts.ctx);
 	for (;;) {
 		bool has_sealed;
 		int outcome;
@@ -348,7 +346,7 @@ static void *loop(void *arg)
 		outcome =
 			weir_ring_next(run->opts.ring, has_sealed ? wait_ms(run) : (int64_t)(STALLED_NS / MS), &entry);
 		if (outcome == 0) {
-			entry_fold(run, &entry, false);
+			entry_fold(run, &entry);
 		} else if (outcome == WEIR_RING_SEALED) {
 			run->is_sealing = true;
 		} else if (run->seal_due_ns == 0) {
@@ -383,7 +381,7 @@ static void replay(struct weir_run *run)
 			return;
 		}
 		weir_crash_point("in_replay");
-		entry_fold(run, &entry, true);
+		entry_fold(run, &entry);
 	}
 }
 

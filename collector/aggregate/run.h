@@ -14,9 +14,8 @@ struct weir_run_opts {
 	struct weir_ring *ring;
 	struct weir_fold *fold; /* owned by the thread once started */
 	struct weir_windows *windows;
-	/* NULL, or who is told of each batch that was not a duplicate, after it is folded; on the
-	 * aggregate thread, so it must be quick and never wait. Not of what is replayed at the start. */
-	void (*folded)(void *ctx, const struct weir_batch *batch);
+	/* NULL, or who is told of each record that counts (fold.h); not of what is replayed at the start. */
+	weir_fold_watch_fn *watch;
 	void *ctx;
 };
 

@@ -41,6 +41,8 @@ struct weir_fold {
 	uint32_t *services;         /* resource of the batch at hand → number of its name */
 	uint32_t service_capacity;
 	struct weir_buf scratch;
+	weir_fold_watch_fn *watch;
+	void *watch_ctx;
 	/* of the cuts */
 	uint64_t cut_number, image_bytes, delta_bytes;
 	uint32_t delta_count;
