@@ -63,8 +63,8 @@ int weir_node_key_wrong(const struct weir_node *node, struct weir_ruleset_error 
 	return WEIR_RULESET_WRONG;
 }
 
-int weir_node_text_wrong(const struct weir_node *node, size_t line, size_t column,
-	struct weir_ruleset_error *ret_error, const char *why)
+int weir_node_text_wrong(
+	const struct weir_node *node, size_t line, size_t column, struct weir_ruleset_error *ret_error, const char *why)
 {
 	struct weir_yaml_place place = weir_yaml_find(node->file->text,
 		(struct weir_yaml_place){ node->line, node->column }, (struct weir_yaml_place){ line, column });
@@ -100,7 +100,8 @@ static int node_make(struct reading *reading, const struct weir_yaml_event *even
 	node->line = (uint32_t)event->line;
 	node->column = (uint32_t)event->column;
 	if (++reading->nodes > WEIR_DOCUMENT_NODES_MAX) {
-		return weir_node_wrong(node, reading->error, "the file holds more than %u values", WEIR_DOCUMENT_NODES_MAX);
+		return weir_node_wrong(
+			node, reading->error, "the file holds more than %u values", WEIR_DOCUMENT_NODES_MAX);
 	}
 	switch (event->kind) {
 	case WEIR_YAML_MAP:
@@ -129,7 +130,9 @@ static int node_make(struct reading *reading, const struct weir_yaml_event *even
 static int key_take(struct reading *reading, const struct weir_node *map, const struct weir_yaml_event *event,
 	struct weir_str *ret_key)
 {
-	struct weir_node at = { .file = reading->file, .line = (uint32_t)event->line, .column = (uint32_t)event->column };
+	struct weir_node at = {
+		.file = reading->file, .line = (uint32_t)event->line, .column = (uint32_t)event->column
+	};
 
 	if (event->kind != WEIR_YAML_TEXT || memchr(event->text.data, '\0', event->text.length) != NULL) {
 		return weir_node_wrong(&at, reading->error, "a key stands here");
@@ -139,8 +142,9 @@ static int key_take(struct reading *reading, const struct weir_node *map, const 
 	}
 	for (const struct weir_node *child = map->first; child != NULL; child = child->next) {
 		if (weir_str_equal(child->key, event->text)) {
-			return weir_node_wrong(&at, reading->error, "the key `%.64s` stands here twice, first in line %u",
-				child->key.data, child->key_line);
+			return weir_node_wrong(&at, reading->error,
+				"the key `%.64s` stands here twice, first in line %u", child->key.data,
+				child->key_line);
 		}
 	}
 	*ret_key = weir_arena_copy(reading->arena, event->text);

@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "rules/ruleset.h"
 
-#define WEIR_DOCUMENTS_MAX 4096u     /* of a rule set */
+#define WEIR_DOCUMENTS_MAX 4096u        /* of a rule set */
 #define WEIR_DOCUMENT_NODES_MAX 200000u /* of one text */
 
 enum weir_node_kind { WEIR_NODE_MAP, WEIR_NODE_LIST, WEIR_NODE_TEXT };
@@ -56,7 +56,7 @@ int weir_node_wrong(const struct weir_node *node, struct weir_ruleset_error *ret
 	__attribute__((format(printf, 3, 4)));
 int weir_node_key_wrong(const struct weir_node *node, struct weir_ruleset_error *ret_error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-int weir_node_text_wrong(const struct weir_node *node, size_t line, size_t column,
-	struct weir_ruleset_error *ret_error, const char *why);
+int weir_node_text_wrong(const struct weir_node *node, size_t line, size_t column, struct weir_ruleset_error *ret_error,
+	const char *why);
 
 #endif

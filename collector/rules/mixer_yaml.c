@@ -59,8 +59,8 @@ void weir_mixer_yaml_note(struct weir_buf *notes, const struct weir_node *at, co
 	weir_buf_addf(notes, "%s:%u:%u: %s: %s\n", at->file->path, at->line, at->column, kind, text);
 }
 
-int weir_mixer_yaml_fields(const struct weir_node *map, const char *const *names, const char *what,
-	struct weir_ruleset_error *ret_error)
+int weir_mixer_yaml_fields(
+	const struct weir_node *map, const char *const *names, const char *what, struct weir_ruleset_error *ret_error)
 {
 	uint64_t seen = 0;
 
@@ -83,11 +83,12 @@ int weir_mixer_yaml_fields(const struct weir_node *map, const char *const *names
 
 /* ---- instances and handlers --------------------------------------------- */
 
-static int name_take(struct reading *reading, const struct weir_node *document, const char **ret_name,
-	const char **ret_namespace)
+static int name_take(
+	struct reading *reading, const struct weir_node *document, const char **ret_name, const char **ret_namespace)
 {
 	const struct weir_node *metadata = weir_node_get(document, "metadata");
-	const char *name = weir_node_get_text(metadata, "name"), *namespace_ = weir_node_get_text(metadata, "namespace");
+	const char *name = weir_node_get_text(metadata, "name"),
+		   *namespace_ = weir_node_get_text(metadata, "namespace");
 
 	if (name == NULL || *name == '\0') {
 		return weir_node_wrong(
@@ -106,8 +107,9 @@ static int part_add(struct reading *reading, struct weir_mixer_part ***last, str
 	for (const struct weir_mixer_part *other = parts; other != NULL; other = other->next) {
 		if (strcmp(other->name, from->name) == 0 && strcmp(other->kind, from->kind) == 0 &&
 			strcmp(other->namespace_, from->namespace_) == 0) {
-			return weir_node_wrong(from->at, reading->error, "%s %s stands here a second time; first in %s:%u",
-				from->kind, from->name, other->at->file->path, other->at->line);
+			return weir_node_wrong(from->at, reading->error,
+				"%s %s stands here a second time; first in %s:%u", from->kind, from->name,
+				other->at->file->path, other->at->line);
 		}
 	}
 	part = weir_arena_alloc(reading->mixer->arena, sizeof(*part));
@@ -123,8 +125,8 @@ static int part_add(struct reading *reading, struct weir_mixer_part ***last, str
 static int params_check(struct reading *reading, const struct weir_mixer_part *part)
 {
 	if (part->params != NULL && part->params->kind != WEIR_NODE_MAP && !part->params->is_null) {
-		return weir_node_wrong(part->params, reading->error, "%s %s: a map of fields stands here", part->kind,
-			part->name);
+		return weir_node_wrong(
+			part->params, reading->error, "%s %s: a map of fields stands here", part->kind, part->name);
 	}
 	return 0;
 }
@@ -154,7 +156,8 @@ static int instance_add(struct reading *reading, struct weir_mixer_part *part, c
 	part->is = word_find(templates, sizeof(templates) / sizeof(templates[0]), part->type, WEIR_TEMPLATE_OTHER);
 	if (part->is == WEIR_TEMPLATE_OTHER) {
 		weir_mixer_yaml_note(reading->mixer->notes, part->at, "warning",
-			"instance %s: weir makes nothing of %s; rules that use it leave it out", part->name, part->type);
+			"instance %s: weir makes nothing of %s; rules that use it leave it out", part->name,
+			part->type);
 	}
 	r = r != 0 ? r : params_check(reading, part);
 	return r != 0 ? r : part_add(reading, &reading->last_instance, reading->mixer->instances, part);
@@ -183,7 +186,8 @@ static int handler_add(struct reading *reading, struct weir_mixer_part *part, co
 	part->is = word_find(adapters, sizeof(adapters) / sizeof(adapters[0]), part->type, WEIR_ADAPTER_OTHER);
 	if (part->is == WEIR_ADAPTER_OTHER) {
 		weir_mixer_yaml_note(reading->mixer->notes, part->at, "warning",
-			"handler %s: weir has no adapter %s; what rules send to it goes nowhere", part->name, part->type);
+			"handler %s: weir has no adapter %s; what rules send to it goes nowhere", part->name,
+			part->type);
 	}
 	r = r != 0 ? r : params_check(reading, part);
 	return r != 0 ? r : part_add(reading, &reading->last_handler, reading->mixer->handlers, part);
@@ -228,18 +232,22 @@ static int rule_add(struct reading *reading, const struct weir_node *document, c
 	for (const struct weir_node *child = spec->first; child != NULL && r == 0; child = child->next) {
 		if (weir_node_name_is(child->key, "sampling") || weir_str_ends_with(child->key, "Operations")) {
 			weir_mixer_yaml_note(reading->mixer->notes, child, "warning",
-				"rule %s: weir does not do `%s`; the rest of the rule works", rule->name, child->key.data);
+				"rule %s: weir does not do `%s`; the rest of the rule works", rule->name,
+				child->key.data);
 		}
 	}
-	for (const struct weir_mixer_rule *other = reading->mixer->rules; other != NULL && r == 0; other = other->next) {
+	for (const struct weir_mixer_rule *other = reading->mixer->rules; other != NULL && r == 0;
+		other = other->next) {
 		if (strcmp(other->name, rule->name) == 0 && strcmp(other->namespace_, rule->namespace_) == 0) {
-			r = weir_node_wrong(document, reading->error, "rule %s stands here a second time; first in %s:%u",
-				rule->name, other->at->file->path, other->at->line);
+			r = weir_node_wrong(document, reading->error,
+				"rule %s stands here a second time; first in %s:%u", rule->name, other->at->file->path,
+				other->at->line);
 		}
 	}
 	rule->at = document;
 	rule->spec = spec;
-	rule->protocol = weir_node_get_text(weir_node_get(weir_node_get(document, "metadata"), "labels"), "istio-protocol");
+	rule->protocol =
+		weir_node_get_text(weir_node_get(weir_node_get(document, "metadata"), "labels"), "istio-protocol");
 	*reading->last_rule = rule;
 	reading->last_rule = &rule->next;
 	return r;
@@ -272,10 +280,12 @@ static int attribute_check(struct reading *reading, const struct weir_node *decl
 	}
 	if (!weir_attribute_find(declared->key, &attribute)) {
 		weir_mixer_yaml_note(reading->mixer->notes, declared, "note",
-			"attribute %.128s: nothing that weir takes tells it; expressions cannot read it", declared->key.data);
+			"attribute %.128s: nothing that weir takes tells it; expressions cannot read it",
+			declared->key.data);
 	} else if (weir_attribute_type(attribute) != type) {
 		return weir_node_wrong(value, reading->error, "attribute %s is of type %s, not %s",
-			weir_attribute_name(attribute), weir_type_name(weir_attribute_type(attribute)), value->text.data);
+			weir_attribute_name(attribute), weir_type_name(weir_attribute_type(attribute)),
+			value->text.data);
 	}
 	return 0;
 }
@@ -305,7 +315,8 @@ static int list_take(struct reading *reading, const struct weir_node *document, 
 	int r = 0;
 
 	if (depth > 1 || items == NULL || (items->kind != WEIR_NODE_LIST && !items->is_null)) {
-		return weir_node_wrong(items != NULL ? items : document, reading->error, "a List needs items, no Lists");
+		return weir_node_wrong(
+			items != NULL ? items : document, reading->error, "a List needs items, no Lists");
 	}
 	for (const struct weir_node *item = items->first; item != NULL && r == 0; item = item->next) {
 		r = document_take(reading, item, depth + 1);
@@ -338,7 +349,8 @@ static int mixer_document_take(struct reading *reading, const struct weir_node *
 		word_find(templates, sizeof(templates) / sizeof(templates[0]), kind, -1) >= 0) {
 		return instance_add(reading, &part, spec);
 	}
-	if (strcmp(kind, "handler") == 0 || word_find(adapters, sizeof(adapters) / sizeof(adapters[0]), kind, -1) >= 0) {
+	if (strcmp(kind, "handler") == 0 ||
+		word_find(adapters, sizeof(adapters) / sizeof(adapters[0]), kind, -1) >= 0) {
 		return handler_add(reading, &part, spec);
 	}
 	return other_add(reading, &part);
@@ -355,7 +367,8 @@ static int document_take(struct reading *reading, const struct weir_node *docume
 		return list_take(reading, document, depth);
 	}
 	if (!weir_str_starts_with(weir_str_of(version), "config.istio.io/")) {
-		weir_mixer_yaml_note(reading->mixer->notes, document, "note", "%.128s passed over: it is no rule", kind);
+		weir_mixer_yaml_note(
+			reading->mixer->notes, document, "note", "%.128s passed over: it is no rule", kind);
 		return 0;
 	}
 	return mixer_document_take(reading, document, kind);
@@ -364,12 +377,16 @@ static int document_take(struct reading *reading, const struct weir_node *docume
 int weir_mixer_yaml_read(const struct weir_documents *documents, struct weir_arena *arena, struct weir_buf *notes,
 	struct weir_mixer *ret, struct weir_ruleset_error *ret_error)
 {
-	struct reading reading = { .mixer = ret, .last_instance = &ret->instances, .last_handler = &ret->handlers,
-		.last_rule = &ret->rules, .error = ret_error };
+	struct reading reading = { .mixer = ret,
+		.last_instance = &ret->instances,
+		.last_handler = &ret->handlers,
+		.last_rule = &ret->rules,
+		.error = ret_error };
 	int r = 0;
 
 	*ret = (struct weir_mixer){ .arena = arena, .notes = notes };
-	for (const struct weir_node *document = documents->first; document != NULL && r == 0; document = document->next) {
+	for (const struct weir_node *document = documents->first; document != NULL && r == 0;
+		document = document->next) {
 		r = document_take(&reading, document, 0);
 	}
 	return r;
@@ -386,7 +403,7 @@ static bool is_namespace(const struct weir_mixer_part *part, const char *rest, c
 		return false;
 	}
 	return part->namespace_[0] == '\0' || *wanted == '\0' ? strchr(wanted, '.') == NULL
-							       : strcmp(part->namespace_, wanted) == 0;
+							      : strcmp(part->namespace_, wanted) == 0;
 }
 
 static const char *behind(const char *text, const char *prefix)

@@ -24,20 +24,20 @@ enum weir_mixer_adapter { /* what a handler is */
 	WEIR_ADAPTER_OTHER, /* one that weir does not have */
 };
 
-struct weir_mixer_part { /* an instance or a handler */
-	const char *name, *namespace_; /* namespace: "" when the document names none */
-	const char *kind;              /* of the document: metric, instance, prometheus, handler, … */
-	const char *type;              /* of the template or adapter: metric, prometheus, … */
-	int is;                        /* enum weir_mixer_template, or _adapter */
-	const struct weir_node *at;     /* the document */
-	const struct weir_node *params; /* NULL: none */
+struct weir_mixer_part {                  /* an instance or a handler */
+	const char *name, *namespace_;    /* namespace: "" when the document names none */
+	const char *kind;                 /* of the document: metric, instance, prometheus, handler, … */
+	const char *type;                 /* of the template or adapter: metric, prometheus, … */
+	int is;                           /* enum weir_mixer_template, or _adapter */
+	const struct weir_node *at;       /* the document */
+	const struct weir_node *params;   /* NULL: none */
 	const struct weir_node *bindings; /* attribute bindings of an instance, or NULL */
 	struct weir_mixer_part *next;
 };
 
 struct weir_mixer_rule {
 	const char *name, *namespace_;
-	const char *protocol;        /* the label istio-protocol of Istio 1.0: only these records; NULL: all */
+	const char *protocol; /* the label istio-protocol of Istio 1.0: only these records; NULL: all */
 	const struct weir_node *at, *spec;
 	struct weir_mixer_rule *next;
 };
@@ -62,8 +62,8 @@ const struct weir_mixer_part *weir_mixer_yaml_find(
 
 /* Is every key of the map among the names (NULL ends them), and none twice?
  * `what` is said in the error. 0 or WEIR_RULESET_WRONG. */
-int weir_mixer_yaml_fields(const struct weir_node *map, const char *const *names, const char *what,
-	struct weir_ruleset_error *ret_error);
+int weir_mixer_yaml_fields(
+	const struct weir_node *map, const char *const *names, const char *what, struct weir_ruleset_error *ret_error);
 
 void weir_mixer_yaml_note(struct weir_buf *notes, const struct weir_node *at, const char *kind, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -54,9 +54,9 @@ static bool is_id(struct weir_str segment)
 		hex += is_hex(c);
 		between += c == '-' || c == '_' || c == '.' || c == ':' || c == ',';
 	}
-	return digits > 0 && (digits + between == segment.length || is_uuid(segment) ||
-				     (hex == segment.length && segment.length >= 16) ||
-				     segment.length > WEIR_PATH_LONG_SEGMENT);
+	return digits > 0 &&
+	       (digits + between == segment.length || is_uuid(segment) ||
+		       (hex == segment.length && segment.length >= 16) || segment.length > WEIR_PATH_LONG_SEGMENT);
 }
 
 static struct weir_str without_query(struct weir_str path)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/yaml_read.h"
 
 struct reading {
 	struct weir_arena *arena;
@@ -134,4 +135,49 @@ int weir_rule_files_read(const char *const *paths, size_t path_count, struct wei
 		}
 	}
 	return r;
+}
+
+bool weir_ruleset_is_file_of_rules(const char *path)
+{
+	struct weir_yaml_event event = { .kind = WEIR_YAML_END };
+	struct weir_yaml *yaml = NULL;
+	struct weir_buf text;
+	struct stat stat_;
+	unsigned depth = 0;
+	bool is_rules_ = false, is_key = true;
+	int fd, r;
+
+	if (stat(path, &stat_) == 0 && S_ISDIR(stat_.st_mode)) {
+		return true;
+	}
+	weir_buf_init(&text, 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	r = fd < 0 ? -errno : read_bounded(fd, &text);
+	r = r != 0 ? r : weir_yaml_open_all(weir_buf_str(&text), &yaml);
+	while (r == 0 && !is_rules_ && (r = weir_yaml_next(yaml, &event)) == 0 && event.kind != WEIR_YAML_END) {
+		if (event.kind == WEIR_YAML_DOCUMENT) {
+			continue;
+		}
+		/* Keys and values of the outermost map take turns; what is deeper counts as one value. */
+		if (event.kind == WEIR_YAML_TEXT && depth == 1) {
+			is_rules_ =
+				is_key && (weir_str_is(event.text, "kind") || weir_str_is(event.text, "apiVersion"));
+			is_key = !is_key;
+		}
+		if (event.kind == WEIR_YAML_CLOSE) {
+			depth--;
+			is_key = is_key || depth == 1;
+		} else if (event.kind != WEIR_YAML_TEXT) {
+			depth++;
+		}
+		if (depth == 0 && !(event.kind == WEIR_YAML_TEXT && event.is_null)) {
+			break; /* the first document that says something is over */
+		}
+	}
+	weir_yaml_close(yaml);
+	weir_buf_fini(&text);
+	if (fd >= 0) {
+		close(fd);
+	}
+	return is_rules_;
 }

@@ -8,7 +8,7 @@
 #include "rules/mixer_yaml.h"
 #include "rules/ruleset.h"
 
-#define WEIR_RULESET_LABELS_MAX 64u       /* of one metric, or variables of one log entry: 128 */
+#define WEIR_RULESET_LABELS_MAX 64u /* of one metric, or variables of one log entry: 128 */
 #define WEIR_RULESET_VARIABLES_MAX 128u
 #define WEIR_RULESET_OUTPUTS_MAX 32u
 #define WEIR_RULESET_WANTED_MAX 64u
@@ -31,7 +31,7 @@ struct weir_ruleset_terms {
 struct weir_ruleset_instance { /* a metric or a logentry, compiled */
 	const struct weir_mixer_part *part;
 	struct weir_ruleset_term value, severity, timestamp; /* expression NULL: none */
-	struct weir_ruleset_terms terms; /* dimensions, or variables in the order of their names */
+	struct weir_ruleset_terms terms;                     /* dimensions, or variables in the order of their names */
 	struct weir_ruleset_instance *next;
 };
 
@@ -44,9 +44,9 @@ struct weir_ruleset_action { /* an instance that a rule sends to a handler */
 
 struct weir_ruleset_rule {
 	const struct weir_mixer_rule *from;
-	struct weir_ruleset_term match; /* expression NULL: always */
+	struct weir_ruleset_term match;         /* expression NULL: always */
 	const struct weir_expression *protocol; /* of the label istio-protocol, or NULL */
-	bool is_keyed, counts; /* counts: metrics hang on it */
+	bool is_keyed, counts;                  /* counts: metrics hang on it */
 	struct weir_ruleset_action *actions, **last_action;
 };
 
@@ -55,7 +55,6 @@ struct weir_ruleset_metric {
 	enum weir_expression_form form;
 	enum weir_attribute attribute;
 	struct weir_value constant; /* the form's */
-	uint64_t divisor;           /* of DURATION: 1000000 when exposed in milliseconds (unit WHOLE); else 1 */
 	uint64_t rules[WEIR_RULESET_RULE_WORDS];
 };
 
