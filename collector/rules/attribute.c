@@ -6,7 +6,7 @@
  *   destination.uid … destination.labels   end_get, of the destination
  *   destination.service … weir.duration_ms call_get
  *   connection.id … …requested_server_name connection_get
- *   request.method … response.messages     request_get
+ *   request.method … response.messages     weir_attribute_request_get
  *   request.headers … request.auth.claims  maps: weir_attribute_get_entry
  *   source.owner … api.protocol            what the sender told under this name
  *
@@ -18,7 +18,7 @@
  * Any thread; no state. */
 #include "rules/attribute.h"
 
-#include "rules/attribute_record.h"
+#include "rules/attribute_set.h"
 
 #define DESTINATION_DISTANCE (WEIR_ATTRIBUTE_DESTINATION_UID - WEIR_ATTRIBUTE_SOURCE_UID)
 
@@ -66,38 +66,6 @@ bool weir_attribute_find(struct weir_str name, enum weir_attribute *ret)
 }
 
 /* ---- values ------------------------------------------------------------- */
-
-static int set_text(struct weir_str text, struct weir_value *ret)
-{
-	ret->type = WEIR_TYPE_STRING;
-	ret->text = text;
-	return text.length > 0 ? 0 : WEIR_VALUE_ABSENT;
-}
-
-static int set_ref(const struct weir_rules_record *record, struct weir_ref ref, struct weir_value *ret)
-{
-	return set_text(weir_batch_str(record->batch, ref), ret);
-}
-
-static int set_number(enum weir_type type, uint64_t number, struct weir_value *ret)
-{
-	ret->type = type;
-	ret->number = number <= INT64_MAX ? (int64_t)number : INT64_MAX;
-	return 0;
-}
-
-/* A point in time; 0 is none. */
-static int set_time(uint64_t ns, struct weir_value *ret)
-{
-	return ns > 0 ? set_number(WEIR_TYPE_TIMESTAMP, ns, ret) : WEIR_VALUE_ABSENT;
-}
-
-static int told_get(const struct weir_rules_record *record, enum weir_attribute attribute, struct weir_scratch *scratch,
-	struct weir_value *ret)
-{
-	return weir_attribute_record_get(
-		record, vocabulary[attribute].name, (enum weir_type)vocabulary[attribute].type, scratch, ret);
-}
 
 /* `first` `a` `between` `b`; ABSENT without an `a`. */
 static int set_joined(struct weir_scratch *scratch, const struct weir_str parts[4], struct weir_value *ret)
@@ -170,14 +138,14 @@ static int port_get(const struct weir_rules_record *record, bool is_source, stru
 	unsigned long long port;
 
 	if (address != NULL && address->port != 0) {
-		return set_number(WEIR_TYPE_INT64, address->port, ret);
+		return weir_attribute_set_number(WEIR_TYPE_INT64, address->port, ret);
 	}
 	rest = weir_batch_str(record->batch, upstream_cluster_of(record));
 	if (is_source || !weir_str_is(weir_str_cut(&rest, '|'), "inbound") ||
 		weir_str_to_u64(weir_str_cut(&rest, '|'), &port) < 0 || port == 0 || port > UINT16_MAX) {
 		return WEIR_VALUE_ABSENT;
 	}
-	return set_number(WEIR_TYPE_INT64, port, ret);
+	return weir_attribute_set_number(WEIR_TYPE_INT64, port, ret);
 }
 
 /* `<domain>/ns/<namespace>/sa/<account>`: all, or the account. */
@@ -193,7 +161,7 @@ static int principal_get(
 		text = weir_str_make(text.data + sizeof(scheme) - 1, text.length - (sizeof(scheme) - 1));
 	}
 	if (!is_account) {
-		return set_text(text, ret);
+		return weir_attribute_set_text(text, ret);
 	}
 	rest = text;
 	(void)weir_str_cut(&rest, '/');
@@ -201,7 +169,7 @@ static int principal_get(
 		return WEIR_VALUE_ABSENT;
 	}
 	(void)weir_str_cut(&rest, '/');
-	return weir_str_is(weir_str_cut(&rest, '/'), "sa") ? set_text(rest, ret) : WEIR_VALUE_ABSENT;
+	return weir_str_is(weir_str_cut(&rest, '/'), "sa") ? weir_attribute_set_text(rest, ret) : WEIR_VALUE_ABSENT;
 }
 
 /* What the row tells. */
@@ -217,20 +185,20 @@ static int workload_get(const struct weir_rules_record *record, bool is_source, 
 	case WEIR_ATTRIBUTE_SOURCE_UID:
 		return set_uid(record, workload, scratch, ret);
 	case WEIR_ATTRIBUTE_SOURCE_NAME:
-		return set_ref(record, workload->pod, ret);
+		return weir_attribute_set_ref(record, workload->pod, ret);
 	case WEIR_ATTRIBUTE_SOURCE_WORKLOAD_UID:
 		return set_istio_uid(record, workload->namespace_, "/workloads/", workload->name, scratch, ret);
 	case WEIR_ATTRIBUTE_SOURCE_WORKLOAD_NAME:
-		return set_ref(record, workload->name, ret);
+		return weir_attribute_set_ref(record, workload->name, ret);
 	case WEIR_ATTRIBUTE_SOURCE_NAMESPACE:
 	case WEIR_ATTRIBUTE_SOURCE_WORKLOAD_NAMESPACE:
-		return set_ref(record, workload->namespace_, ret);
+		return weir_attribute_set_ref(record, workload->namespace_, ret);
 	case WEIR_ATTRIBUTE_SOURCE_CANONICAL_SERVICE:
-		return set_ref(record, workload->canonical_service, ret);
+		return weir_attribute_set_ref(record, workload->canonical_service, ret);
 	case WEIR_ATTRIBUTE_SOURCE_CANONICAL_REVISION:
-		return set_ref(record, workload->canonical_revision, ret);
+		return weir_attribute_set_ref(record, workload->canonical_revision, ret);
 	case WEIR_ATTRIBUTE_SOURCE_CLUSTER:
-		return set_ref(record, workload->cluster, ret);
+		return weir_attribute_set_ref(record, workload->cluster, ret);
 	default:
 		return WEIR_VALUE_ABSENT;
 	}
@@ -259,7 +227,7 @@ static int end_get(const struct weir_rules_record *record, bool is_source, enum 
 	case WEIR_ATTRIBUTE_SOURCE_SERVICE_ACCOUNT:
 		return principal_get(record, is_source, true, ret);
 	case WEIR_ATTRIBUTE_SOURCE_SPIFFE_ID:
-		return set_ref(
+		return weir_attribute_set_ref(
 			record, is_source ? record->call->source_principal : record->call->destination_principal, ret);
 	default:
 		return workload_get(record, is_source, attribute, scratch, ret);
@@ -276,13 +244,13 @@ static int service_get(const struct weir_rules_record *record, enum weir_attribu
 	switch (attribute) {
 	case WEIR_ATTRIBUTE_DESTINATION_SERVICE:
 	case WEIR_ATTRIBUTE_DESTINATION_SERVICE_HOST:
-		return set_ref(record, call->service_host, ret);
+		return weir_attribute_set_ref(record, call->service_host, ret);
 	case WEIR_ATTRIBUTE_DESTINATION_SERVICE_NAME:
-		return set_ref(record, call->service_name, ret);
+		return weir_attribute_set_ref(record, call->service_name, ret);
 	case WEIR_ATTRIBUTE_DESTINATION_SERVICE_NAMESPACE:
-		return set_ref(record, call->service_namespace, ret);
+		return weir_attribute_set_ref(record, call->service_namespace, ret);
 	default:
-		if (told_get(record, attribute, scratch, ret) == 0) {
+		if (weir_attribute_told(record, attribute, scratch, ret) == 0) {
 			return 0;
 		}
 		return set_istio_uid(record, call->service_namespace, "/services/", call->service_name, scratch, ret);
@@ -305,7 +273,7 @@ static int flags_get(const struct weir_call *call, struct weir_scratch *scratch,
 		return WEIR_VALUE_ABSENT;
 	}
 	if ((flags & (flags - 1)) == 0) {
-		return set_text(names[__builtin_ctz(flags)], ret);
+		return weir_attribute_set_text(names[__builtin_ctz(flags)], ret);
 	}
 	for (uint32_t left = flags; left != 0; left &= left - 1) {
 		length += (uint32_t)names[__builtin_ctz(left)].length + 1;
@@ -337,11 +305,6 @@ static int reporter_uid_get(
 		       : WEIR_VALUE_ABSENT;
 }
 
-static int name_get(const char *const names[], unsigned count, unsigned number, struct weir_value *ret)
-{
-	return number < count ? set_text(weir_str_of(names[number]), ret) : WEIR_VALUE_ABSENT;
-}
-
 static uint64_t duration_of(const struct weir_rules_record *record)
 {
 	return record->request != NULL ? record->request->duration_ns : record->connection->duration_ns;
@@ -366,36 +329,37 @@ static int call_get(const struct weir_rules_record *record, enum weir_attribute 
 
 	switch (attribute) {
 	case WEIR_ATTRIBUTE_REPORTER_KIND:
-		return name_get(kinds, 3, call->reporter, ret);
+		return weir_attribute_set_name(kinds, 3, call->reporter, ret);
 	case WEIR_ATTRIBUTE_WEIR_REPORTER:
-		return name_get(reporters, 3, call->reporter, ret);
+		return weir_attribute_set_name(reporters, 3, call->reporter, ret);
 	case WEIR_ATTRIBUTE_REPORTER_UID:
 		return reporter_uid_get(record, scratch, ret);
 	case WEIR_ATTRIBUTE_PROTOCOL:
-		return name_get(protocols, 3, call->protocol, ret);
+		return weir_attribute_set_name(protocols, 3, call->protocol, ret);
 	case WEIR_ATTRIBUTE_CONTEXT_TIME:
 	case WEIR_ATTRIBUTE_CONTEXT_TIMESTAMP:
-		return set_time(time_of(record), ret);
+		return weir_attribute_set_time(time_of(record), ret);
 	case WEIR_ATTRIBUTE_PROXY_ERROR_CODE:
 		return flags_get(call, scratch, ret);
 	case WEIR_ATTRIBUTE_CONNECTION_MTLS:
 		return call->security == WEIR_SECURITY_UNKNOWN
 			       ? WEIR_VALUE_ABSENT
-			       : set_number(WEIR_TYPE_BOOL, call->security == WEIR_SECURITY_MUTUAL_TLS, ret);
+			       : weir_attribute_set_number(
+					 WEIR_TYPE_BOOL, call->security == WEIR_SECURITY_MUTUAL_TLS, ret);
 	case WEIR_ATTRIBUTE_CONNECTION_SECURITY_POLICY:
-		return name_get(policies, 3, call->security, ret);
+		return weir_attribute_set_name(policies, 3, call->security, ret);
 	case WEIR_ATTRIBUTE_WEIR_SIGNAL:
-		return set_text(weir_str_of(weir_signal_name(record->batch->signal)), ret);
+		return weir_attribute_set_text(weir_str_of(weir_signal_name(record->batch->signal)), ret);
 	case WEIR_ATTRIBUTE_WEIR_PROFILE:
-		return set_text(weir_str_of(record->is_both ? "both" : "auto"), ret);
+		return weir_attribute_set_text(weir_str_of(record->is_both ? "both" : "auto"), ret);
 	case WEIR_ATTRIBUTE_WEIR_PROBE:
-		return set_number(WEIR_TYPE_BOOL, call->is_probe != 0, ret);
+		return weir_attribute_set_number(WEIR_TYPE_BOOL, call->is_probe != 0, ret);
 	case WEIR_ATTRIBUTE_WEIR_PROXY:
-		return set_ref(record, call->proxy, ret);
+		return weir_attribute_set_ref(record, call->proxy, ret);
 	case WEIR_ATTRIBUTE_WEIR_UPSTREAM_CLUSTER:
-		return set_ref(record, upstream_cluster_of(record), ret);
+		return weir_attribute_set_ref(record, upstream_cluster_of(record), ret);
 	case WEIR_ATTRIBUTE_WEIR_DURATION_MS:
-		return set_number(WEIR_TYPE_INT64, duration_of(record) / 1000000, ret);
+		return weir_attribute_set_number(WEIR_TYPE_INT64, duration_of(record) / 1000000, ret);
 	default:
 		return service_get(record, attribute, scratch, ret);
 	}
@@ -410,150 +374,34 @@ static int connection_get(const struct weir_rules_record *record, enum weir_attr
 	const struct weir_connection *connection = record->connection;
 
 	if (connection == NULL) { /* of the connection of a request, only what was told is known */
-		return told_get(record, attribute, scratch, ret);
+		return weir_attribute_told(record, attribute, scratch, ret);
 	}
 	switch (attribute) {
 	case WEIR_ATTRIBUTE_CONNECTION_ID:
-		return set_ref(record, connection->stream_id, ret);
+		return weir_attribute_set_ref(record, connection->stream_id, ret);
 	case WEIR_ATTRIBUTE_CONNECTION_EVENT:
-		return name_get(events, 3, record->event, ret);
+		return weir_attribute_set_name(events, 3, record->event, ret);
 	case WEIR_ATTRIBUTE_CONNECTION_RECEIVED_BYTES:
-		return set_number(WEIR_TYPE_INT64, record->received_bytes, ret);
+		return weir_attribute_set_number(WEIR_TYPE_INT64, record->received_bytes, ret);
 	case WEIR_ATTRIBUTE_CONNECTION_SENT_BYTES:
-		return set_number(WEIR_TYPE_INT64, record->sent_bytes, ret);
+		return weir_attribute_set_number(WEIR_TYPE_INT64, record->sent_bytes, ret);
 	case WEIR_ATTRIBUTE_CONNECTION_RECEIVED_TOTAL:
-		return connection->is_delta ? WEIR_VALUE_ABSENT
-					    : set_number(WEIR_TYPE_INT64, connection->received_bytes, ret);
+		return connection->is_delta
+			       ? WEIR_VALUE_ABSENT
+			       : weir_attribute_set_number(WEIR_TYPE_INT64, connection->received_bytes, ret);
 	case WEIR_ATTRIBUTE_CONNECTION_SENT_TOTAL:
 		return connection->is_delta ? WEIR_VALUE_ABSENT
-					    : set_number(WEIR_TYPE_INT64, connection->sent_bytes, ret);
+					    : weir_attribute_set_number(WEIR_TYPE_INT64, connection->sent_bytes, ret);
 	case WEIR_ATTRIBUTE_CONNECTION_DURATION:
 		return record->event == WEIR_CONNECTION_CLOSE
-			       ? set_number(WEIR_TYPE_DURATION, connection->duration_ns, ret)
+			       ? weir_attribute_set_number(WEIR_TYPE_DURATION, connection->duration_ns, ret)
 			       : WEIR_VALUE_ABSENT;
 	default:
-		return set_ref(record, connection->sni, ret);
-	}
-}
-
-/* ---- requests ----------------------------------------------------------- */
-
-/* The path without its query. */
-static int url_path_get(const struct weir_rules_record *record, struct weir_scratch *scratch, struct weir_value *ret)
-{
-	struct weir_str rest;
-
-	if (told_get(record, WEIR_ATTRIBUTE_REQUEST_URL_PATH, scratch, ret) == 0) {
-		return 0;
-	}
-	rest = weir_batch_str(record->batch, record->request->path);
-	rest = weir_str_cut(&rest, '?');
-	return set_text(weir_str_cut(&rest, '#'), ret);
-}
-
-/* What was told, else the header that says the same. */
-static int told_or_header(const struct weir_rules_record *record, enum weir_attribute attribute, const char *header,
-	struct weir_scratch *scratch, struct weir_value *ret)
-{
-	struct weir_str text;
-
-	if (told_get(record, attribute, scratch, ret) == 0) {
-		return 0;
-	}
-	if (weir_attribute_record_entry(record, WEIR_ATTRIBUTE_REQUEST_HEADERS, weir_str_of(header), &text) != 0) {
-		return WEIR_VALUE_ABSENT;
-	}
-	return set_text(text, ret);
-}
-
-/* The body's size is beside the record when it is not the whole's. */
-static int size_get(const struct weir_rules_record *record, enum weir_attribute attribute, uint64_t whole,
-	struct weir_scratch *scratch, struct weir_value *ret)
-{
-	return told_get(record, attribute, scratch, ret) == 0 ? 0 : set_number(WEIR_TYPE_INT64, whole, ret);
-}
-
-static int response_get(const struct weir_rules_record *record, enum weir_attribute attribute,
-	struct weir_scratch *scratch, struct weir_value *ret)
-{
-	const struct weir_request *request = record->request;
-	struct weir_value status = { .type = WEIR_TYPE_INT64, .number = request->grpc_status };
-
-	switch (attribute) {
-	case WEIR_ATTRIBUTE_RESPONSE_CODE:
-		return set_number(WEIR_TYPE_INT64, request->response_code, ret);
-	case WEIR_ATTRIBUTE_RESPONSE_CODE_DETAILS:
-		return set_ref(record, request->code_details, ret);
-	case WEIR_ATTRIBUTE_RESPONSE_GRPC_STATUS:
-		return request->grpc_status == WEIR_GRPC_STATUS_NONE ? WEIR_VALUE_ABSENT
-								     : set_text(weir_value_text(&status, scratch), ret);
-	case WEIR_ATTRIBUTE_RESPONSE_TIME:
-		return set_time(request->start_ns > 0 ? request->start_ns + request->duration_ns : 0, ret);
-	case WEIR_ATTRIBUTE_RESPONSE_DURATION:
-		return set_number(WEIR_TYPE_DURATION, request->duration_ns, ret);
-	case WEIR_ATTRIBUTE_RESPONSE_SIZE:
-		return size_get(record, attribute, request->response_bytes, scratch, ret);
-	case WEIR_ATTRIBUTE_RESPONSE_TOTAL_SIZE:
-		return set_number(WEIR_TYPE_INT64, request->response_bytes, ret);
-	default:
-		return set_number(WEIR_TYPE_INT64, request->response_messages, ret);
-	}
-}
-
-static int request_get(const struct weir_rules_record *record, enum weir_attribute attribute,
-	struct weir_scratch *scratch, struct weir_value *ret)
-{
-	static const char *const protocols[] = { "", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/3" };
-	const struct weir_request *request = record->request;
-
-	if (request == NULL) {
-		return WEIR_VALUE_ABSENT;
-	}
-	switch (attribute) {
-	case WEIR_ATTRIBUTE_REQUEST_METHOD:
-		return set_text(weir_attribute_record_method(request), ret);
-	case WEIR_ATTRIBUTE_REQUEST_PATH:
-		return set_ref(record, request->path, ret);
-	case WEIR_ATTRIBUTE_REQUEST_URL_PATH:
-		return url_path_get(record, scratch, ret);
-	case WEIR_ATTRIBUTE_REQUEST_HOST:
-		return set_ref(record, request->authority, ret);
-	case WEIR_ATTRIBUTE_REQUEST_SCHEME:
-		return told_or_header(record, attribute, ":scheme", scratch, ret);
-	case WEIR_ATTRIBUTE_REQUEST_REFERER:
-		return told_or_header(record, attribute, "referer", scratch, ret);
-	case WEIR_ATTRIBUTE_REQUEST_USERAGENT:
-		return set_ref(record, request->user_agent, ret);
-	case WEIR_ATTRIBUTE_REQUEST_ID:
-		return set_ref(record, request->request_id, ret);
-	case WEIR_ATTRIBUTE_REQUEST_TIME:
-		return set_time(request->start_ns, ret);
-	case WEIR_ATTRIBUTE_REQUEST_SIZE:
-		return size_get(record, attribute, request->request_bytes, scratch, ret);
-	case WEIR_ATTRIBUTE_REQUEST_TOTAL_SIZE:
-		return set_number(WEIR_TYPE_INT64, request->request_bytes, ret);
-	case WEIR_ATTRIBUTE_REQUEST_MESSAGES:
-		return set_number(WEIR_TYPE_INT64, request->request_messages, ret);
-	case WEIR_ATTRIBUTE_REQUEST_PROTOCOL:
-		return name_get(protocols, 5, request->http_version, ret);
-	case WEIR_ATTRIBUTE_REQUEST_ATTEMPTS:
-		return set_number(WEIR_TYPE_INT64, request->attempts, ret);
-	case WEIR_ATTRIBUTE_WEIR_ROUTE:
-		return set_ref(record, request->route, ret);
-	case WEIR_ATTRIBUTE_WEIR_TRACE_ID:
-		return set_ref(record, request->trace_id, ret);
-	default:
-		return response_get(record, attribute, scratch, ret);
+		return weir_attribute_set_ref(record, connection->sni, ret);
 	}
 }
 
 /* ---- records ------------------------------------------------------------ */
-
-static bool is_text(enum weir_type type)
-{
-	return type == WEIR_TYPE_STRING || type == WEIR_TYPE_EMAIL_ADDRESS || type == WEIR_TYPE_URI ||
-	       type == WEIR_TYPE_DNS_NAME;
-}
 
 int weir_attribute_get(const struct weir_rules_record *record, enum weir_attribute attribute,
 	struct weir_scratch *scratch, struct weir_value *ret)
@@ -564,8 +412,10 @@ int weir_attribute_get(const struct weir_rules_record *record, enum weir_attribu
 	}
 	if (record->told != NULL) {
 		*ret = record->told[attribute];
-		return ret->type == WEIR_TYPE_NONE || (is_text(ret->type) && ret->text.length == 0) ? WEIR_VALUE_ABSENT
-												    : 0;
+		return ret->type != vocabulary[attribute].type ||
+				       (ret->type == WEIR_TYPE_STRING && ret->text.length == 0)
+			       ? WEIR_VALUE_ABSENT
+			       : 0;
 	}
 	if (attribute < WEIR_ATTRIBUTE_DESTINATION_UID) {
 		return end_get(record, true, attribute, scratch, ret);
@@ -580,9 +430,9 @@ int weir_attribute_get(const struct weir_rules_record *record, enum weir_attribu
 		return connection_get(record, attribute, scratch, ret);
 	}
 	if (attribute < WEIR_ATTRIBUTE_REQUEST_HEADERS) {
-		return request_get(record, attribute, scratch, ret);
+		return weir_attribute_request_get(record, attribute, scratch, ret);
 	}
-	return told_get(record, attribute, scratch, ret);
+	return weir_attribute_told(record, attribute, scratch, ret);
 }
 
 static int pair_find(

@@ -17,7 +17,7 @@
  * Any thread; no state. */
 #include "rules/attribute_record.h"
 
-#include <arpa/inet.h>
+#include "rules/convert.h"
 
 struct attrs {
 	const struct weir_attr *first;
@@ -164,22 +164,9 @@ static bool bool_get(const struct weir_batch *batch, const struct weir_attr *att
 /* Decoders write addresses as text (decode/mixer/detail.c). */
 static bool ip_get(const struct weir_batch *batch, const struct weir_attr *attr, struct weir_value *ret)
 {
-	char terminated[INET6_ADDRSTRLEN];
 	struct weir_str text;
-	uint8_t v4[4];
 
-	if (!text_get(batch, attr, &text) || text.length >= sizeof(terminated)) {
-		return false;
-	}
-	memcpy(terminated, text.data, text.length);
-	terminated[text.length] = '\0';
-	if (inet_pton(AF_INET, terminated, v4) == 1) {
-		memset(ret->ip, 0, 10);
-		memset(ret->ip + 10, 0xff, 2);
-		memcpy(ret->ip + 12, v4, 4);
-		return true;
-	}
-	return inet_pton(AF_INET6, terminated, ret->ip) == 1;
+	return text_get(batch, attr, &text) && weir_convert_ip(text, ret->ip);
 }
 
 int weir_attribute_record_get(const struct weir_rules_record *record, struct weir_str name, enum weir_type type,
