@@ -1,7 +1,8 @@
 /* document: YAML events, kept as a tree.
  *
  * Invariants
- *  1. No map has a key twice: which of them counts is nothing to guess about.
+ *  1. A key that a map has twice is marked, up to the document: a rule with one
+ *     is refused. What is no rule may have them (installations of Istio do).
  *  2. Every node knows its file, line and column; those of a map their key's.
  *  3. A text's tree has at most WEIR_DOCUMENT_NODES_MAX nodes, a rule set
  *     WEIR_DOCUMENTS_MAX documents; the depth is the reader's.
@@ -140,15 +141,19 @@ static int key_take(struct reading *reading, const struct weir_node *map, const 
 	if (map->count >= KEYS_COMPARED) {
 		return weir_node_wrong(&at, reading->error, "a map with more than %u keys", KEYS_COMPARED);
 	}
-	for (const struct weir_node *child = map->first; child != NULL; child = child->next) {
-		if (weir_str_equal(child->key, event->text)) {
-			return weir_node_wrong(&at, reading->error,
-				"the key `%.64s` stands here twice, first in line %u", child->key.data,
-				child->key_line);
-		}
-	}
 	*ret_key = weir_arena_copy(reading->arena, event->text);
 	return ret_key->data != NULL ? 0 : -ENOMEM;
+}
+
+static void doubled_mark(struct weir_node *map, struct weir_node *child)
+{
+	for (const struct weir_node *other = map->first; other != child; other = other->next) {
+		if (weir_str_equal(other->key, child->key)) {
+			child->doubled_line = other->key_line;
+			map->doubled = map->doubled != NULL ? map->doubled : child;
+			return;
+		}
+	}
 }
 
 /* The children of an opened map or list, up to its end. Recursion is bounded by WEIR_YAML_DEPTH. */
@@ -174,9 +179,13 @@ static int children_read(struct reading *reading, struct weir_node *parent)
 			*last = child;
 			last = &child->next;
 			parent->count++;
+			if (parent->kind == WEIR_NODE_MAP) {
+				doubled_mark(parent, child);
+			}
 		}
 		if (r == 0 && child->kind != WEIR_NODE_TEXT) {
 			r = children_read(reading, child);
+			parent->doubled = parent->doubled != NULL ? parent->doubled : child->doubled;
 		}
 		if (r != 0) {
 			return r;

@@ -29,6 +29,9 @@ struct weir_node {
 	struct weir_str key;  /* a map's child: its key; NUL-terminated */
 	const struct weir_file *file;
 	struct weir_node *first, *next;
+	/* The first child, of it or of what is in it, whose key its map has twice; NULL: none. */
+	const struct weir_node *doubled;
+	uint32_t doubled_line; /* of such a child: where the key stood before */
 };
 
 struct weir_documents { /* the roots of all documents read so far, in order, without empty ones */

@@ -356,6 +356,20 @@ static int mixer_document_take(struct reading *reading, const struct weir_node *
 	return other_add(reading, &part);
 }
 
+static const char mixers[] = "config.istio.io/";
+
+/* Where a `---` is missing, two documents are one with two apiVersions. */
+static bool is_any_version_mixers(const struct weir_node *document)
+{
+	for (const struct weir_node *child = document->first; child != NULL; child = child->next) {
+		if (weir_str_is(child->key, "apiVersion") && child->kind == WEIR_NODE_TEXT &&
+			weir_str_starts_with(child->text, mixers)) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int document_take(struct reading *reading, const struct weir_node *document, unsigned depth)
 {
 	const char *version = weir_node_get_text(document, "apiVersion"), *kind = weir_node_get_text(document, "kind");
@@ -366,7 +380,12 @@ static int document_take(struct reading *reading, const struct weir_node *docume
 	if (strcmp(kind, "List") == 0) {
 		return list_take(reading, document, depth);
 	}
-	if (!weir_str_starts_with(weir_str_of(version), "config.istio.io/")) {
+	if (document->doubled != NULL && is_any_version_mixers(document)) {
+		return weir_node_key_wrong(document->doubled, reading->error,
+			"the key `%.64s` stands here twice, first in line %u", document->doubled->key.data,
+			document->doubled->doubled_line);
+	}
+	if (!weir_str_starts_with(weir_str_of(version), mixers)) {
 		weir_mixer_yaml_note(
 			reading->mixer->notes, document, "note", "%.128s passed over: it is no rule", kind);
 		return 0;
