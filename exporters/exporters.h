@@ -16,6 +16,7 @@ struct weir_exporters_opts {
 	struct weir_ring *ring;
 	uint32_t query_threads;
 	uint64_t max_query_bytes;
+	uint64_t max_series; /* metrics.max_series: /status says it */
 	uint64_t started_ns;
 	const char *version;
 	bool (*is_ready)(void *ctx); /* all is open: /ready */

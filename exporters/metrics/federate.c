@@ -29,6 +29,8 @@
 
 #include <errno.h>
 
+#include "exporters/label_text.h"
+
 void weir_federate_init(struct weir_federate *federate, const struct weir_selectors *selectors)
 {
 	*federate = (struct weir_federate){ .selectors = selectors };
@@ -69,25 +71,6 @@ static void take_comment(struct weir_federate *federate, struct weir_str line)
 	weir_buf_add_char(&federate->head, '\n');
 }
 
-/* A value as it stands between its quotes; without escapes it is used where it lies. */
-static struct weir_str unescape(struct weir_buf *room, struct weir_str value)
-{
-	size_t begin = room->length;
-
-	if (memchr(value.data, '\\', value.length) == NULL) {
-		return value;
-	}
-	for (size_t i = 0; i < value.length; i++) {
-		char c = value.data[i];
-
-		if (c == '\\' && i + 1 < value.length) {
-			c = value.data[++i] == 'n' ? '\n' : value.data[i];
-		}
-		weir_buf_add_char(room, c);
-	}
-	return weir_str_make(room->data + begin, room->length - begin);
-}
-
 static void value_set(struct weir_federate *federate, struct weir_str label, struct weir_str value,
 	struct weir_str values[WEIR_SELECTOR_LABELS_MAX])
 {
@@ -95,58 +78,28 @@ static void value_set(struct weir_federate *federate, struct weir_str label, str
 
 	for (uint32_t i = 1; i < selectors->label_count; i++) {
 		if (weir_str_equal(selectors->labels[i], label)) {
-			values[i] = unescape(&federate->unescaped, value);
+			values[i] = weir_label_text_unescape(&federate->unescaped, value);
 			return;
 		}
 	}
 }
 
-/* The bytes before the closing quote; all, when there is none. */
-static size_t quoted_length(struct weir_str text)
-{
-	const char *quote = memchr(text.data, '"', text.length);
-	size_t length = 0;
-
-	if (quote == NULL) {
-		return text.length;
-	}
-	if (memchr(text.data, '\\', (size_t)(quote - text.data)) == NULL) {
-		return (size_t)(quote - text.data);
-	}
-	while (length < text.length && text.data[length] != '"') {
-		length += text.data[length] == '\\' ? 2 : 1;
-	}
-	return length < text.length ? length : text.length;
-}
-
-/* `name="value",…}`: the values that selectors ask for. 0 or -EINVAL. */
+/* `name="value",…}`: the values that selectors ask for. 0 or a fault. */
 static int read_labels(
 	struct weir_federate *federate, struct weir_str text, struct weir_str values[WEIR_SELECTOR_LABELS_MAX])
 {
+	struct weir_label_text label;
+	int result;
+
 	weir_buf_clear(&federate->unescaped);
 	if (weir_buf_reserve(&federate->unescaped, text.length + 1) ==
 		NULL) { /* it does not move while values point to it */
 		return -ENOMEM;
 	}
-	while (text.length > 0 && text.data[0] != '}') {
-		struct weir_str label = weir_str_cut(&text, '=');
-		size_t length;
-
-		if (text.length < 2 || text.data[0] != '"') {
-			return -EINVAL;
-		}
-		text = weir_str_make(text.data + 1, text.length - 1);
-		length = quoted_length(text);
-		if (length == text.length) {
-			return -EINVAL;
-		}
-		value_set(federate, label, weir_str_make(text.data, length), values);
-		text = weir_str_make(text.data + length + 1, text.length - length - 1);
-		if (text.length > 0 && text.data[0] == ',') {
-			text = weir_str_make(text.data + 1, text.length - 1);
-		}
+	while ((result = weir_label_text_next(&text, &label)) == 1) {
+		value_set(federate, label.name, label.value, values);
 	}
-	return text.length > 0 ? 0 : -EINVAL;
+	return result != 0 ? result : text.length > 0 ? 0 : -EINVAL;
 }
 
 /* The name at the line's front becomes federate->name, of which `mask` is. */

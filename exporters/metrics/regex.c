@@ -50,6 +50,7 @@ struct memo_cell {
 struct weir_regex_set {
 	struct weir_arena *arena;
 	uint64_t deadline_ns;
+	uint32_t count;
 	pcre2_general_context *general;
 	pcre2_compile_context *compiling;
 	pcre2_match_context *matching;
@@ -353,14 +354,14 @@ int weir_regex_compile(
 		return bad(why, pattern, (const char *)said);
 	}
 	regex->set = set;
-	regex->number = (uint32_t)set->arena->used_bytes;
+	regex->number = set->count++;
 	*ret_regex = regex;
 	return 0;
 }
 
 static struct memo_cell *memo_at(const struct weir_regex *regex, struct weir_str value)
 {
-	uint32_t hash = 2166136261u ^ regex->number;
+	uint32_t hash = 2166136261u ^ regex->number * 2654435761u;
 
 	if (value.length > MEMO_VALUE) {
 		return NULL;
