@@ -331,6 +331,7 @@ static int exporters_create(struct keeper *keeper)
 		.ring = keeper->ring,
 		.query_threads = QUERY_THREADS,
 		.max_query_bytes = keeper->query_bytes,
+		.max_series = keeper->conf.metrics_max_series,
 		.started_ns = keeper->started_ns,
 		.version = WEIR_VERSION,
 		.is_ready = is_ready,
