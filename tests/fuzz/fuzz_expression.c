@@ -3,8 +3,9 @@
  * What comes is compiled, or refused with one sentence at a place inside it.
  * What was compiled is evaluated for a record without attributes and for one
  * that has them all: twice, with one outcome, one type (the expression's own)
- * and one text. Half of what comes is no expression, so the bytes are also
- * taken as a choice of words. */
+ * and one text. Nearly all bytes are no expression, so they are also taken as a
+ * choice of words, and as a choice of rules of the grammar: what comes of those
+ * has the right types, and has to compile. */
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -103,7 +104,8 @@ static void check_refused(struct weir_str text, const struct weir_expression_err
 	weir_assert(why.length > 0 && weir_utf8_is_valid(why) && memchr(why.data, '\n', why.length) == NULL);
 }
 
-static void check(struct weir_str text, enum weir_type wanted)
+/* Was it compiled? */
+static bool check(struct weir_str text, enum weir_type wanted)
 {
 	const struct weir_expression *expression;
 	struct weir_expression_error error;
@@ -120,6 +122,7 @@ static void check(struct weir_str text, enum weir_type wanted)
 		check_refused(text, &error);
 	}
 	weir_arena_fini(&arena);
+	return r == 0;
 }
 
 /* Each byte is a word: this meets the checker far more often than bytes do. */
@@ -145,13 +148,56 @@ static struct weir_str words_of(const uint8_t *data, size_t size, char text[TEXT
 	return weir_str_make(text, length);
 }
 
+/* Rules of the grammar, by type: a digit stands for an expression of the type of that number. */
+static const struct {
+	const char *first, *others[8]; /* the first has nothing to go on with */
+} rules[] = {
+	{ "source.name", { "0 | 0", "0 + 0", "conditional(1, 0, 0)", "3[0]", "3[\"x\"]", "toLower(0)", "0.reverse()",
+				 "\"10ms\" | 0" } },
+	{ "connection.mtls", { "1 && 1", "1 || 1", "!1", "0 < 0", "2 >= 2", "4 == 4", "match(0, 0)",
+				     "`^(a|[b-z])*\\d?$`.matches(0)" } },
+	{ "request.size",
+		{ "2 | 2", "2 + 2", "size(0)", "conditional(1, 2, 2)", "2 | 7", "(2)", "response.code", "-8" } },
+	{ "source.labels", { "3 | 3", "request.headers", "emptyStringMap()", "conditional(1, 3, 3)", "(3)", "3 | 3",
+				   "request.query_params", "destination.labels" } },
+	{ "source.ip", { "ip(0)", "4 | 4", "conditional(1, 4, 4)", "ip(\"fd00::1\")", "(4)", "origin.ip", "ip(0)",
+			       "destination.ip" } },
+};
+
+struct grammar {
+	const uint8_t *data;
+	size_t size, at, length;
+	char *text;
+};
+
+static void grammar_write(struct grammar *grammar, unsigned rule, unsigned depth)
+{
+	bool ends = grammar->at >= grammar->size || depth == 0 || grammar->length + 1024 > TEXT_MAX;
+	unsigned choice = ends ? 0 : grammar->data[grammar->at++] % 9;
+	const char *at = choice == 0 ? rules[rule].first : rules[rule].others[choice - 1];
+
+	grammar->text[grammar->length++] = '(';
+	for (bool is_text = false; *at != '\0'; at++) {
+		is_text = is_text != (*at == '"' || *at == '`');
+		if (!is_text && *at >= '0' && *at <= '4') {
+			grammar_write(grammar, (unsigned)(*at - '0'), depth - 1);
+		} else {
+			grammar->text[grammar->length++] = *at;
+		}
+	}
+	grammar->text[grammar->length++] = ')';
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weir_str bytes = { (const char *)data, size };
 	char text[TEXT_MAX];
+	struct grammar grammar = { .data = data + (size > 0), .size = size > 0 ? size - 1 : 0, .text = text };
 
-	check(bytes, WEIR_TYPE_NONE);
-	check(bytes, WEIR_TYPE_BOOL);
-	check(words_of(data, size, text), size % 2 == 0 ? WEIR_TYPE_NONE : WEIR_TYPE_DURATION);
+	(void)check(bytes, WEIR_TYPE_NONE);
+	(void)check(bytes, WEIR_TYPE_BOOL);
+	(void)check(words_of(data, size, text), size % 2 == 0 ? WEIR_TYPE_NONE : WEIR_TYPE_DURATION);
+	grammar_write(&grammar, size > 0 ? data[0] % 5 : 0, 6);
+	weir_assert(check(weir_str_make(text, grammar.length), WEIR_TYPE_NONE));
 	return 0;
 }
