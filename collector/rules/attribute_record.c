@@ -1,10 +1,10 @@
 /* attribute_record: what a sender told that has no field in the record.
  *
- *   signal        where                        a header is
- *   mixer         the request's attributes     request.headers.<name>
- *   access_log    the request's attributes     request.headers.<name>, response.trailers.<name>
- *   log           the log's attributes, of     request.headers.<name>, http.request.header.<name>
- *                 which the request was made
+ *   signal        where                                a header is
+ *   mixer         the request's attributes             request.headers.<name>, response.headers.<name>
+ *   access_log    the request's attributes             the same
+ *   log           those of the log that the request    the same, or http.request.header.<name>,
+ *                 was made of                          http.response.header.<name>
  *
  * Headers that became fields (path, authority, user agent, …) are no attributes
  * beside them, so a field answers where no attribute does.
