@@ -175,7 +175,7 @@ static void end_of(struct weir_fold *fold, const struct weir_batch *batch, uint3
 	const struct weir_workload *workload;
 
 	if (row != WEIR_NONE) {
-		workload = &weir_batch_workloads(batch)[row];
+		workload = weir_batch_workload(batch, row);
 		end[WEIR_EDGE_WORKLOAD] = name_of(fold, batch, workload->name);
 		end[WEIR_EDGE_NAMESPACE] = name_of(fold, batch, workload->namespace_);
 		end[WEIR_EDGE_APP] = name_of(fold, batch, workload->app);
