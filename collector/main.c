@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/stat.h"
 #include "certificates.h"
+#include "check.h"
 #include "cli.h"
 #include "exporters/exporters.h"
 #include "process.h"
@@ -530,9 +531,6 @@ static int configure(struct keeper *keeper, const struct weir_cli *cli)
 
 	weir_buf_init(&why, 0);
 	r = weir_conf_load(&keeper->arena, cli->config, cli->flags, cli->flag_count, &keeper->conf, &why);
-	if (r == 0 && cli->command == WEIR_COMMAND_CHECK) {
-		r = weir_certificates_check(&keeper->conf, &why);
-	}
 	if (r != 0) {
 		fprintf(stderr, "weir: %.*s\n", (int)why.length, why.length > 0 ? why.data : "");
 		if (why.length == 0) {
@@ -564,11 +562,12 @@ int main(int argc, char **argv)
 		printf("weir %s\n", WEIR_VERSION);
 		return EXIT_SUCCESS;
 	}
+	if (cli.command == WEIR_COMMAND_CHECK) {
+		return weir_check(&cli);
+	}
 	weir_arena_init(&keeper.arena, 16u << 10, 8u << 20);
 	status = configure(&keeper, &cli);
-	if (status == EXIT_SUCCESS && cli.command == WEIR_COMMAND_CHECK) {
-		printf("%s: right\n", cli.config);
-	} else if (status == EXIT_SUCCESS) {
+	if (status == EXIT_SUCCESS) {
 		status = run(&keeper);
 	}
 	weir_arena_fini(&keeper.arena);
