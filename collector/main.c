@@ -22,7 +22,6 @@
 #include "base/log.h"
 #include "base/stat.h"
 #include "certificates.h"
-#include "check.h"
 #include "cli.h"
 #include "exporters/exporters.h"
 #include "process.h"
@@ -35,6 +34,7 @@
 #include "serve/tls.h"
 #include "storage/store.h"
 #include "storage/writer.h"
+#include "validate.h"
 
 #define QUERY_THREADS 4u
 #define QUERY_QUEUE 64u
@@ -563,7 +563,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	if (cli.command == WEIR_COMMAND_CHECK) {
-		return weir_check(&cli);
+		return weir_validate(&cli);
 	}
 	weir_arena_init(&keeper.arena, 16u << 10, 8u << 20);
 	status = configure(&keeper, &cli);

@@ -1,10 +1,10 @@
-/* check: the command; see the header.
+/* validate: the command; see the header.
  *
  *   weir check weir.yaml                     the configuration, certificates, the rules that it names
  *   weir check rules.yaml (or a folder)      a file whose first document has `kind` is rules: they, and flags
  *   weir check [FILE] --explain record.json  the same, and then what the rules make of the record
  */
-#include "check.h"
+#include "validate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,7 +80,7 @@ static int rules_check(const struct weir_conf *conf, const char *rules_path, con
 	return status;
 }
 
-int weir_check(const struct weir_cli *cli)
+int weir_validate(const struct weir_cli *cli)
 {
 	bool is_rules = cli->config != NULL && weir_ruleset_is_file_of_rules(cli->config);
 	struct weir_arena arena;
