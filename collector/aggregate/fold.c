@@ -130,7 +130,7 @@ static void end_of(struct weir_fold *fold, const struct weir_batch *batch, uint3
 	const struct weir_workload *workload;
 
 	if (row != WEIR_NONE) {
-		workload = &weir_batch_workloads(batch)[row];
+		workload = weir_batch_workload(batch, row);
 		end[WEIR_EDGE_WORKLOAD] = name_of(fold, batch, workload->name);
 		end[WEIR_EDGE_NAMESPACE] = name_of(fold, batch, workload->namespace_);
 		end[WEIR_EDGE_APP] = name_of(fold, batch, workload->app);
@@ -188,7 +188,7 @@ static void fold_request(
 		.time_ns = batch->received_ns, .is_error = is_error(request), .duration_us = request->duration_ns / 1000
 	};
 
-	if (counts == 0 || request->call.is_probe) {
+	if (counts == 0 || (request->call.is_probe && batch->signal == WEIR_SIGNAL_MIXER)) {
 		return;
 	}
 	memo = weir_memo_find(&fold->memo, key);

@@ -109,6 +109,30 @@ static inline void add_ref(struct key_bytes *key, const struct weir_batch *batch
 	}
 }
 
+/* The labels beyond the known ones, which rules may read: their hash, or nothing when there are none. */
+static void add_labels(
+	struct key_bytes *key, const struct weir_batch *batch, const struct weir_workload *workload, uint64_t seed)
+{
+	uint32_t count;
+	const struct weir_attr *labels = weir_batch_labels(batch, workload, &count);
+	XXH128_hash_t hash = { 0, 0 };
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct {
+			XXH128_hash_t before, key, value;
+		} link = { .before = hash };
+
+		link.key =
+			XXH3_128bits_withSeed(weir_batch_at(batch, labels[i].key.offset), labels[i].key.length, seed);
+		link.value = XXH3_128bits_withSeed(
+			weir_batch_at(batch, labels[i].value.text.offset), labels[i].value.text.length, seed);
+		hash = XXH3_128bits_withSeed(&link, sizeof(link), seed);
+	}
+	if (count > 0) {
+		add(key, &hash, sizeof(hash));
+	}
+}
+
 static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_batch *batch, uint32_t row)
 {
 	struct weir_memo_workload *known;
@@ -120,7 +144,7 @@ static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_bat
 	}
 	known = &memo->workloads[row];
 	if (!known->is_known) {
-		workload = &weir_batch_workloads(batch)[row];
+		workload = weir_batch_workload(batch, row);
 		key.length = 0;
 		add_ref(&key, batch, workload->name, 64);
 		add_ref(&key, batch, workload->namespace_, 64);
@@ -129,6 +153,7 @@ static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_bat
 		add_ref(&key, batch, workload->canonical_service, 64);
 		add_ref(&key, batch, workload->canonical_revision, 64);
 		add_ref(&key, batch, workload->cluster, 64);
+		add_labels(&key, batch, workload, memo->seed);
 		known->hash = XXH3_128bits_withSeed(key.bytes, key.length, memo->seed);
 		known->is_known = true;
 	}

@@ -124,6 +124,24 @@ static void a_probe_is_seen_and_in_no_metric_and_no_edge(void **state)
 	weir_fold_destroy(fold);
 }
 
+static void a_probe_of_an_access_log_counts_as_its_mesh_counts_it(void **state)
+{
+	struct weir_fold *fold = fold_make(1000);
+	struct batch_maker maker = { 0 };
+	const struct weir_snapshot *snapshot;
+
+	(void)state;
+	batch_maker_begin(&maker, WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG, "node", T0);
+	request_add(&maker, WEIR_REPORTER_DESTINATION, "unknown", "reviews")->call.is_probe = 1;
+	assert_int_equal(weir_fold_batch(fold, batch_maker_finish(&maker)), 0);
+	snapshot = look(fold);
+	assert_true(snapshot->series_total > 0);
+	assert_int_equal(snapshot->edge_count, 1);
+	weir_snapshot_let_go(snapshot);
+	batch_maker_fini(&maker);
+	weir_fold_destroy(fold);
+}
+
 static void both_reporters_are_two_series_and_one_edge_with_two_kinds_of_evidence(void **state)
 {
 	struct weir_fold *fold = fold_make(1000);
@@ -414,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_counts_in_four_metrics_of_one_label_set),
 		cmocka_unit_test(a_probe_is_seen_and_in_no_metric_and_no_edge),
+		cmocka_unit_test(a_probe_of_an_access_log_counts_as_its_mesh_counts_it),
 		cmocka_unit_test(both_reporters_are_two_series_and_one_edge_with_two_kinds_of_evidence),
 		cmocka_unit_test(errors_are_no_answer_and_4xx_and_5xx_and_a_grpc_status),
 		cmocka_unit_test(grpc_messages_have_series_only_when_there_were_any),
