@@ -137,7 +137,7 @@ static bool value_take(
 static int wrong_type(struct telling *telling, size_t offset, enum weir_attribute attribute, const char *wanted)
 {
 	place_say(telling, offset);
-	weir_buf_addf(telling->why, "%s is %s", weir_attribute_name(attribute), wanted);
+	weir_buf_addf(telling->why, "%s takes %s", weir_attribute_name(attribute), wanted);
 	return WEIR_EXPLAIN_BAD;
 }
 
@@ -160,7 +160,7 @@ static int map_take(struct telling *telling, enum weir_attribute map)
 			return wrong_type(telling, offset, map, "an object of texts");
 		}
 		if (telling->pair_count == PAIRS_MAX) {
-			return wrong_type(telling, offset, map, "too large: at most 1024 entries are taken");
+			return wrong_type(telling, offset, map, "at most 1024 entries, those of all maps together");
 		}
 		pair->map = map;
 		pair->key = text_of(telling, key, has_escapes);
