@@ -34,6 +34,7 @@
 #include "serve/tls.h"
 #include "storage/store.h"
 #include "storage/writer.h"
+#include "validate.h"
 
 #define QUERY_THREADS 4u
 #define QUERY_QUEUE 64u
@@ -532,9 +533,6 @@ static int configure(struct keeper *keeper, const struct weir_cli *cli)
 
 	weir_buf_init(&why, 0);
 	r = weir_conf_load(&keeper->arena, cli->config, cli->flags, cli->flag_count, &keeper->conf, &why);
-	if (r == 0 && cli->command == WEIR_COMMAND_CHECK) {
-		r = weir_certificates_check(&keeper->conf, &why);
-	}
 	if (r != 0) {
 		fprintf(stderr, "weir: %.*s\n", (int)why.length, why.length > 0 ? why.data : "");
 		if (why.length == 0) {
@@ -566,11 +564,12 @@ int main(int argc, char **argv)
 		printf("weir %s\n", WEIR_VERSION);
 		return EXIT_SUCCESS;
 	}
+	if (cli.command == WEIR_COMMAND_CHECK) {
+		return weir_validate(&cli);
+	}
 	weir_arena_init(&keeper.arena, 16u << 10, 8u << 20);
 	status = configure(&keeper, &cli);
-	if (status == EXIT_SUCCESS && cli.command == WEIR_COMMAND_CHECK) {
-		printf("%s: right\n", cli.config);
-	} else if (status == EXIT_SUCCESS) {
+	if (status == EXIT_SUCCESS) {
 		status = run(&keeper);
 	}
 	weir_arena_fini(&keeper.arena);
