@@ -28,6 +28,9 @@
 #include "aggregate/seen.h"
 #include "base/err.h"
 
+/* Of what a cumulative histogram said last: the row of its bounds, + 1; 0: not known (images before version 4). */
+#define RAW_BOUNDS WEIR_HISTOGRAM_HAS_SUM
+
 static uint64_t bits_of(double real)
 {
 	uint64_t bits;
@@ -282,7 +285,8 @@ static enum growth growth_of(const struct weir_point_at *at, const uint64_t *now
 	if (at->is_first || stream->raw_count == 0 || has_restarted(at)) {
 		return GROWTH_ALL;
 	}
-	if (stream->raw_count != words) {
+	if (stream->raw_count != words ||
+		(stream->raw[RAW_BOUNDS] != 0 && stream->raw[RAW_BOUNDS] != now[RAW_BOUNDS])) {
 		return says_again(at, now, words) ? GROWTH_NONE : GROWTH_ALL;
 	}
 	for (uint32_t i = WEIR_HISTOGRAM_COUNTS; i < words; i++) {
@@ -309,6 +313,7 @@ static bool histogram_grow(
 		now[i] -= growth == GROWTH_NONE ? said : growth == GROWTH_SINCE ? raw[i] : 0;
 		raw[i] = said;
 	}
+	raw[RAW_BOUNDS] = now[RAW_BOUNDS];
 	if (growth == GROWTH_SINCE) {
 		double said = real_of(now[WEIR_HISTOGRAM_SUM]);
 
@@ -374,6 +379,7 @@ static bool histogram_apply(
 		return false;
 	}
 	now[WEIR_HISTOGRAM_SUM] = bits_of(has_sum ? at->point->sum : 0);
+	now[RAW_BOUNDS] = shape->bounds + 1;
 	counts_read(at, now + WEIR_HISTOGRAM_COUNTS, count);
 	if (at->stream->series != WEIR_NONE) {
 		series = &families->series[at->stream->series];
