@@ -32,8 +32,8 @@
  * which pods come and go fills the table, and each proxy that was cut off for
  * longer than the expiry would then tell its whole history again.
  *
- * A stream that found no room, or whose name was taken, looks again at each
- * sweep: for as many as there is room.
+ * A stream that found no room looks again at the next sweep, as many of them as
+ * there is room for; one whose name was taken, too, by turns.
  *
  * Invariants
  *  1. Each point moves its stream, or is counted in late, in the families'
@@ -52,6 +52,8 @@
 #include "base/err.h"
 
 #define CHUNK_BYTES 512u
+#define LOOKS_MAX 1024u /* of streams without a name or a shape, at one sweep */
+#define LOOKS_PERIOD_NS 10000000000u
 
 void weir_points_init(struct weir_points *points, struct weir_owners *owners, uint32_t max_series, uint64_t seed)
 {
@@ -518,25 +520,43 @@ static void streams_expire(struct weir_points *points, uint64_t watermark_ns, ui
 	}
 }
 
-/* Streams that feed no series of their own look again: those that want room, as far as there is some. */
-static void streams_rouse(struct weir_points *points)
+/* Does it look for a series: because there was no room, or for another reason? */
+static bool wants_room(const struct weir_families *families, const struct weir_point_stream *stream)
+{
+	return stream->is_live && stream->state == WEIR_STREAM_AWAKE &&
+	       (stream->lack == WEIR_LACK_ROOM ||
+		       (stream->series != WEIR_NONE && families->series[stream->series].is_overflow));
+}
+
+static bool wants_name(const struct weir_point_stream *stream)
+{
+	return stream->is_live && stream->state == WEIR_STREAM_AWAKE &&
+	       (stream->lack == WEIR_LACK_NAME || stream->lack == WEIR_LACK_SHAPE);
+}
+
+/* Streams that feed no series of their own look again: those that want room, as
+ * far as there is some; of the others so many at each sweep, by turns. */
+static void streams_rouse(struct weir_points *points, uint64_t watermark_ns)
 {
 	const struct weir_families *families = &points->families;
 	uint32_t room = families->live_series < families->max_series ? families->max_series - families->live_series : 0;
+	uint64_t named = 0, first, rank = 0;
 
 	for (uint32_t i = 0; i < points->count; i++) {
-		struct weir_point_stream *stream = &points->streams[i];
-		bool wants_room;
+		named += wants_name(&points->streams[i]) ? 1 : 0;
+	}
+	first = named == 0 ? 0 : watermark_ns / LOOKS_PERIOD_NS * LOOKS_MAX % named;
+	for (uint32_t i = 0; i < points->count; i++) {
+		bool looks = false;
 
-		if (!stream->is_live || stream->state != WEIR_STREAM_AWAKE ||
-			(stream->lack == WEIR_LACK_NOTHING &&
-				(stream->series == WEIR_NONE || !families->series[stream->series].is_overflow))) {
-			continue;
+		if (wants_name(&points->streams[i])) {
+			looks = (rank++ + named - first) % named < LOOKS_MAX;
+		} else if (room > 0 && wants_room(families, &points->streams[i])) {
+			looks = true;
+			room--;
 		}
-		wants_room = stream->lack == WEIR_LACK_NOTHING || stream->lack == WEIR_LACK_ROOM;
-		if (!wants_room || room > 0) {
-			room -= wants_room ? 1 : 0;
-			stream->state = WEIR_STREAM_WAITING;
+		if (looks) {
+			points->streams[i].state = WEIR_STREAM_WAITING;
 			weir_point_stream_touch(points, i);
 		}
 	}
@@ -557,5 +577,5 @@ void weir_points_expire(struct weir_points *points, uint64_t watermark_ns, uint6
 		}
 	}
 	weir_families_sweep(families);
-	streams_rouse(points);
+	streams_rouse(points, watermark_ns);
 }

@@ -56,6 +56,7 @@ static void otel_names_carry_unit_and_total(void **state)
 		{ "rpc.duration", "ms", WEIR_INSTRUMENT_EXPONENTIAL, false, "rpc_duration_milliseconds" },
 		{ "io.bytes", "By", WEIR_INSTRUMENT_SUM, true, "io_bytes_total" },
 		{ "io", "By", WEIR_INSTRUMENT_SUM, true, "io_bytes_total" },
+		{ "io", "kBy/s", WEIR_INSTRUMENT_GAUGE, false, "io_kilobytes_per_second" },
 		{ "io.total", "By", WEIR_INSTRUMENT_SUM, true, "io_bytes_total" },
 		{ "orders", "{order}", WEIR_INSTRUMENT_SUM, true, "orders_total" },
 		{ "orders_total", "1", WEIR_INSTRUMENT_SUM, true, "orders_total" },
