@@ -7,7 +7,8 @@
  * very different length (a gauge has 3 words, an exponential histogram some
  * 330), so each series has its own piece of memory, made when the series is.
  *
- * Which names a family may have: family_name.c. How all is saved: family_save.c.
+ * Which names a family may have: family_name.c. Bounds of histograms:
+ * family_bounds.c. How all is saved: family_save.c.
  *
  * Beyond the budget (series, or words of cells) counters and histograms count
  * in one overflow series per family, gauges and summaries in none: a last
@@ -22,8 +23,7 @@
  *
  * Invariants
  *  1. A number is given to the next that needs one when what had it is gone: of
- *     names, helps and labels the lowest that is free (text.c). Numbers of bounds
- *     never change.
+ *     names, helps, labels and bounds the lowest that is free.
  *  2. live_series <= max_series and word_total <= max_words, but for overflow
  *     series, of which a family has one at most, and which have a budget of words
  *     of their own (bounds.h).
@@ -44,7 +44,6 @@
 
 #define FAMILIES_MAX WEIR_BOUNDS_FAMILIES
 #define NAME_BYTES_MAX WEIR_BOUNDS_FAMILY_BYTES
-#define BOUNDS_SETS_MAX WEIR_BOUNDS_HISTOGRAMS
 #define BYTES_PER_SERIES WEIR_BOUNDS_POINT_TEXT
 #define WORDS_PER_SERIES WEIR_BOUNDS_POINT_WORDS
 
@@ -63,9 +62,7 @@ void weir_families_fini(struct weir_families *families)
 	for (uint32_t i = 0; i < families->series_capacity; i++) {
 		free(families->series[i].words);
 	}
-	for (uint32_t i = 0; i < families->bounds_count; i++) {
-		free(families->bounds[i].at);
-	}
+	weir_families_bounds_fini(families);
 	weir_text_fini(&families->names);
 	weir_text_fini(&families->helps);
 	weir_text_fini(&families->labels);
@@ -75,14 +72,12 @@ void weir_families_fini(struct weir_families *families)
 	free(families->dirty_rows);
 	free(families->series);
 	free(families->dirty);
-	free(families->bounds);
 	families->standard = NULL;
 	families->rows = NULL;
 	families->dirty_rows = NULL;
 	families->series = NULL;
 	families->dirty = NULL;
-	families->bounds = NULL;
-	families->row_capacity = families->series_capacity = families->bounds_count = 0;
+	families->row_capacity = families->series_capacity = 0;
 }
 
 void weir_families_clear(struct weir_families *families)
@@ -200,6 +195,7 @@ void weir_families_sweep(struct weir_families *families)
 			family_forget(families, i);
 		}
 	}
+	weir_families_bounds_sweep(families);
 }
 
 int weir_families_find(struct weir_families *families, struct weir_str name, struct weir_str help,
@@ -268,6 +264,7 @@ void weir_families_series_make(struct weir_families *families, uint32_t number, 
 	series->words = calloc(made->word_count, sizeof(*series->words));
 	weir_assert(series->words != NULL); /* bounded by max_words */
 	words_count(families, series, made->word_count);
+	weir_families_bounds_hold(families, series);
 	if (made->is_overflow) {
 		row->overflow = number;
 		families->overflow_series++;
@@ -285,6 +282,7 @@ void weir_families_series_drop(struct weir_families *families, uint32_t number)
 	struct weir_family *row = &families->rows[series->family];
 
 	words_count(families, series, 0 - (uint64_t)series->word_count);
+	weir_families_bounds_let_go(families, series);
 	if (series->is_overflow) {
 		row->overflow = WEIR_NONE;
 		families->overflow_series--;
@@ -432,7 +430,9 @@ void weir_families_series_shape(
 	free(series->words);
 	series->words = words;
 	series->word_count = word_count;
+	weir_families_bounds_let_go(families, series);
 	series->bounds = bounds;
+	weir_families_bounds_hold(families, series);
 	series->created_ns = created_ns;
 	weir_families_touch(families, number);
 }
@@ -449,31 +449,4 @@ bool weir_families_reshape(struct weir_families *families, uint32_t number, cons
 	expired_add(families, series, again);
 	weir_families_series_shape(families, number, shape->bounds, shape->word_count, shape->created_ns);
 	return true;
-}
-
-uint32_t weir_families_bounds(struct weir_families *families, const double *at, uint32_t count)
-{
-	struct weir_family_bounds *rows = families->bounds, *row;
-
-	for (uint32_t i = 0; i < families->bounds_count; i++) {
-		if (rows[i].count == count && (count == 0 || memcmp(rows[i].at, at, count * sizeof(*at)) == 0)) {
-			return i;
-		}
-	}
-	if (families->bounds_count == BOUNDS_SETS_MAX) {
-		return WEIR_NONE;
-	}
-	if (rows == NULL) {
-		rows = calloc(BOUNDS_SETS_MAX, sizeof(*rows));
-		weir_assert(rows != NULL);
-		families->bounds = rows;
-	}
-	row = &rows[families->bounds_count];
-	row->count = count;
-	row->at = malloc(count > 0 ? count * sizeof(*at) : 1);
-	weir_assert(row->at != NULL);
-	if (count > 0) {
-		memcpy(row->at, at, count * sizeof(*at));
-	}
-	return families->bounds_count++;
 }

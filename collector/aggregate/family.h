@@ -49,9 +49,11 @@ struct weir_family_series { /* its number is its labels' */
 	uint8_t cell, is_dirty, is_overflow, padding[5];
 };
 
-struct weir_family_bounds { /* upper bounds that some histograms share; immutable */
-	double *at;
-	uint32_t count;
+struct weir_family_bounds { /* upper bounds that some histograms share */
+	double *at;         /* NULL: the number is free */
+	uint32_t count, series /* that have them; without any they go at a sweep */;
+	uint64_t hash; /* of them all, never 0: equal in every database */
+	bool is_dirty;
 };
 
 #define WEIR_FAMILY_SCHEMAS 2u /* that name metrics of weir's own: of the rules, of traces */
@@ -68,10 +70,10 @@ struct weir_families {
 	uint64_t raw_total;             /* words that streams keep of what they said last; at most max_words too */
 	uint32_t *dirty, dirty_count;
 	struct weir_family_bounds *bounds;
-	uint32_t bounds_count, cut_bounds;
-	uint64_t overflowed;  /* points counted in an overflow series, or in none for lack of room */
-	uint64_t conflicting; /* points whose family's name is taken by another type */
-	uint64_t cut_values;  /* label values of series that were cut to the limit when the series was made */
+	uint32_t bounds_count; /* numbers below it were given once; some may be free again */
+	uint64_t overflowed;   /* points counted in an overflow series, or in none for lack of room */
+	uint64_t conflicting;  /* points whose family's name is taken by another type */
+	uint64_t cut_values;   /* label values of series that were cut to the limit when the series was made */
 	struct weir_family_total lost_counters, lost_histograms; /* expired, of families that had to make room */
 	const struct weir_schema *schemas[WEIR_FAMILY_SCHEMAS];  /* or NULL */
 	struct weir_buf scratch;
@@ -113,7 +115,7 @@ bool weir_families_has(const struct weir_families *families, const struct weir_f
 /* A series that no stream feeds goes; what it counted stays in its family's `expired`. */
 void weir_families_expire(struct weir_families *families, uint32_t number);
 
-/* Families without a series go, unless something expired in them. */
+/* Families without a series go, unless something expired in them; bounds that no series has. */
 void weir_families_sweep(struct weir_families *families);
 
 /* Is there a series of this number? */
@@ -143,7 +145,17 @@ void weir_families_save(struct weir_families *families, bool all, struct weir_bu
 int weir_families_load(struct weir_families *families, struct weir_blob_reader *reader);
 void weir_families_digest(const struct weir_families *families, XXH3_state_t *state);
 
-/* ---- shared by family.c, family_name.c and family_save.c ---- */
+/* ---- shared by family.c, family_bounds.c, family_name.c and family_save.c ---- */
+
+/* A series has its bounds from now on, or no more. */
+void weir_families_bounds_hold(struct weir_families *families, const struct weir_family_series *series);
+void weir_families_bounds_let_go(struct weir_families *families, const struct weir_family_series *series);
+void weir_families_bounds_sweep(struct weir_families *families);
+void weir_families_bounds_fini(struct weir_families *families);
+void weir_families_bounds_save(struct weir_families *families, bool all, struct weir_buf *buf);
+/* `is_numbered`: rows say their numbers (version 4 and later). */
+int weir_families_bounds_load(struct weir_families *families, struct weir_blob_reader *reader, bool is_numbered);
+void weir_families_bounds_digest(const struct weir_families *families, XXH3_state_t *state);
 
 /* The family of this name, or WEIR_NONE. */
 uint32_t weir_families_named(const struct weir_families *families, struct weir_str name);

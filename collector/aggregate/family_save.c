@@ -3,7 +3,7 @@
  *   texts          names, helps, labels (text.c)
  *   changed        how many; numbers of series that are gone, made or moved since the last cut; an image: none
  *   families       how many; each: number, type + 1, help, expired; or number, 0: gone
- *   bounds         how many that are new; each: how many, doubles
+ *   bounds         family_bounds.c
  *   counts         overflowed, conflicting, cut values, what was lost of counters and of histograms
  *   series         how many; each: number, family and shape, created, words
  *
@@ -16,10 +16,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "aggregate/bounds.h"
 #include "aggregate/family.h"
 
-#define BOUNDS_SETS_MAX WEIR_BOUNDS_HISTOGRAMS
 #define WORDS_MAX (WEIR_EXPO_WORDS + WEIR_FAMILY_BOUNDS_MAX)
 #define VERSION_EXPIRING 4u /* of blobs: from here on families and series may be gone */
 
@@ -110,13 +108,10 @@ static void changes_forget(struct weir_families *families)
 		families->rows[families->dirty_rows[i]].is_dirty = false;
 	}
 	families->dirty_count = families->dirty_row_count = 0;
-	families->cut_bounds = families->bounds_count;
 }
 
 void weir_families_save(struct weir_families *families, bool all, struct weir_buf *buf)
 {
-	uint32_t bounds = all ? 0 : families->cut_bounds;
-
 	weir_text_save(&families->names, all, buf);
 	weir_text_save(&families->helps, all, buf);
 	weir_text_save(&families->labels, all, buf);
@@ -125,11 +120,7 @@ void weir_families_save(struct weir_families *families, bool all, struct weir_bu
 		weir_blob_add_varint(buf, families->dirty[i]);
 	}
 	rows_save(families, all, buf);
-	weir_blob_add_varint(buf, families->bounds_count - bounds);
-	for (; bounds < families->bounds_count; bounds++) {
-		weir_blob_add_varint(buf, families->bounds[bounds].count);
-		weir_buf_add(buf, families->bounds[bounds].at, families->bounds[bounds].count * sizeof(double));
-	}
+	weir_families_bounds_save(families, all, buf);
 	weir_blob_add_varint(buf, families->overflowed);
 	weir_blob_add_varint(buf, families->conflicting);
 	weir_blob_add_varint(buf, families->cut_values);
@@ -140,27 +131,6 @@ void weir_families_save(struct weir_families *families, bool all, struct weir_bu
 }
 
 /* ---- load --------------------------------------------------------------- */
-
-static int bounds_load(struct weir_families *families, struct weir_blob_reader *reader)
-{
-	uint32_t sets = weir_blob_number(reader, BOUNDS_SETS_MAX - families->bounds_count);
-
-	for (uint32_t i = 0; i < sets && !reader->is_bad; i++) {
-		uint32_t count = weir_blob_number(reader, WEIR_FAMILY_BOUNDS_MAX);
-		const unsigned char *bytes = weir_blob_bytes(reader, count * sizeof(double));
-		double at[WEIR_FAMILY_BOUNDS_MAX];
-		uint32_t number = families->bounds_count;
-
-		if (bytes == NULL) {
-			return -EBADMSG;
-		}
-		memcpy(at, bytes, count * sizeof(double));
-		if (weir_families_bounds(families, at, count) != number) {
-			return -EBADMSG;
-		}
-	}
-	return reader->is_bad ? -EBADMSG : 0;
-}
 
 static void total_load(struct weir_family_total *total, struct weir_blob_reader *reader)
 {
@@ -261,7 +231,7 @@ static bool is_shape(const struct weir_families *families, const struct weir_fam
 	case WEIR_CELL_NUMBER:
 		return series->word_count == WEIR_NUMBER_WORDS;
 	case WEIR_CELL_HISTOGRAM:
-		return series->bounds < families->bounds_count &&
+		return series->bounds < families->bounds_count && families->bounds[series->bounds].at != NULL &&
 		       series->word_count == WEIR_HISTOGRAM_COUNTS + families->bounds[series->bounds].count + 1;
 	case WEIR_CELL_EXPONENTIAL:
 		return series->word_count == WEIR_EXPO_WORDS;
@@ -357,7 +327,7 @@ int weir_families_load(struct weir_families *families, struct weir_blob_reader *
 	} else {
 		error = error != 0 ? error : rows_load_numbered(families, reader, known);
 	}
-	error = error != 0 ? error : bounds_load(families, reader);
+	error = error != 0 ? error : weir_families_bounds_load(families, reader, is_expiring);
 	error = error != 0 ? error : counts_load(families, reader, is_expiring);
 	if (error != 0) {
 		return error;
@@ -397,9 +367,7 @@ void weir_families_digest(const struct weir_families *families, XXH3_state_t *st
 			total_digest(&row->expired, state);
 		}
 	}
-	for (uint32_t i = 0; i < families->bounds_count; i++) {
-		XXH3_128bits_update(state, families->bounds[i].at, families->bounds[i].count * sizeof(double));
-	}
+	weir_families_bounds_digest(families, state);
 	for (uint32_t i = 1; i < families->series_capacity; i++) {
 		const struct weir_family_series *series = &families->series[i];
 		uint64_t head[3] = { series->created_ns, (uint64_t)series->family << 32 | series->bounds,

@@ -28,7 +28,7 @@
 #include "aggregate/seen.h"
 #include "base/err.h"
 
-/* Of what a cumulative histogram said last: the row of its bounds, + 1; 0: not known (images before version 4). */
+/* Of what a cumulative histogram said last: the hash of its bounds; 0: not known (images before version 4). */
 #define RAW_BOUNDS WEIR_HISTOGRAM_HAS_SUM
 
 static uint64_t bits_of(double real)
@@ -379,7 +379,7 @@ static bool histogram_apply(
 		return false;
 	}
 	now[WEIR_HISTOGRAM_SUM] = bits_of(has_sum ? at->point->sum : 0);
-	now[RAW_BOUNDS] = shape->bounds + 1;
+	now[RAW_BOUNDS] = families->bounds[shape->bounds].hash;
 	counts_read(at, now + WEIR_HISTOGRAM_COUNTS, count);
 	if (at->stream->series != WEIR_NONE) {
 		series = &families->series[at->stream->series];

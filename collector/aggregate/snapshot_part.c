@@ -259,7 +259,9 @@ void weir_snapshot_points_copy(
 	for (uint32_t i = 0; i < families->bounds_count; i++) {
 		double *at = weir_snapshot_take(room, families->bounds[i].count * sizeof(*at));
 
-		memcpy(at, families->bounds[i].at, families->bounds[i].count * sizeof(*at));
+		if (families->bounds[i].at != NULL) {
+			memcpy(at, families->bounds[i].at, families->bounds[i].count * sizeof(*at));
+		}
 		bounds[i] = at;
 	}
 	for (uint32_t i = 0; i < names; i++) {

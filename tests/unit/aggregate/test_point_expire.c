@@ -358,6 +358,26 @@ static void new_bounds_leave_what_the_old_ones_counted(void **state)
 	scene_end(&scene);
 }
 
+/* More bounds than the table holds, but not at once. */
+static void bounds_that_nobody_has_make_room(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_make(&scene, 100);
+	for (unsigned i = 0; i < 3000; i++) {
+		histogram(&scene, CUMULATIVE, T0 - 9 * S, 10, 2 + i);
+		if (i % 500 == 0) {
+			sweep(scene.fold);
+		}
+	}
+	assert_int_equal(only(&scene, "latency")->count, 15);
+	assert_true(only(&scene, "latency")->bounds[1] > 3000);
+	assert_in_range(scene.fold->points.families.bounds_count, 500, 502);
+	assert_int_equal(scene.fold->points.families.overflowed, 0);
+	scene_end(&scene);
+}
+
 static void whoever_was_forgotten_is_met_midway(void **state)
 {
 	struct scene scene;
@@ -702,6 +722,31 @@ static void cut_and_load(struct weir_fold *from, struct weir_fold *to, bool as_i
 	weir_buf_fini(&bytes);
 }
 
+/* As batch_random_next(), and sometimes a histogram of a service whose bounds are never the same for long. */
+static const struct weir_batch *batch_next(struct batch_random *random, struct batch_maker *maker)
+{
+	const double bounds[2] = { 1, 2 + (double)batch_random_number(random, 6) };
+	const uint64_t counts[3] = { 1, batch_random_number(random, 50), 2 };
+	struct weir_point *point;
+	uint32_t instrument;
+
+	if (batch_random_number(random, 4) > 0) {
+		return batch_random_next(random, maker);
+	}
+	random->now_ns += batch_random_number(random, random->step_ns);
+	batch_maker_begin(maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_METRIC_POINT, "sender", random->now_ns);
+	batch_maker_resource(maker, batch_random_number(random, 2) == 0 ? "orders" : "billing");
+	instrument = batch_maker_instrument(
+		maker, "latency", WEIR_INSTRUMENT_HISTOGRAM, 1 + (unsigned)batch_random_number(random, 2));
+	point = batch_maker_point(maker, instrument);
+	point->start_ns = T0;
+	point->time_ns = random->now_ns;
+	point->count = 3 + counts[1];
+	point->bounds = batch_maker_numbers(maker, bounds, 2);
+	point->counts = batch_maker_numbers(maker, counts, 3);
+	return batch_maker_finish(maker);
+}
+
 /* A restart between any two batches; a follower that is fed nothing but cuts. */
 static void restarts_and_cuts_change_nothing(void **state)
 {
@@ -717,7 +762,7 @@ static void restarts_and_cuts_change_nothing(void **state)
 		uint64_t swept = 0, slept = 0, expired = 0;
 
 		for (unsigned i = 0; i < 400; i++) {
-			const struct weir_batch *batch = batch_random_next(&random, &maker);
+			const struct weir_batch *batch = batch_next(&random, &maker);
 
 			assert_int_equal(weir_fold_batch(live, batch), weir_fold_batch(restarted, batch));
 			if (live->watermark_ns / SWEEP != swept) {
@@ -762,6 +807,7 @@ int main(void)
 		cmocka_unit_test(a_snapshot_reads_on_what_expired),
 		cmocka_unit_test(histograms_leave_their_count_and_sum),
 		cmocka_unit_test(new_bounds_leave_what_the_old_ones_counted),
+		cmocka_unit_test(bounds_that_nobody_has_make_room),
 		cmocka_unit_test(whoever_was_forgotten_is_met_midway),
 		cmocka_unit_test(a_life_too_many_is_not_counted_again),
 		cmocka_unit_test(room_that_is_free_again_is_for_those_who_wait),
