@@ -4,7 +4,6 @@
  *             new detail is not kept
  *   /ready    200 when all listeners are open, else 503
  *   /status   a page of JSON for a human with curl
- *   /metrics  everything a scraper wants, in one snapshot
  *
  * /healthz and /ready do not wait for anything, so they run on the listener's
  * thread and answer also when the query pool is full. */
@@ -15,8 +14,6 @@
 #include "exporters/answer.h"
 #include "exporters/ledger.h"
 #include "exporters/metrics/own.h"
-#include "exporters/metrics/passed.h"
-#include "exporters/metrics/text.h"
 
 static const char *state_name(enum weir_store_state state)
 {
@@ -62,53 +59,6 @@ void weir_status_ready(void *ctx, const struct weir_http_request *request, struc
 	} else {
 		weir_http_response_text(response, 503, "not ready\n");
 	}
-}
-
-static void own_read(const struct weir_exporters *exporters, struct weir_own *ret_own)
-{
-	/* Tail before head: what is released in between cannot make used negative. */
-	*ret_own = (struct weir_own){
-		.version = exporters->opts.version,
-		.started_ns = exporters->opts.started_ns,
-		.ring_size_bytes = weir_ring_capacity(exporters->opts.ring),
-		.ring_tail = weir_ring_tail(exporters->opts.ring),
-		.ring_folded = weir_run_position(exporters->opts.run),
-		.store_state = weir_store_state(exporters->opts.store),
-	};
-	ret_own->ring_head = weir_ring_head(exporters->opts.ring);
-	weir_store_figures(exporters->opts.store, &ret_own->store);
-}
-
-static void pack(void *ctx)
-{
-	weir_http_response_pack(ctx);
-}
-
-void weir_status_metrics(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	struct weir_exporters *exporters = ctx;
-	const struct weir_snapshot *snapshot;
-	const struct weir_text_drain drain = { pack, response };
-	struct weir_own_process process;
-	struct weir_own own;
-
-	(void)request;
-	snapshot = weir_answer_snapshot(
-		exporters, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS, response);
-	if (snapshot == NULL) {
-		return;
-	}
-	response->content_type = WEIR_TEXT_CONTENT_TYPE;
-	weir_text_series(&response->body, snapshot, &drain);
-	weir_passed_render(&response->body, snapshot, &drain);
-	weir_text_ledger(&response->body, snapshot);
-	weir_snapshot_let_go(snapshot);
-	own_read(exporters, &own);
-	weir_own_render(&response->body, &own);
-	weir_stat_render(&response->body);
-	weir_own_process_read(&process);
-	weir_own_process_render(&response->body, &process, own.started_ns);
-	weir_answer_json_end(response);
 }
 
 void weir_status_ledger(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
@@ -205,7 +155,7 @@ void weir_status_status(void *ctx, const struct weir_http_request *request, stru
 	if (snapshot == NULL) {
 		return;
 	}
-	own_read(exporters, &own);
+	weir_own_read(&exporters->opts, &own);
 	weir_own_process_read(&process);
 	response->cache_control = "no-store";
 	weir_answer_json(response, &json);

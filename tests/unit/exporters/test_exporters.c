@@ -6,6 +6,7 @@
 
 #include "exporters/graph/api.h"
 #include "exporters/graph/servicegraph.h"
+#include "exporters/metrics/scrape.h"
 #include "exporters/status.h"
 #include "fakes.h"
 
@@ -107,9 +108,9 @@ static void documents_come_from_one_snapshot_that_is_let_go(void **state)
 
 	(void)state;
 	fakes.snapshot = &empty;
-	assert_status(weir_status_metrics, 200, "\nweir_ring_used_bytes 60\n");
+	assert_status(weir_scrape_get, 200, "\nweir_ring_used_bytes 60\n");
 	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS);
-	assert_status(weir_status_metrics, 200, "\nweir_ring_unfolded_bytes 10\n");
+	assert_status(weir_scrape_get, 200, "\nweir_ring_unfolded_bytes 10\n");
 	assert_status(weir_status_ledger, 200, "{\"closes\":true,\"rows\":[],\"completeness\":[]}");
 	assert_status(weir_status_status, 200,
 		"{\"version\":\"1.2.3\",\"ready\":false,\"listen\":{\"grpc\":[\"127.0.0.1:4317\"],\"http\":[\"unix:/run/weir.sock\"]}");
@@ -121,7 +122,7 @@ static void documents_come_from_one_snapshot_that_is_let_go(void **state)
 
 static void without_a_snapshot_it_is_503(void **state)
 {
-	static weir_http_fn *const fns[] = { weir_status_metrics, weir_status_ledger, weir_status_status,
+	static weir_http_fn *const fns[] = { weir_scrape_get, weir_status_ledger, weir_status_status,
 		weir_api_graph, weir_servicegraph_graph };
 
 	(void)state;
