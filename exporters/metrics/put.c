@@ -102,33 +102,57 @@ static char *put_unescaped(char *at, const char *from, const char *end)
 	return at;
 }
 
-/* Each label of `a="b",c="d"` as a LabelPair. The text is the rules' own: what
- * is not of this form ends it. */
+/* A pair of less than 128 bytes, as nearly all are: every key and length is one byte. */
+static char *put_short_pair(char *at, struct weir_str name, const char *value, size_t length)
+{
+	*at++ = 1 << 3 | WEIR_PUT_BYTES;
+	*at++ = (char)(4 + name.length + length);
+	*at++ = 1 << 3 | WEIR_PUT_BYTES;
+	*at++ = (char)name.length;
+	memcpy(at, name.data, name.length);
+	at += name.length;
+	*at++ = 2 << 3 | WEIR_PUT_BYTES;
+	*at++ = (char)length;
+	memcpy(at, value, length);
+	return at + length;
+}
+
+static char *put_pair(char *at, struct weir_str name, const char *value, const char *quote, size_t escapes)
+{
+	size_t length = (size_t)(quote - value) - escapes;
+	size_t pair = 2 + weir_put_varint_length(name.length) + name.length + weir_put_varint_length(length) + length;
+
+	at = weir_put_varint(weir_put_key(at, 1, WEIR_PUT_BYTES), pair);
+	at = weir_put_bytes(at, 1, name.data, name.length);
+	at = weir_put_varint(weir_put_key(at, 2, WEIR_PUT_BYTES), length);
+	return put_unescaped(at, value, quote);
+}
+
 char *weir_put_labels(char *at, struct weir_str labels)
 {
 	const char *from = labels.data, *end = labels.data + labels.length;
+	bool has_escapes = labels.length > 0 && memchr(labels.data, '\\', labels.length) != NULL;
 
 	while (from < end) {
-		const char *equals = memchr(from, '=', (size_t)(end - from)), *value, *quote;
-		size_t name, length, escapes;
+		const char *equals = memchr(from, '=', (size_t)(end - from)), *quote;
+		struct weir_str name;
+		size_t escapes = 0;
 
-		if (equals == NULL || equals + 1 >= end || equals[1] != '"') {
+		if (equals == NULL || end - equals < 3 || equals[1] != '"') {
 			return at;
 		}
-		value = equals + 2;
-		quote = value_end(value, end, &escapes);
+		quote = has_escapes ? value_end(equals + 2, end, &escapes)
+				    : memchr(equals + 2, '"', (size_t)(end - equals) - 2);
 		if (quote == NULL) {
 			return at;
 		}
-		name = (size_t)(equals - from);
-		length = (size_t)(quote - value) - escapes;
-		at = weir_put_key(at, 1, WEIR_PUT_BYTES);
-		at = weir_put_varint(
-			at, 2 + weir_put_varint_length(name) + name + weir_put_varint_length(length) + length);
-		at = weir_put_bytes(at, 1, from, name);
-		at = weir_put_varint(weir_put_key(at, 2, WEIR_PUT_BYTES), length);
-		at = escapes == 0 ? (char *)memcpy(at, value, length) + length : put_unescaped(at, value, quote);
-		from = quote + 2; /* behind the comma */
+		name = weir_str_make(from, (size_t)(equals - from));
+		if (escapes == 0 && quote - from < 120) {
+			at = put_short_pair(at, name, equals + 2, (size_t)(quote - equals) - 2);
+		} else {
+			at = put_pair(at, name, equals + 2, quote, escapes);
+		}
+		from = quote + 1 < end ? quote + 2 : end; /* behind the comma */
 	}
 	return at;
 }
