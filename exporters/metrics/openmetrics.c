@@ -16,8 +16,9 @@
  * of the 128 characters that there may be.
  *
  * What OpenMetrics forbids a sender to have said is left out, the rest of the
- * series stays: the sum and the count of a histogram with negative bounds, with
- * a negative sum or without one; a counter that is negative or no number; a
+ * series stays: negative bounds of a histogram, beside which there may be no sum
+ * (what is below them counts in the next bucket); its count and sum, when the
+ * sum is negative or there is none; a counter that is negative or no number; a
  * quantile that is negative.
  *
  * Invariants: those of text.c, and
@@ -184,7 +185,7 @@ static char *put_bucket(char *at, struct weir_openmetrics *openmetrics, const st
 {
 	static const struct weir_line_bound infinite = { "le=\"+Inf\"", 9 };
 	const struct weir_line_bound *bound = bucket < sample->bound_count ? &openmetrics->bounds[bucket] : &infinite;
-	double low = bucket > 0 ? sample->bounds[bucket - 1] : -INFINITY;
+	double low = bucket > 0 && sample->bounds[bucket - 1] >= 0 ? sample->bounds[bucket - 1] : -INFINITY;
 	double high = bucket < sample->bound_count ? sample->bounds[bucket] : INFINITY;
 	struct weir_line_bound own;
 
@@ -201,15 +202,16 @@ static char *put_bucket(char *at, struct weir_openmetrics *openmetrics, const st
 
 static char *put_histogram(char *at, struct weir_openmetrics *openmetrics, const struct weir_exposition_sample *sample)
 {
-	bool has_negative = sample->bound_count > 0 && sample->bounds[0] < 0;
 	uint64_t cumulative = 0;
 
 	for (uint32_t i = 0; i < sample->bound_count; i++) {
 		cumulative += sample->counts[i];
-		at = put_bucket(at, openmetrics, sample, i, cumulative);
+		if (sample->bounds[i] >= 0) {
+			at = put_bucket(at, openmetrics, sample, i, cumulative);
+		}
 	}
 	at = put_bucket(at, openmetrics, sample, sample->bound_count, sample->count);
-	if (sample->has_sum && sample->sum >= 0 && !has_negative) {
+	if (sample->has_sum && sample->sum >= 0) {
 		at = put_sum(at, openmetrics->name, sample);
 		at = put_count(at, openmetrics->name, sample);
 	}
