@@ -1,6 +1,8 @@
 """Goal: /metrics says the same in each of its formats, to readers that are not
 weir's; the form is the one that was asked for, packed when that was asked for."""
 
+import shutil
+
 import grpc
 import pytest
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
@@ -115,6 +117,27 @@ def test_each_form_is_packed_when_asked_and_not_when_refused(full, form):
     assert int(packed.headers["Content-Length"]) < len(packed.body)
     assert still(read(packed.body)[0]) == still(read(plain.body)[0])
     assert read(packed.body)[1] == read(plain.body)[1]
+
+
+@pytest.mark.parametrize("features", [[], ["native-histograms"]], ids=["openmetrics", "protobuf"])
+def test_a_real_prometheus_takes_each_form(full, tmp_path, features):
+    assert shutil.which("prometheus"), "prometheus is not installed"
+    samples, types = exposition.of_protobuf(exposition.ask(full, PROTOBUF).body)
+    with exposition.prometheus(full, tmp_path, *features) as query:
+        def value(text):
+            (row,) = query(text)
+            return float(row["value"][1])
+        for name in ("istio_requests_total", "envoy_cluster_upstream_rq_total", "mem_ratio", "target_info"):
+            assert value(f"sum({name})") == pytest.approx(sum(v for (n, _), v in samples.items() if n == name)), name
+        for name in (f.name for f in exposition.families(exposition.ask(full, PROTOBUF).body)
+                     if any(m.histogram.HasField("schema") for m in f.metric)):
+            want = sum(v for (n, _), v in samples.items() if n == f"{name}_count")
+            if features:
+                (row,) = query(f"sum({name})")
+                assert float(row["histogram"][1]["count"]) == want > 0
+            else:
+                assert value(f"sum({name}_count)") == want > 0
+        assert value("up") == 1 and value("scrape_samples_scraped") > len(types)
 
 
 @pytest.mark.fast
