@@ -23,7 +23,7 @@ static void workload_write(
 	if (number == WEIR_NONE) {
 		return;
 	}
-	workload = weir_batch_workloads(batch) + number;
+	workload = weir_batch_workload(batch, number);
 	weir_json_write_key(json, key);
 	weir_json_write_open(json, '{');
 	weir_detail_text(json, "workload", weir_batch_str(batch, workload->name));
@@ -89,6 +89,10 @@ static bool request_write(struct weir_json_write *json, struct weir_arena *arena
 	}
 	weir_detail_text(json, "authority", weir_batch_str(batch, request->authority));
 	weir_detail_text(json, "path", weir_batch_str(batch, request->path));
+	if (weir_call_is_probe(weir_batch_str(batch, request->user_agent), weir_batch_str(batch, request->path))) {
+		weir_json_write_key(json, "probe");
+		weir_json_write_bool(json, true);
+	}
 	weir_json_write_key(json, "code");
 	weir_json_write_u64(json, request->response_code);
 	flags_write(json, request->call.response_flags);

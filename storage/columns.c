@@ -4,7 +4,9 @@
  * WEIR_SEGMENT_VERSION; a new one says since when it is there, and is zero in
  * what older versions wrote. Fields that are not here (paddings, the first rows
  * of children, which follow from the counts, the request that was made of a
- * log, which is a segment's row of its own) are not kept. */
+ * log, which is a segment's row of its own, labels of workloads that only
+ * metrics are made of, the mark of a probe, which its user agent and path tell)
+ * are not kept. */
 #include "storage/columns.h"
 
 #include <stddef.h>

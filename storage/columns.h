@@ -86,4 +86,10 @@ static inline const struct weir_table *weir_columns_table_of(const struct weir_b
 	return (const struct weir_table *)((const char *)batch + weir_columns[rows].batch_table);
 }
 
+/* What a row of the batch takes; workloads were shorter in batches of version 2. */
+static inline uint32_t weir_columns_stride(const struct weir_batch *batch, enum weir_rows rows)
+{
+	return rows == WEIR_ROWS_WORKLOADS ? weir_batch_workload_bytes(batch) : weir_columns[rows].row_bytes;
+}
+
 #endif

@@ -61,6 +61,7 @@ union row {
 	struct weir_link link;
 	struct weir_log log;
 	struct weir_request request;
+	struct weir_workload workload;
 	char bytes[sizeof(struct weir_span)];
 };
 
@@ -76,11 +77,14 @@ static uint32_t row_take(struct extraction *extraction, enum weir_rows which, ui
 {
 	const struct weir_column_list *list = &weir_columns[which];
 	const char *from = (const char *)extraction->from + weir_columns_table_of(extraction->from, which)->offset +
-			   number * list->row_bytes;
+			   number * weir_columns_stride(extraction->from, which);
 	uint32_t place = extraction->counts[which]++;
 	union row row;
 
-	memcpy(&row, from, list->row_bytes);
+	memcpy(&row, from, weir_columns_stride(extraction->from, which));
+	if (which == WEIR_ROWS_WORKLOADS) {
+		row.workload.attr_first = row.workload.attr_count = 0; /* labels are no detail */
+	}
 	for (uint32_t i = 0; i < list->count; i++) {
 		void *field = row.bytes + list->columns[i].offset;
 		struct weir_attr *body = field;
@@ -198,7 +202,7 @@ static const struct weir_batch *extract(
 		return NULL;
 	}
 	to->size_bytes = (uint32_t)size;
-	to->version = batch->version;
+	to->version = WEIR_BATCH_VERSION;
 	to->protocol = batch->protocol;
 	to->signal = batch->signal;
 	to->received_ns = batch->received_ns;

@@ -107,10 +107,14 @@ static uint64_t request_time(const struct weir_batch *batch, uint32_t row)
 
 static bool is_workload(const struct weir_batch *batch, uint32_t number, struct weir_str name)
 {
-	const struct weir_workload *workload = weir_batch_workloads(batch) + number;
+	const struct weir_workload *workload;
 
-	return number != WEIR_NONE && (weir_str_equal(weir_batch_str(batch, workload->name), name) ||
-					      weir_str_equal(weir_batch_str(batch, workload->app), name));
+	if (number == WEIR_NONE) {
+		return false;
+	}
+	workload = weir_batch_workload(batch, number);
+	return weir_str_equal(weir_batch_str(batch, workload->name), name) ||
+	       weir_str_equal(weir_batch_str(batch, workload->app), name);
 }
 
 static bool is_service(const struct weir_batch *batch, const struct weir_call *call, struct weir_str name)

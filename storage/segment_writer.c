@@ -129,7 +129,7 @@ void weir_writing_note(struct weir_segment_writer *writer, enum weir_rows which,
 	const struct weir_table *from = weir_columns_table_of(batch, which);
 	const char *row = weir_batch_at(batch, from->offset);
 	struct weir_writing_rows *table = &writer->tables[which];
-	size_t row_bytes = weir_columns[which].row_bytes;
+	size_t row_bytes = weir_columns_stride(batch, which);
 
 	if (count == 0 || !rows_reserve(writer, table, count)) {
 		return;

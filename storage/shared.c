@@ -139,7 +139,7 @@ static uint32_t shared_place(
 {
 	struct weir_writing_rows *table = &writer->tables[which];
 	const char *row = (const char *)weir_batch_at(batch, weir_columns_table_of(batch, which)->offset) +
-			  (size_t)number * weir_columns[which].row_bytes;
+			  (size_t)number * weir_columns_stride(batch, which);
 	uint32_t at;
 
 	if (writer->shared_capacity < 2 * (table->count + 1)) {

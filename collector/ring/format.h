@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 #define WEIR_FORMAT_MAGIC UINT64_C(0x676e697272696577) /* "weirring" on a little-endian machine */
-#define WEIR_FORMAT_VERSION 1u
+#define WEIR_FORMAT_VERSION 2u
 #define WEIR_FORMAT_SEALED (UINT64_C(1) << 63) /* in the head: no more reservations */
 #define WEIR_FORMAT_POSITION_LIMIT (UINT64_C(1) << 62)
 #define WEIR_FORMAT_CAPACITY_MIN (UINT64_C(1) << 20)
@@ -66,9 +66,9 @@ _Static_assert(sizeof(struct weir_format_record) == WEIR_FORMAT_ALIGNMENT, "a re
 _Static_assert(offsetof(struct weir_format_header, head) == 128, "the head has a line of its own");
 _Static_assert(sizeof(struct weir_format_header) <= 4096, "the header fits into the smallest page");
 
-/* This version and the one before it. Version 0 is the draft that was never
- * released; its bytes are those of version 1, so reading n-1 is tried from the
- * beginning and not first on the day when it is needed. */
+/* This version and the one before it. Version 2 has the bytes of version 1: it
+ * only says that batches of version 3 may lie in it, which an older weir must
+ * not take for damage. */
 static inline bool weir_format_is_readable(uint32_t version)
 {
 	return version == WEIR_FORMAT_VERSION || version == WEIR_FORMAT_VERSION - 1;

@@ -138,15 +138,15 @@ static bool are_attrs_sound(const struct weir_batch *batch)
 
 static bool are_workloads_sound(const struct weir_batch *batch)
 {
-	const struct weir_workload *workloads = weir_batch_workloads(batch);
-
 	for (uint32_t i = 0; i < batch->workloads.count; i++) {
-		const struct weir_workload *workload = &workloads[i];
+		const struct weir_workload *workload = weir_batch_workload(batch, i);
 		const struct weir_ref refs[] = { workload->name, workload->namespace_, workload->app, workload->version,
 			workload->canonical_service, workload->canonical_revision, workload->cluster, workload->pod,
 			workload->node_id };
+		bool has_labels = batch->version > 2;
 
-		if (!are_refs_inside(batch, refs, sizeof(refs) / sizeof(refs[0]))) {
+		if ((has_labels && !is_range_inside(batch->attrs, workload->attr_first, workload->attr_count)) ||
+			!are_refs_inside(batch, refs, sizeof(refs) / sizeof(refs[0]))) {
 			return false;
 		}
 	}
@@ -336,7 +336,7 @@ static bool is_header_sound(const struct weir_batch *batch)
 	for (unsigned i = 0; i < WEIR_THINS; i++) {
 		sum += batch->thinned[i];
 	}
-	return batch->version == WEIR_BATCH_VERSION && batch->protocol < WEIR_PROTOCOLS &&
+	return (batch->version == WEIR_BATCH_VERSION || batch->version == 2) && batch->protocol < WEIR_PROTOCOLS &&
 	       batch->signal < WEIR_SIGNALS && batch->offered == sum && is_ref_inside(batch, batch->source) &&
 	       is_ref_inside(batch, batch->principal);
 }
@@ -346,7 +346,7 @@ bool weir_batch_is_sound(const struct weir_batch *batch, uint64_t size)
 	if (size < sizeof(*batch) || size % 8 != 0 || batch->size_bytes != size || !is_header_sound(batch)) {
 		return false;
 	}
-	if (!is_table_inside(batch, batch->workloads, sizeof(struct weir_workload)) ||
+	if (!is_table_inside(batch, batch->workloads, weir_batch_workload_bytes(batch)) ||
 		!is_table_inside(batch, batch->resources, sizeof(struct weir_resource)) ||
 		!is_table_inside(batch, batch->spans, sizeof(struct weir_span)) ||
 		!is_table_inside(batch, batch->requests, sizeof(struct weir_request)) ||

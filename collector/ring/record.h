@@ -26,7 +26,10 @@
  *     the time of arrival is in it. Folding it is a pure function.
  *
  * weir_batch_is_sound() checks 1 and 2; recovery runs it on what it finds.
- * Changing a layout here: WEIR_BATCH_VERSION, the ring's version, golden files. */
+ * Changing a layout here: WEIR_BATCH_VERSION, the ring's version, golden files.
+ *
+ * Version 2 is read as it lies: its workloads have no labels beyond the known
+ * ones, so their rows are shorter (weir_batch_workload()); all else is equal. */
 #ifndef WEIR_RING_RECORD_H
 #define WEIR_RING_RECORD_H
 
@@ -36,8 +39,8 @@
 
 #include "base/str.h"
 
-#define WEIR_BATCH_VERSION 2u
-#define WEIR_NONE UINT32_MAX /* no such row */
+#define WEIR_BATCH_VERSION 3u /* 2 is read as well */
+#define WEIR_NONE UINT32_MAX  /* no such row */
 
 struct weir_ref { /* bytes of the same batch; length 0 = unset */
 	uint32_t offset, length;
@@ -209,13 +212,18 @@ enum weir_security { WEIR_SECURITY_UNKNOWN, WEIR_SECURITY_NONE, WEIR_SECURITY_MU
 struct weir_workload { /* one end of a call, resolved; unset fields are empty, not "unknown" */
 	struct weir_ref name, namespace_, app, version, canonical_service, canonical_revision, cluster;
 	struct weir_ref pod, node_id;
+	uint32_t attr_first, attr_count; /* its labels beyond those above, as far as rules want them; since version 3 */
 };
+
+#define WEIR_WORKLOAD_BYTES_V2 72u /* of a row in a batch of version 2: all before attr_first */
+
+_Static_assert(sizeof(struct weir_workload) == WEIR_WORKLOAD_BYTES_V2 + 8, "version 2 is the beginning of a row");
 
 struct weir_call {                    /* who called whom, as one proxy saw it: all that labels are made of */
 	struct weir_ref proxy;        /* who saw it, by the name that all its signals agree on: weir_identity_proxy() */
 	uint32_t source, destination; /* rows of `workloads`; WEIR_NONE: nobody known */
 	uint8_t reporter, protocol, security;
-	uint8_t is_probe;        /* of health, or a scrape, that its sender's rules keep out of metrics and graph */
+	uint8_t is_probe;        /* weir_call_is_probe() of what it asked for; Mixer's rules keep it out of metrics */
 	uint32_t response_flags; /* bit N-1 = ALS ResponseFlags field N (wire.md §2); bit 12 = UAEX */
 	struct weir_ref service_host, service_name, service_namespace;
 	struct weir_ref source_principal, destination_principal;
@@ -370,9 +378,21 @@ static inline const struct weir_connection *weir_batch_connections(const struct 
 	return weir_batch_at(batch, batch->connections.offset);
 }
 
+/* Of a batch of today's version: whoever reads what may be older takes weir_batch_workload(). */
 static inline const struct weir_workload *weir_batch_workloads(const struct weir_batch *batch)
 {
 	return weir_batch_at(batch, batch->workloads.offset);
+}
+
+static inline uint32_t weir_batch_workload_bytes(const struct weir_batch *batch)
+{
+	return batch->version == 2 ? WEIR_WORKLOAD_BYTES_V2 : (uint32_t)sizeof(struct weir_workload);
+}
+
+/* One row, which is below the table's count. Its labels are not to be looked at but by weir_batch_labels(). */
+static inline const struct weir_workload *weir_batch_workload(const struct weir_batch *batch, uint32_t row)
+{
+	return weir_batch_at(batch, batch->workloads.offset + row * weir_batch_workload_bytes(batch));
 }
 
 static inline const struct weir_attr *weir_batch_attrs(const struct weir_batch *batch)
@@ -405,6 +425,14 @@ static inline const struct weir_log *weir_batch_logs(const struct weir_batch *ba
 	return weir_batch_at(batch, batch->logs.offset);
 }
 
+/* The further labels of a workload; *ret_count 0: none, or the batch is older. */
+static inline const struct weir_attr *weir_batch_labels(
+	const struct weir_batch *batch, const struct weir_workload *workload, uint32_t *ret_count)
+{
+	*ret_count = batch->version == 2 ? 0 : workload->attr_count;
+	return weir_batch_attrs(batch) + (*ret_count > 0 ? workload->attr_first : 0);
+}
+
 /* Number i of an array of a point; the caller knows that it has more than i. */
 static inline uint64_t weir_batch_number(const struct weir_batch *batch, struct weir_ref array, uint32_t i)
 {
@@ -424,6 +452,14 @@ static inline double weir_batch_real(const struct weir_batch *batch, struct weir
 
 	memcpy(&real, &number, sizeof(real));
 	return real;
+}
+
+/* Is this a request that only asks whether somebody is there: of the kubelet (kube-probe), of Prometheus (a scrape), or
+ * for gRPC's health? Said by both sides alike, and of stored requests again. */
+static inline bool weir_call_is_probe(struct weir_str user_agent, struct weir_str path)
+{
+	return weir_str_starts_with(user_agent, "kube-probe") || weir_str_starts_with(user_agent, "Prometheus") ||
+	       weir_str_starts_with(path, "/grpc.health.v1.Health/");
 }
 
 /* Are invariants 1, 2 and 3 true of these `size` bytes? */

@@ -209,7 +209,12 @@ static struct weir_str value_of(struct scene *scene, const struct dimension *dim
 
 static struct weir_workload row_of(const struct weir_batch *batch, uint32_t row)
 {
-	return row < batch->workloads.count ? weir_batch_workloads(batch)[row] : (struct weir_workload){ 0 };
+	struct weir_workload workload = { 0 };
+
+	if (row < batch->workloads.count) {
+		memcpy(&workload, weir_batch_workload(batch, row), WEIR_WORKLOAD_BYTES_V2);
+	}
+	return workload;
 }
 
 void weir_standard_labels(const struct weir_batch *batch, const struct weir_call *call,

@@ -1,9 +1,10 @@
-/* scrape: /metrics. */
+/* scrape: /metrics and /federate. */
 #ifndef WEIR_EXPORTERS_METRICS_SCRAPE_H
 #define WEIR_EXPORTERS_METRICS_SCRAPE_H
 
 #include "serve/route.h"
 
-void weir_scrape_get(void *ctx, const struct weir_http_request *request, struct weir_http_response *response);
+/* Each with ctx = struct weir_exporters. */
+weir_http_fn weir_scrape_get, weir_scrape_federate;
 
 #endif

@@ -77,6 +77,7 @@ static void fill_request(struct weir_als_rows *rows, struct weir_request *row)
 
 	weir_call_fill(rows, &row->call);
 	row->call.protocol = is_grpc(entry, status) ? WEIR_REQUEST_GRPC : WEIR_REQUEST_HTTP;
+	row->call.is_probe = weir_call_is_probe(entry->user_agent, entry->path);
 	row->start_ns = entry->start_ns;
 	row->duration_ns = weir_entry_duration_ns(entry);
 	row->request_bytes = entry->wire_received > 0 ? entry->wire_received

@@ -14,8 +14,8 @@
  *   response_code    response.code, else 200 (as Mixer's own rules had it)
  *   a header that an attribute could have told (its path, its id) is read when
  *   the attribute is not there
- *   probes           of the kubelet and scrapes of Prometheus, by their user
- *                    agent, are in no metric (Mixer's own rules again)
+ *   probes           of the kubelet, of gRPC's health and scrapes of Prometheus
+ *                    are in no metric (Mixer's own rules again)
  *   connection bytes running totals where the bag has them (and a name for the
  *                    connection), else what came since its last report
  *
@@ -95,10 +95,11 @@ static uint8_t method_of(const struct weir_word *word)
 	return WEIR_METHOD_UNSPECIFIED;
 }
 
-static bool is_probe(const struct weir_word *agent)
+static bool is_probe(const struct weir_word *agent, const struct weir_word *path)
 {
-	return agent != NULL &&
-	       (weir_str_starts_with(agent->text, "kube-probe") || weir_str_starts_with(agent->text, "Prometheus"));
+	const struct weir_str none = { NULL, 0 };
+
+	return weir_call_is_probe(agent != NULL ? agent->text : none, path != NULL ? path->text : none);
 }
 
 static bool is_hex(struct weir_str text)
@@ -202,7 +203,8 @@ static void take_request(struct report *report)
 	row->response_code = code <= UINT16_MAX ? (uint16_t)code : 0;
 	row->method = method_of(word_of(report, WEIR_WORDS_REQUEST_METHOD, WEIR_WORDS_HEADER_METHOD));
 	row->path = ref_of(report, WEIR_WORDS_REQUEST_PATH, WEIR_WORDS_HEADER_PATH);
-	row->call.is_probe = is_probe(word_of(report, WEIR_WORDS_REQUEST_USER_AGENT, WEIR_WORDS_HEADER_USER_AGENT));
+	row->call.is_probe = is_probe(word_of(report, WEIR_WORDS_REQUEST_USER_AGENT, WEIR_WORDS_HEADER_USER_AGENT),
+		word_of(report, WEIR_WORDS_REQUEST_PATH, WEIR_WORDS_HEADER_PATH));
 	row->user_agent = ref_of(report, WEIR_WORDS_REQUEST_USER_AGENT, WEIR_WORDS_HEADER_USER_AGENT);
 	row->request_id = ref_of(report, WEIR_WORDS_REQUEST_ID, WEIR_WORDS_HEADER_REQUEST_ID);
 	row->trace_id = trace_id_of(report);

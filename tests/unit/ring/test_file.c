@@ -297,14 +297,11 @@ static void every_flipped_bit_of_the_header_is_noticed(void **state)
 		good = read_header(fixture);
 		memcpy(bytes, &good, sizeof(bytes));
 		bytes[bit / 8] = (unsigned char)(bytes[bit / 8] ^ 1u << bit % 8);
-		if (bit / 8 == offsetof(struct weir_format_header, version) && bit % 8 == 0) {
-			continue; /* version 1 becomes 0, which is readable; the checksum then refuses it: below */
-		}
 		change_file(fixture, 0, bytes, sizeof(bytes));
 		expect_replaced(fixture, id, NULL);
 		id = read_header(fixture).ring_id;
 	}
-	good = read_header(fixture);
+	good = read_header(fixture); /* a version that is readable, but was not written there */
 	good.version = WEIR_FORMAT_VERSION - 1;
 	change_file(fixture, 0, &good, sizeof(good));
 	expect_replaced(fixture, id, "damaged header");

@@ -106,6 +106,68 @@ static void version_and_ledger_rows_are_checked(void **state)
 	expect_unsound(offsetof(struct whole, batch.signal), 1, WEIR_SIGNALS);
 }
 
+/* As version 2 lies in a ring that an upgrade found: rows of workloads end before their labels. */
+static void batch_of_version_2_is_read_as_it_lies(void **state)
+{
+	struct {
+		struct weir_batch batch;
+		char workloads[2][WEIR_WORKLOAD_BYTES_V2];
+		struct weir_request request;
+		char pool[16];
+	} old;
+	const struct weir_ref name = { offsetof(__typeof__(old), pool) + 8, 8 };
+	uint32_t count = 7;
+
+	(void)state;
+	memset(&old, 0, sizeof(old));
+	memcpy(old.pool, "........reviews1", 16);
+	old.batch = (struct weir_batch){ .size_bytes = sizeof(old),
+		.version = 2,
+		.offered = 1,
+		.kept = 1,
+		.workloads = { offsetof(__typeof__(old), workloads), 2 },
+		.requests = { offsetof(__typeof__(old), request), 1 } };
+	memcpy(old.workloads[1], &name, sizeof(name));
+	old.request.call.source = 0;
+	old.request.call.destination = 1;
+	assert_true(weir_batch_is_sound(&old.batch, sizeof(old)));
+	assert_true(weir_str_is(weir_batch_str(&old.batch, weir_batch_workload(&old.batch, 1)->name), "reviews1"));
+	assert_int_equal(weir_batch_workload(&old.batch, 0)->name.length, 0);
+	weir_batch_labels(&old.batch, weir_batch_workload(&old.batch, 1), &count);
+	assert_int_equal(count, 0);
+	old.batch.workloads.count = 6; /* more rows than there are bytes */
+	assert_false(weir_batch_is_sound(&old.batch, sizeof(old)));
+	old.batch.version = 1;
+	old.batch.workloads.count = 2;
+	assert_false(weir_batch_is_sound(&old.batch, sizeof(old)));
+}
+
+static void labels_of_a_workload_are_rows_of_attrs(void **state)
+{
+	struct whole whole = make_whole();
+	uint32_t count;
+
+	(void)state;
+	whole.workload.attr_count = 1;
+	assert_true(weir_batch_is_sound(&whole.batch, sizeof(whole)));
+	assert_ptr_equal(weir_batch_labels(&whole.batch, weir_batch_workload(&whole.batch, 0), &count), &whole.attr);
+	assert_int_equal(count, 1);
+	whole.workload.attr_first = 1;
+	assert_false(weir_batch_is_sound(&whole.batch, sizeof(whole)));
+}
+
+static void probes_are_known_by_agent_or_path(void **state)
+{
+	const struct weir_str none = { NULL, 0 };
+
+	(void)state;
+	assert_true(weir_call_is_probe(weir_str_of("kube-probe/1.22"), weir_str_of("/ready")));
+	assert_true(weir_call_is_probe(weir_str_of("Prometheus/2.42.0"), none));
+	assert_true(weir_call_is_probe(none, weir_str_of("/grpc.health.v1.Health/Check")));
+	assert_false(weir_call_is_probe(weir_str_of("curl/7.88"), weir_str_of("/healthz")));
+	assert_false(weir_call_is_probe(none, none));
+}
+
 static void offered_is_the_sum_of_all(void **state)
 {
 	struct whole whole = make_whole();
@@ -299,6 +361,9 @@ int main(void)
 		cmocka_unit_test(header_alone_is_sound),
 		cmocka_unit_test(size_must_be_what_there_is),
 		cmocka_unit_test(version_and_ledger_rows_are_checked),
+		cmocka_unit_test(batch_of_version_2_is_read_as_it_lies),
+		cmocka_unit_test(labels_of_a_workload_are_rows_of_attrs),
+		cmocka_unit_test(probes_are_known_by_agent_or_path),
 		cmocka_unit_test(offered_is_the_sum_of_all),
 		cmocka_unit_test(tables_are_inside_aligned_and_behind_the_header),
 		cmocka_unit_test(every_ref_is_inside),
