@@ -158,6 +158,9 @@ bool weir_ruleset_is_file_of_rules(const char *path)
 		if (event.kind == WEIR_YAML_DOCUMENT) {
 			continue;
 		}
+		if (event.kind == WEIR_YAML_LIST && depth == 0) {
+			break;
+		}
 		/* Keys and values of the outermost map take turns; what is deeper counts as one value. */
 		if (event.kind == WEIR_YAML_TEXT && depth == 1) {
 			is_rules_ =

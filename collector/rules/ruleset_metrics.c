@@ -17,6 +17,7 @@
 #include <xxhash.h>
 
 #include "rules/buckets.h"
+#include "rules/convert.h"
 #include "rules/ruleset_inside.h"
 
 struct building {
@@ -415,11 +416,7 @@ static int expiry_read(struct weir_ruleset_loading *loading, const struct weir_n
 {
 	static const char *const fields[] = { "metrics_expiry_duration", "expiry_check_interval_duration", NULL };
 	const struct weir_node *node;
-	struct weir_expression_error error;
-	const struct weir_expression *expression;
-	struct weir_value value = { 0 };
-	enum weir_attribute attribute;
-	char text[80];
+	int64_t duration_ns;
 	int r;
 
 	if (policy == NULL || policy->is_null) {
@@ -433,21 +430,11 @@ static int expiry_read(struct weir_ruleset_loading *loading, const struct weir_n
 	if (r != 0 || node == NULL) {
 		return r;
 	}
-	/* A duration is written as the language writes it; with a text of the document's it could be more than one. */
-	if (node->kind == WEIR_NODE_TEXT && node->text.length < 64 && strpbrk(node->text.data, "\"\\\n") == NULL) {
-		snprintf(text, sizeof(text), "\"%s\"", node->text.data);
-		r = weir_expression_compile(
-			&loading->set->arena, weir_str_of(text), WEIR_TYPE_DURATION, &expression, &error);
-		if (r == -ENOMEM) {
-			return r;
+	if (node->kind == WEIR_NODE_TEXT && weir_convert_duration(node->text, &duration_ns) && duration_ns >= 0) {
+		if ((uint64_t)duration_ns > loading->set->expiry_ns) {
+			loading->set->expiry_ns = (uint64_t)duration_ns;
 		}
-		if (r == 0 && weir_expression_form(expression, &attribute, &value) == WEIR_EXPRESSION_CONSTANT &&
-			value.number >= 0) {
-			if ((uint64_t)value.number > loading->set->expiry_ns) {
-				loading->set->expiry_ns = (uint64_t)value.number;
-			}
-			return 0;
-		}
+		return 0;
 	}
 	return weir_node_wrong(node, loading->error, "metricsExpiryDuration is a duration: 10m, 1h30m, 90s");
 }
