@@ -24,6 +24,7 @@
 #include "certificates.h"
 #include "cli.h"
 #include "exporters/exporters.h"
+#include "pod_source.h"
 #include "process.h"
 #include "receive/admit.h"
 #include "receivers.h"
@@ -63,6 +64,7 @@ struct keeper {
 
 	struct weir_tls *tls; /* NULL: none configured */
 	struct weir_admit *admit;
+	struct weir_pod_source pod_source;
 	struct weir_receivers receivers;
 	struct weir_exporters *exporters;
 	struct weir_grpc *grpc;
@@ -314,6 +316,7 @@ static int receivers_create(struct keeper *keeper)
 		.ctx = keeper,
 		.rejects_identity = strcmp(keeper->conf.security_identity, "reject") == 0,
 		.envoy_counters_are_deltas = strcmp(keeper->conf.metrics_envoy_counters, "delta") == 0,
+		.workloads = keeper->pod_source.workloads,
 	};
 	int r = weir_admit_create(keeper->ring, (uint32_t)keeper->conf.limits_source_share, &keeper->admit);
 
@@ -416,6 +419,7 @@ static int keeper_start(struct keeper *keeper)
 	r = r < 0 ? r : ring_open(keeper);
 	r = r < 0 ? r : state_open(keeper);
 	r = r < 0 ? r : threads_start(keeper);
+	r = r < 0 ? r : weir_pod_source_start(&keeper->conf, &keeper->pod_source);
 	r = r < 0 ? r : receivers_create(keeper);
 	r = r < 0 ? r : exporters_create(keeper);
 	r = r < 0 ? r : grpc_open(keeper);
@@ -465,6 +469,7 @@ static void keeper_stop(struct keeper *keeper)
 	weir_http_close(keeper->http);
 	weir_exporters_destroy(keeper->exporters);
 	weir_receivers_fini(&keeper->receivers);
+	weir_pod_source_stop(&keeper->pod_source);
 	weir_admit_destroy(keeper->admit);
 	weir_tls_destroy(keeper->tls);
 	weir_run_destroy(keeper->run);
@@ -503,6 +508,9 @@ static void wait_for_the_end(struct keeper *keeper)
 		if (which == SIGHUP || ++ticks % TICKS_A_SECOND == 0) {
 			weir_certificates_reload(keeper->tls, keeper->http, which == SIGHUP);
 		}
+		if (which == SIGHUP) {
+			weir_pod_source_reload(&keeper->pod_source);
+		}
 		health_follow(keeper);
 		weir_admit_level(keeper->admit); /* the gauge falls when nobody puts any more */
 	}
@@ -532,6 +540,7 @@ static int configure(struct keeper *keeper, const struct weir_cli *cli)
 	r = weir_conf_load(&keeper->arena, cli->config, cli->flags, cli->flag_count, &keeper->conf, &why);
 	if (r == 0 && cli->command == WEIR_COMMAND_CHECK) {
 		r = weir_certificates_check(&keeper->conf, &why);
+		r = r != 0 ? r : weir_pod_source_check(&keeper->conf, &why);
 	}
 	if (r != 0) {
 		fprintf(stderr, "weir: %.*s\n", (int)why.length, why.length > 0 ? why.data : "");
