@@ -36,6 +36,8 @@ static int flag_add(struct weir_cli *cli, char **flags, char *text)
 		cli->command = WEIR_COMMAND_VERSION;
 	} else if (strncmp(text, "--config=", 9) == 0) {
 		cli->config = text + 9;
+	} else if (strncmp(text, "--explain=", 10) == 0 && cli->command == WEIR_COMMAND_CHECK) {
+		cli->explain = text + 10;
 	} else if (strncmp(text, "--", 2) == 0 && strchr(text, '=') != NULL) {
 		flags[cli->flag_count++] = text + 2;
 	} else {
@@ -57,13 +59,18 @@ int weir_cli_parse(int argc, char **argv, struct weir_cli *ret)
 		at = 2;
 	}
 	for (; at < argc; at++) {
-		if (argv[at][0] != '-' && cli.command == WEIR_COMMAND_CHECK && cli.config == NULL) {
+		if (strcmp(argv[at], "--explain") == 0 && cli.command == WEIR_COMMAND_CHECK) {
+			if (++at == argc) {
+				return complain("which record?", "weir check --explain RECORD.json");
+			}
+			cli.explain = argv[at];
+		} else if (argv[at][0] != '-' && cli.command == WEIR_COMMAND_CHECK && cli.config == NULL) {
 			cli.config = argv[at];
 		} else if (flag_add(&cli, flags, argv[at]) < 0) {
 			return -EINVAL;
 		}
 	}
-	if (cli.command == WEIR_COMMAND_CHECK && cli.config == NULL) {
+	if (cli.command == WEIR_COMMAND_CHECK && cli.config == NULL && cli.explain == NULL) {
 		return complain("which file?", "weir check FILE");
 	}
 	cli.flags = (const char *const *)flags;
@@ -80,7 +87,9 @@ void weir_cli_help(void)
 		"weir: takes what a mesh's proxies say, keeps the newest of it, answers who asks.\n"
 		"\n"
 		"  weir [run] [--config=FILE] [--section.key=value …]   runs in the foreground (the default)\n"
-		"  weir check FILE [--section.key=value …]              is this configuration right?\n"
+		"  weir check FILE [--section.key=value …]              is this configuration right, and its rules? A folder, or a\n"
+		"                                                        file whose first document has `kind`, is rules (Mixer's)\n"
+		"  weir check [FILE] --explain RECORD.json [--…]         what do the rules make of this record? {\"response.code\": 200, …}\n"
 		"  weir sample                                           a configuration file with every key and its default\n"
 		"  weir version\n"
 		"  weir --help\n"

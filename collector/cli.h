@@ -14,7 +14,8 @@ enum weir_command {
 
 struct weir_cli {
 	enum weir_command command;
-	const char *config;       /* the configuration file, or NULL */
+	const char *config;       /* the configuration file, or of `check` a file or folder of rules; NULL */
+	const char *explain;      /* of `check`: the record to explain, or NULL */
 	const char *const *flags; /* "section.key=value"; point into argv */
 	size_t flag_count;
 };

@@ -35,6 +35,7 @@
 #include "serve/tls.h"
 #include "storage/store.h"
 #include "storage/writer.h"
+#include "validate.h"
 
 #define QUERY_THREADS 4u
 #define QUERY_QUEUE 64u
@@ -254,6 +255,7 @@ static int state_open(struct keeper *keeper)
 {
 	struct weir_fold_opts fold_opts = {
 		.max_series = (uint32_t)keeper->conf.metrics_max_series,
+		.expiry_ns = keeper->conf.metrics_expiry * 1000000000u,
 		.istio = istio_of(keeper->conf.metrics_istio),
 		.hash_seed = keeper->found.hash_seed,
 	};
@@ -291,7 +293,7 @@ static int threads_start(struct keeper *keeper)
 	struct weir_writer_opts writer_opts;
 	int r = weir_windows_create(keeper->found.window + 1, &keeper->windows);
 
-	run_opts = (struct weir_run_opts){ keeper->ring, keeper->fold, keeper->windows };
+	run_opts = (struct weir_run_opts){ .ring = keeper->ring, .fold = keeper->fold, .windows = keeper->windows };
 	r = r < 0 ? r : weir_run_create(&run_opts, &keeper->run);
 	r = r < 0 ? r : weir_ack_create(PARKED_ANSWERS, &keeper->ack);
 	writer_opts = (struct weir_writer_opts){
@@ -333,6 +335,7 @@ static int exporters_create(struct keeper *keeper)
 		.ring = keeper->ring,
 		.query_threads = QUERY_THREADS,
 		.max_query_bytes = keeper->query_bytes,
+		.max_series = keeper->conf.metrics_max_series,
 		.started_ns = keeper->started_ns,
 		.version = WEIR_VERSION,
 		.is_ready = is_ready,
@@ -538,10 +541,6 @@ static int configure(struct keeper *keeper, const struct weir_cli *cli)
 
 	weir_buf_init(&why, 0);
 	r = weir_conf_load(&keeper->arena, cli->config, cli->flags, cli->flag_count, &keeper->conf, &why);
-	if (r == 0 && cli->command == WEIR_COMMAND_CHECK) {
-		r = weir_certificates_check(&keeper->conf, &why);
-		r = r != 0 ? r : weir_pod_source_check(&keeper->conf, &why);
-	}
 	if (r != 0) {
 		fprintf(stderr, "weir: %.*s\n", (int)why.length, why.length > 0 ? why.data : "");
 		if (why.length == 0) {
@@ -573,11 +572,12 @@ int main(int argc, char **argv)
 		printf("weir %s\n", WEIR_VERSION);
 		return EXIT_SUCCESS;
 	}
+	if (cli.command == WEIR_COMMAND_CHECK) {
+		return weir_validate(&cli);
+	}
 	weir_arena_init(&keeper.arena, 16u << 10, 8u << 20);
 	status = configure(&keeper, &cli);
-	if (status == EXIT_SUCCESS && cli.command == WEIR_COMMAND_CHECK) {
-		printf("%s: right\n", cli.config);
-	} else if (status == EXIT_SUCCESS) {
+	if (status == EXIT_SUCCESS) {
 		status = run(&keeper);
 	}
 	weir_arena_fini(&keeper.arena);

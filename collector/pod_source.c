@@ -113,6 +113,32 @@ int weir_pod_source_start(const struct weir_conf *conf, struct weir_pod_source *
 	return r;
 }
 
+int weir_pod_source_want(struct weir_pod_source *source, const struct weir_ruleset *ruleset)
+{
+	const char *keys[WEIR_WANTED_MAX + 1];
+	const struct weir_wanted *wanted;
+	size_t count = 0;
+	int r;
+
+	while (count <= WEIR_WANTED_MAX &&
+		(keys[count] = weir_ruleset_wanted_label(ruleset, (uint32_t)count)) != NULL) {
+		count++;
+	}
+	if (count == 0) {
+		return weir_workloads_want(source->workloads, NULL);
+	}
+	r = weir_wanted_create(keys, count, &wanted);
+	if (r < 0) {
+		return r;
+	}
+	if (r == WEIR_WANTED_CUT) { /* rules that read more do not load; a key that no label can have is never found */
+		weir_log(WEIR_LOG_WARN, "main", "rules read a label that no pod can have: its name is too long");
+	}
+	r = weir_workloads_want(source->workloads, wanted);
+	weir_wanted_let_go(wanted);
+	return r;
+}
+
 void weir_pod_source_reload(struct weir_pod_source *source)
 {
 	weir_pods_again(source->pods);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/conf.h"
 #include "identity/pods.h"
+#include "rules/ruleset.h"
 
 struct weir_pod_source {
 	struct weir_workloads *workloads; /* for the receivers */
@@ -20,6 +21,9 @@ int weir_pod_source_check(const struct weir_conf *conf, struct weir_buf *ret_why
 
 /* Says itself why it cannot start. The configuration must outlive it. 0 or a fault; to be stopped in both cases. */
 int weir_pod_source_start(const struct weir_conf *conf, struct weir_pod_source *source);
+/* Decoders keep the labels of workloads that these rules read, from now on. The ruleset may go. 0 or -ENOMEM: the
+ * labels of before are kept. */
+int weir_pod_source_want(struct weir_pod_source *source, const struct weir_ruleset *ruleset);
 /* SIGHUP: looks again. */
 void weir_pod_source_reload(struct weir_pod_source *source);
 /* After the receivers are gone. Of a zeroed one: nothing. */

@@ -3,7 +3,7 @@
 #include "exporters/requests.h"
 
 #include "exporters/detail.h"
-#include "rules/standard.h"
+#include "rules/response_flags.h"
 
 #define CODES 999
 
@@ -66,7 +66,7 @@ static void flags_write(struct weir_json_write *json, uint32_t response_flags)
 	struct weir_buf text;
 
 	weir_buf_init(&text, 0);
-	weir_standard_flags(response_flags, &text);
+	weir_response_flags_add(response_flags, &text);
 	weir_detail_text(json, "flags", weir_buf_str(&text));
 	weir_buf_fini(&text);
 }

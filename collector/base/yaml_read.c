@@ -1,11 +1,11 @@
 /* yaml_read: libyaml's events, reduced to those that weir takes.
  *
  *   stream start, document start   passed over
- *   a second document start        MALFORMED
+ *   a second document start        MALFORMED; DOCUMENT, as the first, where several are taken
  *   alias; any anchor or tag       MALFORMED
  *   mapping or sequence start/end  MAP, LIST, CLOSE (depth counted)
  *   scalar                         TEXT
- *   document end                   passed over; what follows must be the stream's end
+ *   document end                   passed over; what follows is the stream's end, or a document
  *   stream end                     END
  *
  * The event last handed out owns its text until the next call. One reader, one
@@ -20,7 +20,7 @@
 struct weir_yaml {
 	yaml_parser_t parser;
 	yaml_event_t event; /* what the text last handed out points into */
-	bool has_event, is_ended, has_document;
+	bool has_event, is_ended, has_document, takes_all;
 	unsigned depth;
 	const char *error;
 	size_t error_line, error_column;
@@ -42,6 +42,16 @@ int weir_yaml_open(struct weir_str text, struct weir_yaml **ret)
 		&yaml->parser, (const unsigned char *)(text.length > 0 ? text.data : ""), text.length);
 	*ret = yaml;
 	return 0;
+}
+
+int weir_yaml_open_all(struct weir_str text, struct weir_yaml **ret)
+{
+	int r = weir_yaml_open(text, ret);
+
+	if (r == 0) {
+		(*ret)->takes_all = true;
+	}
+	return r;
 }
 
 void weir_yaml_close(struct weir_yaml *yaml)
@@ -140,6 +150,10 @@ static int take_event(struct weir_yaml *yaml, struct weir_yaml_event *ret, bool 
 		ret->kind = WEIR_YAML_END;
 		return 0;
 	case YAML_DOCUMENT_START_EVENT:
+		if (yaml->takes_all) {
+			ret->kind = WEIR_YAML_DOCUMENT;
+			return 0;
+		}
 		if (yaml->has_document) {
 			return malformed(yaml, "only one document is taken here", event->start_mark);
 		}
@@ -178,4 +192,83 @@ int weir_yaml_next(struct weir_yaml *yaml, struct weir_yaml_event *ret)
 		ret->column = yaml->error_column;
 	}
 	return r;
+}
+
+/* ---- places within scalars ---------------------------------------------- */
+
+static struct weir_str line_at(struct weir_str text, size_t line)
+{
+	struct weir_str found = weir_str_cut(&text, '\n');
+
+	while (--line > 0) {
+		found = weir_str_cut(&text, '\n');
+	}
+	return found;
+}
+
+/* The byte of the line's character `column` (from 1), or its end: libyaml counts characters. */
+static size_t byte_of(struct weir_str line, size_t column)
+{
+	size_t at = 0;
+
+	while (at < line.length && --column > 0) {
+		do {
+			at++;
+		} while (at < line.length && ((unsigned char)line.data[at] & 0xc0) == 0x80);
+	}
+	return at;
+}
+
+/* How many characters of the source stand for the next one of a quoted value. */
+static size_t quoted_length(struct weir_str rest, char quote)
+{
+	if (rest.length > 1 && quote == '\'' && rest.data[0] == '\'' && rest.data[1] == '\'') {
+		return 2;
+	}
+	if (rest.length > 1 && quote == '"' && rest.data[0] == '\\') {
+		size_t length = rest.data[1] == 'x' ? 4 : rest.data[1] == 'u' ? 6 : rest.data[1] == 'U' ? 10 : 2;
+
+		return length <= rest.length ? length : rest.length;
+	}
+	return 1;
+}
+
+static struct weir_yaml_place find_in_block(
+	struct weir_str text, struct weir_yaml_place scalar, struct weir_yaml_place within, bool is_literal)
+{
+	struct weir_yaml_place place = { scalar.line + (is_literal ? within.line : 1), 1 };
+	struct weir_str line = line_at(text, place.line), first = line_at(text, scalar.line + 1);
+	size_t indent = 0;
+
+	while (indent < first.length && first.data[indent] == ' ') {
+		indent++;
+	}
+	place.column = indent + (is_literal && line.length > indent ? within.column : 1);
+	return place;
+}
+
+struct weir_yaml_place weir_yaml_find(
+	struct weir_str text, struct weir_yaml_place scalar, struct weir_yaml_place within)
+{
+	struct weir_str line = line_at(text, scalar.line);
+	size_t at = byte_of(line, scalar.column), column = scalar.column;
+	char first = at < line.length ? line.data[at] : '\0';
+
+	if (first == '|' || first == '>') {
+		return find_in_block(text, scalar, within, first == '|');
+	}
+	if (first != '"' && first != '\'') {
+		return (struct weir_yaml_place){ scalar.line,
+			scalar.column + (within.line > 1 ? 0 : within.column - 1) };
+	}
+	at++;
+	column++;
+	for (size_t i = 1; i < within.column && within.line == 1 && at < line.length; i++) {
+		struct weir_str rest = weir_str_make(line.data + at, line.length - at);
+		size_t length = quoted_length(rest, first);
+
+		at += length > 1 ? length : byte_of(rest, 2);
+		column += length;
+	}
+	return (struct weir_yaml_place){ scalar.line, column };
 }

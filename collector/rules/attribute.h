@@ -22,8 +22,8 @@ struct weir_rules_record {
 	const struct weir_connection *connection; /* NULL: a request */
 	/* Of a connection, by what the fold knows of it: bytes since its last report; which event this is. */
 	uint64_t sent_bytes, received_bytes;
-	uint8_t event;   /* enum weir_connection_state */
-	bool is_both;    /* metrics.profile: both (weir.profile) */
+	uint8_t event; /* enum weir_connection_state */
+	bool is_both;  /* metrics.profile: both (weir.profile) */
 	/* Not NULL: the attributes themselves, WEIR_ATTRIBUTES of them (type NONE: absent), and the maps' entries;
 	 * then nothing above is looked at. `weir check --explain` makes these of JSON. */
 	const struct weir_value *told;
@@ -49,7 +49,7 @@ bool weir_attribute_find(struct weir_str name, enum weir_attribute *ret);
 int weir_attribute_get(const struct weir_rules_record *record, enum weir_attribute attribute,
 	struct weir_scratch *scratch, struct weir_value *ret);
 /* An entry of a STRING_MAP attribute. 0 or ABSENT. */
-int weir_attribute_get_entry(const struct weir_rules_record *record, enum weir_attribute map, struct weir_str key,
-	struct weir_value *ret);
+int weir_attribute_get_entry(
+	const struct weir_rules_record *record, enum weir_attribute map, struct weir_str key, struct weir_value *ret);
 
 #endif

@@ -24,8 +24,8 @@ enum weir_type weir_expression_type(const struct weir_expression *expression);
 /* Is the attribute read? Of maps also with which literal keys: weir_expression_map_key goes through them. */
 bool weir_expression_reads(const struct weir_expression *expression, enum weir_attribute attribute);
 /* The i-th literal `map["key"]` that it reads; false beyond the last. */
-bool weir_expression_map_key(const struct weir_expression *expression, uint32_t i, enum weir_attribute *ret_map,
-	struct weir_str *ret_key);
+bool weir_expression_map_key(
+	const struct weir_expression *expression, uint32_t i, enum weir_attribute *ret_map, struct weir_str *ret_key);
 /* Is every attribute that it reads keyed (attribute.h)? */
 bool weir_expression_is_keyed(const struct weir_expression *expression);
 
@@ -37,7 +37,7 @@ int weir_expression_evaluate(const struct weir_expression *expression, const str
 /* What an expression is when it is simple; the fold takes a short way then. */
 enum weir_expression_form { WEIR_EXPRESSION_CONSTANT, WEIR_EXPRESSION_ATTRIBUTE, WEIR_EXPRESSION_OTHER };
 /* CONSTANT: *ret_value. ATTRIBUTE: `a` or `a | literal`: *ret_attribute and *ret_value (type NONE: no default). */
-enum weir_expression_form weir_expression_form(const struct weir_expression *expression,
-	enum weir_attribute *ret_attribute, struct weir_value *ret_value);
+enum weir_expression_form weir_expression_form(
+	const struct weir_expression *expression, enum weir_attribute *ret_attribute, struct weir_value *ret_value);
 
 #endif

@@ -58,10 +58,6 @@ uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group,
 
 /* What a metric observes of the record, in its unit (WHOLE, DURATION: number;
  * REAL: real). False: it cannot be evaluated, or is negative where it counts. */
-struct weir_observation {
-	uint64_t number;
-	double real;
-};
 bool weir_ruleset_value(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
 	const struct weir_rules_record *record, struct weir_scratch *scratch, struct weir_observation *ret);
 
@@ -85,8 +81,21 @@ uint32_t weir_ruleset_entries(const struct weir_ruleset *ruleset, uint32_t outpu
  * version and the canonical ones: decoders keep these. NULL beyond the last. */
 const char *weir_ruleset_wanted_label(const struct weir_ruleset *ruleset, uint32_t i);
 
+/* The longest metricsExpiryDuration of its prometheus handlers; 0: none is told. */
+uint64_t weir_ruleset_expiry_ns(const struct weir_ruleset *ruleset);
+
+/* What was passed over while it was loaded, for a person: lines
+ * "FILE:LINE:COLUMN: note: …" (no rule of ours) and "…: warning: …" (a rule
+ * that weir cannot do as a whole), each ended by \n. Lives as long as it. */
+struct weir_str weir_ruleset_notes(const struct weir_ruleset *ruleset);
+
+/* Does the file look like rules rather than a configuration: is it a folder, or
+ * does its first document have `kind` or `apiVersion`? False also when it cannot be read. */
+bool weir_ruleset_is_file_of_rules(const char *path);
+
 /* For `weir check --explain`: which rules matched, which series they touch, why
  * the others did not; as text for a person. */
-void weir_ruleset_explain(const struct weir_ruleset *ruleset, const struct weir_rules_record *record, struct weir_buf *ret_text);
+void weir_ruleset_explain(
+	const struct weir_ruleset *ruleset, const struct weir_rules_record *record, struct weir_buf *ret_text);
 
 #endif

@@ -84,12 +84,77 @@ static void depth_is_bounded_and_the_error_stays(void **state)
 	weir_yaml_close(yaml);
 }
 
+static void several_documents_come_with_their_bounds(void **state)
+{
+	struct weir_yaml_event event;
+	struct weir_yaml *yaml;
+
+	(void)state;
+	assert_int_equal(weir_yaml_open_all(weir_str_of("---\na: 1\n---\n---\n- b\n...\n"), &yaml), 0);
+	expect(yaml, WEIR_YAML_DOCUMENT, NULL, 1, 1);
+	expect(yaml, WEIR_YAML_MAP, NULL, 2, 1);
+	expect(yaml, WEIR_YAML_TEXT, "a", 2, 1);
+	expect(yaml, WEIR_YAML_TEXT, "1", 2, 4);
+	assert_int_equal(weir_yaml_next(yaml, &event), 0);
+	assert_int_equal(event.kind, WEIR_YAML_CLOSE);
+	expect(yaml, WEIR_YAML_DOCUMENT, NULL, 3, 1);
+	assert_int_equal(weir_yaml_next(yaml, &event), 0);
+	assert_true(event.kind == WEIR_YAML_TEXT && event.is_null);
+	expect(yaml, WEIR_YAML_DOCUMENT, NULL, 4, 1);
+	expect(yaml, WEIR_YAML_LIST, NULL, 5, 1);
+	expect(yaml, WEIR_YAML_TEXT, "b", 5, 3);
+	assert_int_equal(weir_yaml_next(yaml, &event), 0);
+	assert_int_equal(event.kind, WEIR_YAML_CLOSE);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(weir_yaml_next(yaml, &event), 0);
+		assert_int_equal(event.kind, WEIR_YAML_END);
+	}
+	weir_yaml_close(yaml);
+
+	assert_int_equal(weir_yaml_open_all(weir_str_of(""), &yaml), 0);
+	assert_int_equal(weir_yaml_next(yaml, &event), 0);
+	assert_int_equal(event.kind, WEIR_YAML_END);
+	weir_yaml_close(yaml);
+}
+
+static void places_within_a_text_are_found_in_the_file(void **state)
+{
+	/* Each text is a document `a: <scalar>`; the value's place is to be the one of the X in the file. */
+	static const struct {
+		const char *text;
+		size_t line, column, want_line, want_column;
+	} cases[] = {
+		{ "a: bcX", 1, 3, 1, 6 },
+		{ "a: 'bcX'", 1, 3, 1, 7 },
+		{ "a: 'it''sX'", 1, 5, 1, 10 },
+		{ "a: \"b\\\"X\"", 1, 3, 1, 8 },
+		{ "a: \"\\u00e9X\"", 1, 2, 1, 11 },
+		{ "a: \"\xc3\xa9X\"", 1, 3, 1, 7 },
+		{ "a: |\n  b\n  cX\n", 2, 2, 3, 4 },
+		{ "a: |-\n    b\n\n    cX\n", 3, 2, 4, 6 },
+		{ "a: >\n  X b\n  c\n", 1, 1, 2, 3 },
+		{ "a: >\n  X b\n  c\n", 1, 4, 2, 3 },
+		{ "a: 'b", 1, 90, 1, 6 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct weir_yaml_place found = weir_yaml_find(weir_str_of(cases[i].text),
+			(struct weir_yaml_place){ 1, 4 }, (struct weir_yaml_place){ cases[i].line, cases[i].column });
+
+		assert_int_equal(found.line, cases[i].want_line);
+		assert_int_equal(found.column, cases[i].want_column);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_come_in_order_with_their_places),
 		cmocka_unit_test(only_plain_nothing_is_null),
 		cmocka_unit_test(depth_is_bounded_and_the_error_stays),
+		cmocka_unit_test(several_documents_come_with_their_bounds),
+		cmocka_unit_test(places_within_a_text_are_found_in_the_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

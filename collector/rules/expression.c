@@ -1,0 +1,131 @@
+/* expression: text → words (lexer) → tree (parse) → typed tree (check), which
+ * is what is evaluated (program). Functions are rows of functions.c.
+ *
+ * Invariants
+ *  1. A compiled expression refers to nothing but its arena.
+ *  2. Compiling and evaluating take bounded time, room and stack: the bounds
+ *     are those of parse.h and regex.c.
+ *
+ * Compiling: one thread. Evaluating: any. */
+#include "rules/expression.h"
+
+#include <errno.h>
+
+#include "rules/check.h"
+#include "rules/program.h"
+
+struct weir_expression {
+	const struct weir_node *root;
+	struct weir_reads reads;
+	bool is_keyed;
+	enum weir_expression_form form;
+	enum weir_attribute attribute; /* form ATTRIBUTE */
+	struct weir_value value;       /* forms CONSTANT, ATTRIBUTE */
+};
+
+static bool is_keyed(const struct weir_expression *expression)
+{
+	for (unsigned i = 0; i < WEIR_ATTRIBUTES; i++) {
+		if (weir_expression_reads(expression, i) && !weir_attribute_is_keyed(i)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void form_find(struct weir_expression *expression)
+{
+	const struct weir_node *root = expression->root, *first = root->first;
+
+	expression->form = WEIR_EXPRESSION_OTHER;
+	if (root->kind == WEIR_NODE_LITERAL) {
+		expression->form = WEIR_EXPRESSION_CONSTANT;
+		expression->value = root->value;
+	} else if (root->kind == WEIR_NODE_ATTRIBUTE) {
+		expression->form = WEIR_EXPRESSION_ATTRIBUTE;
+		expression->attribute = root->attribute;
+	} else if (root->kind == WEIR_NODE_FIRST && first->kind == WEIR_NODE_ATTRIBUTE &&
+		   first->next->kind == WEIR_NODE_LITERAL) { /* what follows a literal is never asked */
+		expression->form = WEIR_EXPRESSION_ATTRIBUTE;
+		expression->attribute = first->attribute;
+		expression->value = first->next->value;
+	}
+}
+
+int weir_expression_compile(struct weir_arena *arena, struct weir_str text, enum weir_type wanted,
+	const struct weir_expression **ret, struct weir_expression_error *ret_error)
+{
+	struct weir_expression *expression = weir_arena_zalloc(arena, sizeof(*expression));
+	struct weir_node *root;
+	int r;
+
+	if (expression == NULL) {
+		return -ENOMEM;
+	}
+	r = weir_parse(arena, text, &root, ret_error);
+	r = r != 0 ? r : weir_check(arena, root, wanted, &expression->reads, ret_error);
+	if (r != 0) {
+		return r;
+	}
+	expression->root = root;
+	expression->is_keyed = is_keyed(expression);
+	form_find(expression);
+	*ret = expression;
+	return 0;
+}
+
+enum weir_type weir_expression_type(const struct weir_expression *expression)
+{
+	return expression->root->type;
+}
+
+bool weir_expression_reads(const struct weir_expression *expression, enum weir_attribute attribute)
+{
+	return (expression->reads.attributes[attribute / 64] >> (attribute % 64) & 1) != 0;
+}
+
+bool weir_expression_map_key(
+	const struct weir_expression *expression, uint32_t i, enum weir_attribute *ret_map, struct weir_str *ret_key)
+{
+	const struct weir_map_key *key = expression->reads.keys;
+
+	while (key != NULL && i > 0) {
+		key = key->next;
+		i--;
+	}
+	if (key == NULL) {
+		return false;
+	}
+	*ret_map = key->map;
+	*ret_key = key->key;
+	return true;
+}
+
+bool weir_expression_is_keyed(const struct weir_expression *expression)
+{
+	return expression->is_keyed;
+}
+
+int weir_expression_evaluate(const struct weir_expression *expression, const struct weir_rules_record *record,
+	struct weir_scratch *scratch, struct weir_value *ret)
+{
+	struct weir_value value;
+	int r = weir_program_run(expression->root, record, scratch, &value);
+
+	if (r == 0) {
+		*ret = value;
+	}
+	return r;
+}
+
+enum weir_expression_form weir_expression_form(
+	const struct weir_expression *expression, enum weir_attribute *ret_attribute, struct weir_value *ret_value)
+{
+	if (expression->form != WEIR_EXPRESSION_OTHER) {
+		*ret_value = expression->value;
+	}
+	if (expression->form == WEIR_EXPRESSION_ATTRIBUTE) {
+		*ret_attribute = expression->attribute;
+	}
+	return expression->form;
+}

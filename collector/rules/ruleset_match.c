@@ -1,0 +1,225 @@
+/* ruleset_match: what a record means to a rule set. The per-record path.
+ *
+ * The key (weir_ruleset_key) is asked for each record, labels and matches only
+ * for one that the fold's memo does not know:
+ *
+ *   labels that the base key does not tell    their value, as it will be written: a path's template, not the path
+ *   rules that it does not tell               one bit: whether they match
+ *
+ * So what multiplies the memo's entries is what multiplies series, and no more:
+ * a rule may look at user agents without an entry for each of them.
+ *
+ * Invariants
+ *  1. Records of equal base keys and equal keys have equal hits and equal label
+ *     texts. A label that cannot be evaluated is told apart from an empty one.
+ *  2. Scratch is left as it was found, so the bound is per expression.
+ *  3. A value that falls below 0 where only a rise can be told (counters,
+ *     histograms) is no observation. */
+#include <math.h>
+#include <stdlib.h>
+
+#include <xxhash.h>
+
+#include "base/stat.h"
+#include "rules/buckets.h"
+#include "rules/label.h"
+#include "rules/path_template.h"
+#include "rules/ruleset_inside.h"
+
+/* ---- rules and labels ----------------------------------------------------- */
+
+static bool is_true(
+	const struct weir_expression *expression, const struct weir_rules_record *record, struct weir_scratch *scratch)
+{
+	uint32_t used = scratch->used;
+	struct weir_value value;
+	bool is = expression == NULL ||
+		  (weir_expression_evaluate(expression, record, scratch, &value) == 0 && value.number != 0);
+
+	scratch->used = used;
+	return is;
+}
+
+bool weir_ruleset_rule_matches(
+	const struct weir_ruleset_rule *rule, const struct weir_rules_record *record, struct weir_scratch *scratch)
+{
+	return is_true(rule->protocol, record, scratch) && is_true(rule->match.expression, record, scratch);
+}
+
+int weir_ruleset_label_text(const struct weir_ruleset_term *label, const struct weir_rules_record *record,
+	struct weir_scratch *scratch, struct weir_str *ret)
+{
+	struct weir_value value;
+	int r = weir_expression_evaluate(label->expression, record, scratch, &value);
+
+	if (r != 0) {
+		return r;
+	}
+	*ret = value.type == WEIR_TYPE_STRING ? value.text : weir_value_text(&value, scratch);
+	if (label->is_path && ret->length > 0) {
+		*ret = weir_path_template(*ret, scratch);
+		return ret->data != NULL ? 0 : WEIR_VALUE_ABSENT;
+	}
+	return 0;
+}
+
+/* ---- the key --------------------------------------------------------------- */
+
+static void key_add(struct weir_ruleset_key *key, uint32_t which, const void *data, size_t length)
+{
+	XXH128_hash_t hash = XXH3_128bits_withSeed(data, length, which + 1);
+
+	key->low = (key->low ^ hash.low64) * UINT64_C(0x9e3779b97f4a7c15);
+	key->high = (key->high ^ hash.high64) * UINT64_C(0xc2b2ae3d27d4eb4f);
+}
+
+struct weir_ruleset_key weir_ruleset_key(
+	const struct weir_ruleset *ruleset, const struct weir_rules_record *record, struct weir_scratch *scratch)
+{
+	struct weir_ruleset_key key = { 0, 0 };
+	uint64_t bits = 0;
+
+	for (uint32_t i = 0; i < ruleset->unkeyed_rule_count; i++) {
+		const struct weir_ruleset_rule *rule = &ruleset->rules[ruleset->unkeyed_rules[i]];
+
+		if (weir_ruleset_rule_matches(rule, record, scratch)) {
+			bits |= UINT64_C(1) << (i % 64);
+		}
+		if (i % 64 == 63) {
+			key_add(&key, UINT32_MAX - 1 - i / 64, &bits, sizeof(bits));
+			bits = 0;
+		}
+	}
+	for (uint32_t i = 0; i < ruleset->unkeyed_label_count; i++) {
+		uint32_t used = scratch->used;
+		struct weir_str text = { NULL, 0 };
+		int r = weir_ruleset_label_text(ruleset->unkeyed_labels[i], record, scratch, &text);
+
+		if (r != 0) {
+			key_add(&key, UINT32_MAX / 2 + i, "", 0);
+		} else if (text.length > 0) {
+			key_add(&key, i, text.data, text.length);
+		}
+		scratch->used = used;
+	}
+	key.low ^= bits;
+	return key;
+}
+
+/* ---- hits and label texts -------------------------------------------------- */
+
+static bool labels_can_be(
+	const struct weir_ruleset_group *group, const struct weir_rules_record *record, struct weir_scratch *scratch)
+{
+	for (uint32_t i = 0; i < group->label_count; i++) {
+		uint32_t used = scratch->used;
+		struct weir_str ignored;
+		int r = weir_ruleset_label_text(&group->labels[i], record, scratch, &ignored);
+
+		scratch->used = used;
+		if (r != 0) {
+			weir_stat_add(WEIR_STAT_RULE_FAILED_LABEL, 1);
+			return false;
+		}
+	}
+	return true;
+}
+
+uint32_t weir_ruleset_match(const struct weir_ruleset *ruleset, const struct weir_rules_record *record,
+	struct weir_scratch *scratch, struct weir_ruleset_hit *ret_hits)
+{
+	uint64_t matched[WEIR_RULESET_RULE_WORDS] = { 0 };
+	uint32_t masks[WEIR_GROUPS_MAX] = { 0 }, count = 0;
+
+	for (uint32_t i = 0; i < ruleset->rule_count; i++) {
+		if (ruleset->rules[i].counts && weir_ruleset_rule_matches(&ruleset->rules[i], record, scratch)) {
+			matched[i / 64] |= UINT64_C(1) << (i % 64);
+		}
+	}
+	for (uint32_t i = 0; i < ruleset->schema.metric_count; i++) {
+		const struct weir_metric *metric = &ruleset->schema.metrics[i];
+
+		for (uint32_t j = 0; j < WEIR_RULESET_RULE_WORDS; j++) {
+			if (ruleset->metrics[i].rules[j] & matched[j]) {
+				masks[metric->group] |= UINT32_C(1) << metric->place;
+			}
+		}
+	}
+	for (uint32_t i = 0; i < ruleset->schema.group_count; i++) {
+		if (masks[i] != 0 && labels_can_be(&ruleset->groups[i], record, scratch)) {
+			ret_hits[count++] = (struct weir_ruleset_hit){ .group = i, .mask = masks[i] };
+		}
+	}
+	return count;
+}
+
+uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group, const struct weir_rules_record *record,
+	struct weir_scratch *scratch, struct weir_buf *ret_text)
+{
+	const struct weir_ruleset_group *labels = &ruleset->groups[group];
+	uint32_t cut = 0;
+
+	for (uint32_t i = 0; i < labels->label_count; i++) {
+		uint32_t used = scratch->used;
+		struct weir_str value = { NULL, 0 };
+
+		/* What cannot be evaluated was no hit; should it be asked all the same, it is no label. */
+		if (weir_ruleset_label_text(&labels->labels[i], record, scratch, &value) == 0 && value.length > 0) {
+			cut += value.length > WEIR_LABEL_VALUE_MAX;
+			weir_label_add(ret_text, weir_str_of(labels->labels[i].name), value);
+		}
+		scratch->used = used;
+	}
+	return cut;
+}
+
+/* ---- observations ---------------------------------------------------------- */
+
+static int value_get(const struct weir_ruleset_metric *metric, const struct weir_rules_record *record,
+	struct weir_scratch *scratch, struct weir_value *ret)
+{
+	int r;
+
+	switch (metric->form) {
+	case WEIR_EXPRESSION_CONSTANT:
+		*ret = metric->constant;
+		return 0;
+	case WEIR_EXPRESSION_ATTRIBUTE:
+		r = weir_attribute_get(record, metric->attribute, scratch, ret);
+		if (r != 0 && metric->constant.type != WEIR_TYPE_NONE) {
+			*ret = metric->constant;
+			return 0;
+		}
+		return r;
+	default:
+		return weir_expression_evaluate(metric->value, record, scratch, ret);
+	}
+}
+
+bool weir_ruleset_value(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
+	const struct weir_rules_record *record, struct weir_scratch *scratch, struct weir_observation *ret)
+{
+	const struct weir_ruleset_metric *inner = &ruleset->metrics[metric - ruleset->schema.metrics];
+	uint32_t used = scratch->used;
+	struct weir_value value;
+	bool is_good = value_get(inner, record, scratch, &value) == 0;
+
+	*ret = (struct weir_observation){ 0 };
+	if (is_good && metric->unit != WEIR_UNIT_REAL) {
+		ret->number = (uint64_t)value.number;
+		ret->real = (double)value.number;
+		is_good = value.number >= 0;
+	} else if (is_good && value.type == WEIR_TYPE_STRING) {
+		is_good = weir_buckets_number(value.text, &ret->real);
+	} else if (is_good) {
+		ret->real = value.real;
+	}
+	if (is_good && metric->unit == WEIR_UNIT_REAL) {
+		is_good = isfinite(ret->real) && (ret->real >= 0 || metric->kind == WEIR_METRIC_GAUGE);
+	}
+	scratch->used = used;
+	if (!is_good) {
+		weir_stat_add(WEIR_STAT_RULE_FAILED_VALUE, 1);
+	}
+	return is_good;
+}

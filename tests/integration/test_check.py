@@ -1,0 +1,146 @@
+"""Goal: `weir check` says of configurations and of rule documents whether they
+are right, where they are wrong, and what they make of a record."""
+
+import json
+import pathlib
+import subprocess
+
+import pytest
+from weir import BUILD
+
+WEIR = str(BUILD / "weir")
+RULES = pathlib.Path(__file__).resolve().parents[1] / "rules"
+
+HTTP = {"context.protocol": "http", "weir.reporter": "source", "context.reporter.kind": "outbound", "source.workload.name": "productpage-v1",
+        "source.labels": {"app": "productpage", "version": "v1"}, "destination.service.host": "details.default.svc.cluster.local",
+        "request.path": "/details/7", "request.time": "2018-09-15T20:46:36.009801Z", "response.time": "2018-09-15T20:46:36.02Z",
+        "response.code": 200, "response.duration": "12ms", "weir.duration_ms": 12, "request.useragent": "curl/7"}
+
+OWN = """apiVersion: config.istio.io/v1alpha2
+kind: metric
+metadata: {name: hits}
+spec:
+  value: 1
+  dimensions:
+    path: request.path | "/"
+---
+apiVersion: config.istio.io/v1alpha2
+kind: prometheus
+metadata: {name: p}
+spec:
+  metrics:
+  - {name: hits_total, instance_name: hits.metric, kind: COUNTER, label_names: [path]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: hits}
+spec:
+  match: response.code >= 200 && request.method != "HEAD"
+  actions:
+  - {handler: p.prometheus, instances: [hits.metric]}
+"""
+
+
+def check(*arguments):
+    return subprocess.run([WEIR, "check", *map(str, arguments)], capture_output=True, text=True, timeout=30)
+
+
+def explain(tmp_path, record, *arguments):
+    path = tmp_path / "record.json"
+    path.write_text(record if isinstance(record, str) else json.dumps(record))
+    return check("--explain", path, *arguments)
+
+
+@pytest.mark.parametrize("name", ["istio-1.0.yaml", "istio-1.1.yaml", "istio-1.4.yaml"])
+def test_stock_configurations_are_right(name):
+    done = check(RULES / name)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"{name}: right\n")
+    assert "note: DestinationRule passed over" in done.stdout and "warning" not in done.stdout
+
+
+def test_a_configuration_is_checked_with_the_rules_that_it_names(tmp_path):
+    rules, config = tmp_path / "rules", tmp_path / "weir.yaml"
+    rules.mkdir()
+    (rules / "own.yaml").write_text(OWN)
+    config.write_text(f"metrics:\n  rules: [builtin, {rules}]\n  profile: both\n")
+    done = check(config)
+    assert done.returncode == 0, done.stderr
+    (rules / "own.yaml").write_text(OWN.replace("request.path", "request.pth"))
+    done = check(config)
+    assert done.returncode == 1
+    assert f"{rules}/own.yaml:7:11: " in done.stderr and "request.pth" in done.stderr
+    (rules / "own.yaml").write_text(OWN.replace("hits_total", "requests_total"))
+    done = check(config)
+    assert done.returncode == 1 and "istio_requests_total" in done.stderr and "builtin:" in done.stderr
+    assert check(rules / "own.yaml").returncode == 0  # alone there is no other of that name
+    assert check(rules).returncode == 0
+
+
+def test_an_expression_that_is_wrong_is_said_with_its_place(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(OWN.replace("response.code >= 200", "response.code >= \"200\""))
+    done = check(path)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"weir: {path}:20:"), done.stderr
+
+
+def test_missing_files_are_named(tmp_path):
+    assert "nothing.yaml" in check(tmp_path / "nothing.yaml").stderr
+    assert "nothing.json" in check("--explain", tmp_path / "nothing.json").stderr
+    done = check("--explain")
+    assert done.returncode == 2 and "RECORD.json" in done.stderr
+    assert check().returncode == 2
+
+
+def test_an_explanation_names_rules_series_values_and_lines(tmp_path):
+    done = explain(tmp_path, HTTP, RULES / "istio-1.4.yaml")
+    assert done.returncode == 0, done.stderr
+    rules = {part.split(" ")[0]: part for part in done.stdout.split("\nrule ")}
+    assert "matches" in rules["promhttp"].splitlines()[0]
+    series = next(line for line in rules["promhttp"].splitlines() if "istio_requests_total" in line)
+    assert 'source_app="productpage"' in series and 'reporter="source"' in series and series.endswith("} + 1")
+    assert any(line.startswith("  istio_request_duration_seconds{") and line.endswith(" observes 0.012")
+               for line in rules["promhttp"].splitlines())
+    assert "does not match" in rules["promtcp"]
+    assert 'context.protocol == "tcp" is false; context.protocol is "http"' in rules["promtcp"]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("  log stdio: "))
+    entry = json.loads(line.removeprefix("  log stdio: "))
+    assert list(entry)[:3] == ["level", "time", "instance"] and list(entry)[3:] == sorted(list(entry)[3:])
+    assert entry["latency"] == "12ms" and entry["url"] == "/details/7" and entry["responseCode"] == 200
+    assert entry["instance"] == "accesslog.instance.istio-system"
+
+
+def test_the_builtin_rules_are_explained_by_profile(tmp_path):
+    alone = explain(tmp_path, HTTP)
+    assert alone.returncode == 0, alone.stderr
+    assert "istio_request_duration_milliseconds{" in alone.stdout and "istio_request_duration_seconds{" not in alone.stdout
+    assert "source_cluster" not in alone.stdout and "permissive" not in alone.stdout
+    both = explain(tmp_path, HTTP, "--metrics.profile=both")
+    assert "istio_request_duration_milliseconds{" in both.stdout and "istio_request_duration_seconds{" in both.stdout
+    mixer = explain(tmp_path, {**HTTP, "weir.signal": "mixer"})
+    assert "istio_request_duration_milliseconds{" not in mixer.stdout and 'permissive_response_code="none"' in mixer.stdout
+    config = tmp_path / "weir.yaml"
+    config.write_text("metrics: {profile: both}\n")
+    assert explain(tmp_path, HTTP, f"--config={config}").stdout == both.stdout
+
+
+def test_an_unset_attribute_is_the_reason(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(OWN)
+    done = explain(tmp_path, {"response.code": 200}, path)
+    assert 'request.method != "HEAD" cannot be told' in done.stdout and "request.method is unset" in done.stdout
+    done = explain(tmp_path, {"response.code": 200, "request.method": "GET", "request.path": "/users/4711?x=1"}, path)
+    assert 'istio_hits_total{path="/users/{id}"} + 1' in done.stdout
+
+
+@pytest.mark.parametrize("record,place,what", [
+    ('{"response.code": "200"}', ":1:19:", "whole number"), ('{\n "response.cod": 200}', ":2:2:", "no attribute response.cod"),
+    ('{"response.duration": 12}', ":1:23:", "12ms"), ('{"request.headers": {"a": 1}}', ":1:2", "object of texts"),
+    ('{"request.headers": "a"}', ":1:21:", "object of texts"), ('{"source.ip": "somewhere"}', ":1:15:", "address"),
+    ('{"connection.mtls": 1}', ":1:21:", "true or false"), ('{"request.time": "yesterday"}', ":1:18:", "time"),
+    ('[1]', ":1:1:", "object"), ('{"response.code": }', ":1:", ""), ('{"response.code": 1} x', ":1:", ""), ("", ":1:1", "")])
+def test_a_record_that_is_wrong_is_said_with_its_place(tmp_path, record, place, what):
+    done = explain(tmp_path, record)
+    assert done.returncode == 1 and done.stdout == ""
+    assert f"record.json{place}" in done.stderr and what in done.stderr, done.stderr
