@@ -46,6 +46,8 @@
 #define MEMORY_BASE_BYTES (96u << 20)
 /* A series more than those of the default: its text and cells, in the fold, in a scrape's copy and in an image. */
 #define SERIES_BYTES 1024u
+/* The workload table at its bound, twice while it is swapped, and a list of pods while it is read. */
+#define PODS_BYTES (64u << 20)
 #define SERIES_IN_BASE 50000u
 #define QUERY_BYTES_LEAST (4u << 20)
 
@@ -118,7 +120,8 @@ static int memory_settle(struct keeper *keeper)
 {
 	const struct weir_conf *conf = &keeper->conf;
 	uint64_t series = conf->metrics_max_series > SERIES_IN_BASE ? conf->metrics_max_series - SERIES_IN_BASE : 0;
-	uint64_t taken = conf->ring_size + MEMORY_BASE_BYTES + series * SERIES_BYTES;
+	bool has_pods = strcmp(conf->identity_pods, "none") != 0;
+	uint64_t taken = conf->ring_size + MEMORY_BASE_BYTES + series * SERIES_BYTES + (has_pods ? PODS_BYTES : 0);
 	uint64_t needed = taken + QUERY_THREADS * QUERY_BYTES_LEAST;
 
 	if (conf->limits_memory < needed) {

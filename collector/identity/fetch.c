@@ -218,6 +218,15 @@ static void finish(struct slot *slot, CURLcode code)
 	slot_free(slot);
 }
 
+void weir_fetch_cut(struct weir_fetches *fetches, const void *ctx)
+{
+	for (unsigned i = 0; i < WEIR_FETCH_SLOTS; i++) {
+		if (fetches->slots[i].is_taken && fetches->slots[i].fetch.ctx == ctx) {
+			finish(&fetches->slots[i], CURLE_ABORTED_BY_CALLBACK);
+		}
+	}
+}
+
 void weir_fetches_wait(struct weir_fetches *fetches, int wait_ms)
 {
 	int running = 0, left = 0;

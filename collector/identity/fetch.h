@@ -33,7 +33,8 @@ struct weir_fetch {
 	uint32_t timeout_s; /* of the whole */
 	/* Not NULL: pieces of a 200 answer as they come; false: enough of it. It then ends as an answer that broke off. */
 	bool (*piece)(void *ctx, struct weir_str bytes);
-	void (*done)(void *ctx, const struct weir_fetch_answer *answer); /* exactly once, from weir_fetches_wait() */
+	void (*done)(void *ctx,
+		const struct weir_fetch_answer *answer); /* exactly once, from weir_fetches_wait() or _cut() */
 	void *ctx;
 };
 
@@ -41,6 +42,9 @@ enum { WEIR_FETCH_BUSY = 1 }; /* outcome: all slots are taken */
 
 /* 0: `done` will be called; BUSY; or a fault: it will not. */
 int weir_fetch_start(struct weir_fetches *fetches, const struct weir_fetch *fetch);
+
+/* Ends what was started with this ctx, if it still runs: `done` is called from here, as of an answer that broke off. */
+void weir_fetch_cut(struct weir_fetches *fetches, const void *ctx);
 
 /* Goes on with what runs; returns after at most `wait_ms`, or when something came, or when woken. */
 void weir_fetches_wait(struct weir_fetches *fetches, int wait_ms);

@@ -61,7 +61,8 @@ struct look { /* at a peer */
 struct weir_pods_kube {
 	struct weir_pods_kube_opts opts;
 	enum phase phase;
-	uint64_t due_ns, backoff_ns, monotonic_ns, now_ns; /* the clocks of the last step */
+	uint64_t due_ns, backoff_ns, watched_ns; /* watched: when the watch began */
+	uint64_t monotonic_ns, now_ns;           /* the clocks of the last step */
 	bool is_version_known, is_first_page, is_again;
 	char version[WEIR_POD_VERSION_MAX], continue_token[WEIR_POD_CONTINUE_MAX];
 	struct weir_buf line; /* of the watch: the event at hand */
@@ -295,7 +296,7 @@ static bool watch_piece(void *ctx, struct weir_str bytes)
 		}
 		bytes = weir_str_make(bytes.data + length, bytes.length - length);
 	}
-	return kube->broken == NULL && !kube->is_again;
+	return kube->broken == NULL;
 }
 
 /* It ended as watches do, or because the list is to be read anew; all else waits a little. */
@@ -304,6 +305,9 @@ static void watch_done(void *ctx, const struct weir_fetch_answer *answer)
 	struct weir_pods_kube *kube = ctx;
 	bool is_gone = answer->status == 410 || (kube->broken != NULL && kube->broken[0] == '\0');
 
+	if (kube->monotonic_ns - kube->watched_ns >= BACKOFF_MOST_NS) {
+		kube->backoff_ns = BACKOFF_FIRST_NS; /* it went well for a while */
+	}
 	if (is_gone || kube->is_again) {
 		kube->is_version_known = false;
 		wait_for(kube, 0);
@@ -326,6 +330,7 @@ static int watch_start(struct weir_pods_kube *kube)
 	};
 
 	kube->broken = NULL;
+	kube->watched_ns = kube->monotonic_ns;
 	weir_buf_clear(&kube->line);
 	snprintf(url, sizeof(url),
 		"%s/api/v1/pods?fieldSelector=spec.nodeName%%3D%s&watch=1&allowWatchBookmarks=true&timeoutSeconds=%u"
@@ -470,6 +475,9 @@ int weir_pods_kube_step(struct weir_pods_kube *kube, uint64_t monotonic_ns, uint
 
 	kube->monotonic_ns = monotonic_ns;
 	kube->now_ns = now_ns;
+	if (kube->is_again && kube->phase == WATCH) {
+		weir_fetch_cut(kube->opts.fetches, kube);
+	}
 	if (has_own(kube) && kube->phase == WAIT && (monotonic_ns >= kube->due_ns || kube->is_again)) {
 		own_step(kube);
 	}

@@ -242,6 +242,15 @@ def test_a_file_is_read_again_when_it_changes_and_on_sighup(tmp_path):
         assert "at byte 25" in weir.log()
 
 
+def test_sighup_lists_anew_while_nothing_happens(tmp_path, kube):
+    kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        until(lambda: kube.watchers == 1, "the watch")
+        weir.process.send_signal(signal.SIGHUP)
+        until(lambda: weir.total("weir_pods_refreshes_total", result="used") == 2, "the second list")
+        assert kube.count("list") == 2
+
+
 # --- what fails ---
 
 @pytest.mark.parametrize("fault", [500, 401, "garbage", "huge"])
