@@ -563,6 +563,99 @@ static void equal_keys_are_equal_series(void **state)
 	weir_ruleset_let_go(ruleset);
 }
 
+#define TRICKY(name, match)                                                                                            \
+	META("rule", name) "  match: '" match "'\n  actions:\n  - {handler: p, instances: [" name "]}\n"
+#define TRICKY_METRIC(name) META("metric", name) "  value: 1\n"
+#define TRICKY_ENTRY(name) "  - {name: " name ", instance_name: " name ".metric, kind: COUNTER}\n"
+
+/* Keyed: context.protocol, response.code, destination.service.name. The others are not. */
+static const char tricky[] = TRICKY_METRIC("a") TRICKY_METRIC("b") TRICKY_METRIC("c") TRICKY_METRIC("d") TRICKY_METRIC(
+	"e") TRICKY_METRIC("f") META("metric",
+	"g") "  value: 1\n  dimensions:\n    x: conditional(response.code == 200, request.host | \"none\", "
+	     "destination.service.name | \"\")\n    y: conditional((destination.service.name | \"\") == \"s\", request.host, \"\")\n" META(
+		     "prometheus", "p") "  metrics:\n" TRICKY_ENTRY("a") TRICKY_ENTRY("b") TRICKY_ENTRY("c")
+		     TRICKY_ENTRY("d") TRICKY_ENTRY("e") TRICKY_ENTRY(
+			     "f") "  - {name: g, instance_name: g.metric, kind: COUNTER, label_names: [x, y]}\n" TRICKY("a",
+			     "context.protocol == \"http\" && request.size > 1 && (request.host | \"\") != \"a\"") TRICKY("b",
+			     "request.size > 1 && context.protocol == \"http\" || response.code == 200") TRICKY("c",
+			     "(response.code == 200 || request.host == \"b\") && request.size <= 1") TRICKY("d",
+			     "(context.protocol | \"\") != \"tcp\" && ((destination.service.name | \"\") == \"s\" || "
+			     "(connection.mtls | false) == false && request.host.startsWith(\"a\"))") TRICKY("e",
+			     "conditional(response.code == 200, request.size == 1, request.host == \"a\") && "
+			     "(context.protocol | \"\") == \"tcp\"") TRICKY("f",
+			     "request.size > 0 || (context.protocol | \"\") == \"tcp\" && request.size == 0")
+			     TRICKY("g", "");
+
+static void outcome_write(const struct weir_ruleset *ruleset, const struct told *told, struct weir_buf *text)
+{
+	struct weir_ruleset_hit hits[WEIR_GROUPS_MAX];
+	uint32_t count = weir_ruleset_match(ruleset, &told->record, &scratch, hits);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct weir_buf labels;
+
+		weir_buf_init(&labels, 0);
+		weir_ruleset_labels(ruleset, hits[i].group, &told->record, &scratch, &labels);
+		weir_buf_addf(text, "%u %x {%.*s} ", hits[i].group, hits[i].mask, (int)labels.length,
+			labels.length > 0 ? labels.data : "");
+		weir_buf_fini(&labels);
+	}
+	weir_buf_add_char(text, '\0');
+}
+
+static void equal_keys_of_any_rules_are_equal_series(void **state)
+{
+	static const char *const protocols[] = { "", "http", "tcp" }, *const services[] = { "", "s", "t" };
+	static const char *const hosts[] = { "", "a", "ab", "b" };
+	const struct weir_ruleset *ruleset = load_text(tricky);
+	unsigned most = 0, outcomes = 0;
+
+	(void)state;
+	for (unsigned base = 0; base < 3 * 3 * 3; base++) { /* the base key's part */
+		struct {
+			struct weir_ruleset_key key;
+			char text[512];
+		} seen[64];
+		unsigned count = 0;
+
+		for (unsigned rest = 0; rest < 4 * 4 * 2; rest++) {
+			struct told *told = tell(protocols[base % 3]);
+			struct weir_ruleset_key key;
+			struct weir_buf text;
+			unsigned found = 0;
+
+			tell_text(told, "destination.service.name", services[base / 3 % 3]);
+			if (base / 9 > 0) {
+				tell_number(told, "response.code", base / 9 == 1 ? 200 : 500);
+			}
+			tell_text(told, "request.host", hosts[rest % 4]);
+			if (rest / 4 % 4 > 0) {
+				tell_number(told, "request.size", (int64_t)(rest / 4 % 4) - 1);
+			}
+			tell_number(told, "connection.mtls", rest / 16);
+			key = key_of(ruleset, told);
+			weir_buf_init(&text, 0);
+			outcome_write(ruleset, told, &text);
+			while (found < count && !are_equal(seen[found].key, key)) {
+				found++;
+			}
+			if (found < count) {
+				assert_string_equal(seen[found].text, text.data);
+			} else {
+				seen[count].key = key;
+				snprintf(seen[count++].text, sizeof(seen[0].text), "%s", text.data);
+			}
+			weir_buf_fini(&text);
+			free(told);
+		}
+		most = count > most ? count : most;
+		outcomes += count;
+	}
+	assert_true(most < 32); /* mtls alone must not always tell them apart */
+	assert_true(outcomes > 27 * 4);
+	weir_ruleset_let_go(ruleset);
+}
+
 static void what_the_base_key_tells_needs_no_key(void **state)
 {
 	const struct weir_ruleset *ruleset = load_text(META("metric",
@@ -759,6 +852,7 @@ int main(void)
 		cmocka_unit_test(stock_configurations_yield_the_standard_metrics),
 		cmocka_unit_test(keys_differ_where_labels_and_matches_do),
 		cmocka_unit_test(equal_keys_are_equal_series),
+		cmocka_unit_test(equal_keys_of_any_rules_are_equal_series),
 		cmocka_unit_test(what_the_base_key_tells_needs_no_key),
 		cmocka_unit_test(values_are_observed_in_their_unit),
 		cmocka_unit_test(values_are_cut_escaped_and_counted),
