@@ -253,6 +253,7 @@ static int state_open(struct keeper *keeper)
 {
 	struct weir_fold_opts fold_opts = {
 		.max_series = (uint32_t)keeper->conf.metrics_max_series,
+		.expiry_ns = keeper->conf.metrics_expiry * 1000000000u,
 		.istio = istio_of(keeper->conf.metrics_istio),
 		.hash_seed = keeper->found.hash_seed,
 	};
@@ -290,7 +291,7 @@ static int threads_start(struct keeper *keeper)
 	struct weir_writer_opts writer_opts;
 	int r = weir_windows_create(keeper->found.window + 1, &keeper->windows);
 
-	run_opts = (struct weir_run_opts){ keeper->ring, keeper->fold, keeper->windows };
+	run_opts = (struct weir_run_opts){ .ring = keeper->ring, .fold = keeper->fold, .windows = keeper->windows };
 	r = r < 0 ? r : weir_run_create(&run_opts, &keeper->run);
 	r = r < 0 ? r : weir_ack_create(PARKED_ANSWERS, &keeper->ack);
 	writer_opts = (struct weir_writer_opts){
@@ -331,6 +332,7 @@ static int exporters_create(struct keeper *keeper)
 		.ring = keeper->ring,
 		.query_threads = QUERY_THREADS,
 		.max_query_bytes = keeper->query_bytes,
+		.max_series = keeper->conf.metrics_max_series,
 		.started_ns = keeper->started_ns,
 		.version = WEIR_VERSION,
 		.is_ready = is_ready,

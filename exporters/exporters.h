@@ -16,6 +16,7 @@ struct weir_exporters_opts {
 	struct weir_ring *ring;
 	uint32_t query_threads;
 	uint64_t max_query_bytes;
+	uint64_t max_series; /* metrics.max_series: /status says it */
 	uint64_t started_ns;
 	const char *version;
 	bool (*is_ready)(void *ctx); /* all is open: /ready */
@@ -27,7 +28,7 @@ struct weir_exporters_opts {
 int weir_exporters_create(const struct weir_exporters_opts *opts, struct weir_exporters **ret);
 void weir_exporters_destroy(struct weir_exporters *exporters);
 
-/* Every route: /metrics, /api/v2/… and /zipkin/api/v2/…, /api/graph, /graph,
+/* Every route: /metrics, /federate, /api/v2/… and /zipkin/api/v2/…, /api/graph, /graph,
  * /api/logs, /api/requests, /api/ledger, /status, /healthz, /ready, the page. Lives as long as exporters. */
 const struct weir_http_route *weir_exporters_routes(const struct weir_exporters *exporters, size_t *ret_count);
 

@@ -3,20 +3,28 @@
  *   /healthz  200 `ok`, or 503 naming the store's state: the process works, but
  *             new detail is not kept
  *   /ready    200 when all listeners are open, else 503
- *   /status   a page of JSON for a human with curl
+ *   /status   a page of JSON for a human with curl; who asks often says series=0
+ *             and is spared the counting of labels
  *   /metrics  everything a scraper wants, in one snapshot
+ *   /federate what of it selectors choose: the same text through a filter
  *
  * /healthz and /ready do not wait for anything, so they run on the listener's
  * thread and answer also when the query pool is full. */
 #include "exporters/status.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/stat.h"
 #include "exporters/answer.h"
 #include "exporters/ledger.h"
+#include "exporters/metrics/federate.h"
 #include "exporters/metrics/own.h"
 #include "exporters/metrics/passed.h"
 #include "exporters/metrics/text.h"
+#include "exporters/series_status.h"
+
+#define SIEVE_BYTES (64u << 10)
 
 static const char *state_name(enum weir_store_state state)
 {
@@ -79,6 +87,30 @@ static void own_read(const struct weir_exporters *exporters, struct weir_own *re
 	weir_store_figures(exporters->opts.store, &ret_own->store);
 }
 
+/* All of /metrics. False: the response says why not. */
+static bool exposition_render(struct weir_exporters *exporters, struct weir_http_response *response,
+	struct weir_buf *text, const struct weir_text_drain *drain)
+{
+	const struct weir_snapshot *snapshot = weir_answer_snapshot(
+		exporters, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS, response);
+	struct weir_own_process process;
+	struct weir_own own;
+
+	if (snapshot == NULL) {
+		return false;
+	}
+	weir_text_series(text, snapshot, drain);
+	weir_passed_render(text, snapshot, drain);
+	weir_text_ledger(text, snapshot);
+	weir_snapshot_let_go(snapshot);
+	own_read(exporters, &own);
+	weir_own_render(text, &own);
+	weir_stat_render(text);
+	weir_own_process_read(&process);
+	weir_own_process_render(text, &process, own.started_ns);
+	return true;
+}
+
 static void pack(void *ctx)
 {
 	weir_http_response_pack(ctx);
@@ -86,29 +118,124 @@ static void pack(void *ctx)
 
 void weir_status_metrics(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
 {
-	struct weir_exporters *exporters = ctx;
-	const struct weir_snapshot *snapshot;
 	const struct weir_text_drain drain = { pack, response };
-	struct weir_own_process process;
-	struct weir_own own;
 
 	(void)request;
-	snapshot = weir_answer_snapshot(
-		exporters, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS, response);
-	if (snapshot == NULL) {
-		return;
+	if (exposition_render(ctx, response, &response->body, &drain)) {
+		response->content_type = WEIR_TEXT_CONTENT_TYPE;
+		weir_answer_json_end(response);
 	}
-	response->content_type = WEIR_TEXT_CONTENT_TYPE;
-	weir_text_series(&response->body, snapshot, &drain);
-	weir_passed_render(&response->body, snapshot, &drain);
-	weir_text_ledger(&response->body, snapshot);
-	weir_snapshot_let_go(snapshot);
-	own_read(exporters, &own);
-	weir_own_render(&response->body, &own);
-	weir_stat_render(&response->body);
-	weir_own_process_read(&process);
-	weir_own_process_render(&response->body, &process, own.started_ns);
-	weir_answer_json_end(response);
+}
+
+/* ---- /federate ------------------------------------------------------------ */
+
+struct sieve { /* the exposition passes through it, a piece at a time */
+	struct weir_buf piece;
+	struct weir_federate federate;
+	struct weir_http_response *response;
+	uint64_t deadline_ns;
+	int fault;
+};
+
+static void sieve_take(struct sieve *sieve)
+{
+	if (sieve->fault == 0) {
+		sieve->fault = weir_buf_error(&sieve->piece);
+	}
+	if (sieve->fault == 0 && weir_clock_monotonic_ns() > sieve->deadline_ns) {
+		sieve->fault = -ETIMEDOUT;
+	}
+	if (sieve->fault == 0) {
+		sieve->fault =
+			weir_federate_take(&sieve->federate, weir_buf_str(&sieve->piece), &sieve->response->body);
+		weir_http_response_pack(sieve->response);
+	}
+	weir_buf_clear(&sieve->piece);
+}
+
+static void sieve_drain(void *ctx)
+{
+	struct sieve *sieve = ctx;
+
+	if (sieve->piece.length >= SIEVE_BYTES) {
+		sieve_take(sieve);
+	}
+}
+
+/* Reads every match[]. True: all are selectors. */
+static bool selectors_read(const struct weir_http_request *request, struct weir_http_response *response,
+	struct weir_selectors *selectors, size_t *ret_count)
+{
+	struct weir_str texts[WEIR_SELECTORS_MAX];
+	size_t count = weir_http_request_arguments(request, "match[]", texts, WEIR_SELECTORS_MAX);
+	struct weir_buf why;
+	int outcome = 0;
+
+	*ret_count = count;
+	if (count > WEIR_SELECTORS_MAX) {
+		weir_http_response_text(response, 400, "more than 64 match[] in one request\n");
+		return false;
+	}
+	weir_buf_init(&why, 0);
+	for (size_t i = 0; i < count && outcome == 0; i++) {
+		outcome = weir_selectors_add(selectors, texts[i], &why);
+	}
+	if (outcome != 0) {
+		weir_buf_add_char(&why, '\n');
+		weir_buf_add_char(&why, '\0');
+		if (outcome == WEIR_SELECTOR_BAD && weir_buf_error(&why) == 0) {
+			weir_http_response_text(response, 400, why.data);
+		} else {
+			weir_answer_refused(response, WEIR_QUERY_TOO_LARGE);
+		}
+	}
+	weir_buf_fini(&why);
+	return outcome == 0;
+}
+
+static void federate_end(struct weir_http_response *response, int fault)
+{
+	switch (fault) {
+	case 0:
+		response->content_type = WEIR_TEXT_CONTENT_TYPE;
+		weir_answer_json_end(response);
+		return;
+	case -ETIMEDOUT:
+		weir_answer_refused(response, WEIR_QUERY_TIMEOUT);
+		return;
+	case -E2BIG:
+		weir_http_response_text(response, 400, "a regular expression needs too much memory\n");
+		return;
+	default:
+		weir_http_response_text(response, 500, "the exposition could not be filtered\n");
+	}
+}
+
+void weir_status_federate(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
+{
+	struct weir_exporters *exporters = ctx;
+	struct sieve sieve = { .response = response, .deadline_ns = weir_http_request_deadline_ns(request) };
+	const struct weir_text_drain drain = { sieve_drain, &sieve };
+	struct weir_selectors selectors;
+	struct weir_arena arena;
+	size_t count;
+
+	weir_arena_init(&arena, SIEVE_BYTES, exporters->opts.max_query_bytes);
+	if (weir_selectors_init(&selectors, &arena, sieve.deadline_ns) != 0) {
+		weir_answer_refused(response, WEIR_QUERY_TOO_LARGE);
+	} else if (selectors_read(request, response, &selectors, &count)) {
+		weir_federate_init(&sieve.federate, &selectors);
+		weir_buf_init(&sieve.piece, 0);
+		if (count == 0) { /* as Prometheus: nothing is asked, nothing is said */
+			federate_end(response, 0);
+		} else if (exposition_render(exporters, response, &sieve.piece, &drain)) {
+			sieve_take(&sieve);
+			federate_end(response, sieve.fault);
+		}
+		weir_buf_fini(&sieve.piece);
+		weir_federate_fini(&sieve.federate);
+	}
+	weir_arena_fini(&arena);
 }
 
 void weir_status_ledger(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
@@ -195,13 +322,14 @@ static void render_store(struct weir_json_write *json, const struct weir_own *ow
 void weir_status_status(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
 {
 	struct weir_exporters *exporters = ctx;
-	const struct weir_snapshot *snapshot = weir_answer_snapshot(exporters, WEIR_SNAPSHOT_LEDGER, response);
+	bool has_series = !weir_str_is(weir_http_request_argument(request, "series"), "0");
+	unsigned parts = WEIR_SNAPSHOT_LEDGER | (has_series ? WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_POINTS : 0u);
+	const struct weir_snapshot *snapshot = weir_answer_snapshot(exporters, parts, response);
 	uint64_t now_ns = weir_clock_now_ns();
 	struct weir_own_process process;
 	struct weir_json_write json;
 	struct weir_own own;
 
-	(void)request;
 	if (snapshot == NULL) {
 		return;
 	}
@@ -224,6 +352,13 @@ void weir_status_status(void *ctx, const struct weir_http_request *request, stru
 	figure(&json, "resident_bytes", process.resident_bytes > 0 ? (uint64_t)process.resident_bytes : 0);
 	render_ring(&json, &own);
 	render_store(&json, &own);
+	if (has_series) {
+		weir_json_write_key(&json, "series");
+		weir_series_status_render(&json, snapshot,
+			&(struct weir_series_status_opts){ .budget = exporters->opts.max_series,
+				.max_bytes = exporters->opts.max_query_bytes,
+				.deadline_ns = weir_http_request_deadline_ns(request) });
+	}
 	weir_json_write_close(&json, '}');
 	weir_snapshot_let_go(snapshot);
 	weir_answer_json_end(response);

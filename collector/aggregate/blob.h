@@ -22,6 +22,7 @@ void weir_blob_end(struct weir_buf *buf, size_t start);
 struct weir_blob_reader {
 	const unsigned char *at, *end;
 	bool is_bad;
+	unsigned version; /* of the blob, when what is read depends on it; 0: this version (image.c) */
 };
 
 uint64_t weir_blob_varint(struct weir_blob_reader *reader);

@@ -40,7 +40,7 @@ _Static_assert(sizeof(((struct weir_edge_counts *)0)->buckets) == WEIR_HISTOGRAM
 void weir_edges_init(struct weir_edges *edges, struct weir_text *names, uint64_t seed)
 {
 	*edges = (struct weir_edges){ .names = names, .seed = seed };
-	weir_histogram_init(&edges->bounds_us, 1000);
+	weir_histogram_init(&edges->bounds_us, weir_standard_bounds, WEIR_STANDARD_BOUNDS, 1000);
 }
 
 void weir_edges_fini(struct weir_edges *edges)

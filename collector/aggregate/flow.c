@@ -86,7 +86,7 @@ static uint32_t flow_add(struct weir_flows *flows, struct weir_slot_key key, uin
 
 /* What a connection that nobody knew adds, besides its bytes. */
 static void flow_first(struct weir_flows *flows, const struct weir_connection *connection, struct flow *flow,
-	struct weir_series_tcp *ret_more)
+	struct weir_flow_growth *ret_more)
 {
 	bool is_close = connection->state == WEIR_CONNECTION_CLOSE, is_open = connection->state == WEIR_CONNECTION_OPEN;
 	uint64_t bytes = connection->sent_bytes + connection->received_bytes;
@@ -106,7 +106,7 @@ static void flow_first(struct weir_flows *flows, const struct weir_connection *c
 	}
 }
 
-static void flow_grow(const struct weir_connection *connection, struct flow *flow, struct weir_series_tcp *ret_more)
+static void flow_grow(const struct weir_connection *connection, struct flow *flow, struct weir_flow_growth *ret_more)
 {
 	if (connection->is_delta) {
 		ret_more->sent_bytes = connection->sent_bytes;
@@ -120,12 +120,12 @@ static void flow_grow(const struct weir_connection *connection, struct flow *flo
 }
 
 /* Without a name its reports cannot be joined: differences can be added all the same. */
-static void nameless_report(const struct weir_connection *connection, struct weir_series_tcp *ret_more)
+static void nameless_report(const struct weir_connection *connection, struct weir_flow_growth *ret_more)
 {
 	bool is_close = connection->state == WEIR_CONNECTION_CLOSE;
 
 	if (connection->is_delta || is_close) {
-		*ret_more = (struct weir_series_tcp){
+		*ret_more = (struct weir_flow_growth){
 			.opened = connection->is_delta ? connection->state == WEIR_CONNECTION_OPEN : 1,
 			.closed = is_close,
 			.sent_bytes = connection->sent_bytes,
@@ -135,7 +135,7 @@ static void nameless_report(const struct weir_connection *connection, struct wei
 }
 
 void weir_flows_report(struct weir_flows *flows, const struct weir_batch *batch,
-	const struct weir_connection *connection, uint64_t now_ns, struct weir_series_tcp *ret_more)
+	const struct weir_connection *connection, uint64_t now_ns, struct weir_flow_growth *ret_more)
 {
 	struct weir_str stream_id = weir_batch_str(batch, connection->stream_id);
 	bool is_close = connection->state == WEIR_CONNECTION_CLOSE;
@@ -143,7 +143,7 @@ void weir_flows_report(struct weir_flows *flows, const struct weir_batch *batch,
 	struct weir_slot_key key;
 	struct flow *flow;
 
-	*ret_more = (struct weir_series_tcp){ 0 };
+	*ret_more = (struct weir_flow_growth){ 0 };
 	if (stream_id.length == 0) {
 		nameless_report(connection, ret_more);
 		return;

@@ -2,8 +2,12 @@
 #ifndef WEIR_AGGREGATE_FLOW_H
 #define WEIR_AGGREGATE_FLOW_H
 
-#include "aggregate/series.h"
 #include "aggregate/slots.h"
+#include "ring/record.h"
+
+struct weir_flow_growth { /* what one report adds */
+	uint64_t opened, closed, sent_bytes, received_bytes;
+};
 
 struct weir_flows {
 	struct weir_slots slots;
@@ -18,7 +22,7 @@ void weir_flows_clear(struct weir_flows *flows);
 
 /* What this report adds to the counters. `now_ns` is the watermark. */
 void weir_flows_report(struct weir_flows *flows, const struct weir_batch *batch,
-	const struct weir_connection *connection, uint64_t now_ns, struct weir_series_tcp *ret_more);
+	const struct weir_connection *connection, uint64_t now_ns, struct weir_flow_growth *ret_more);
 /* The fold begins, or its counters begin anew. */
 void weir_flows_begin(struct weir_flows *flows, uint64_t now_ns);
 void weir_flows_expire(struct weir_flows *flows, uint64_t now_ns);

@@ -3,8 +3,8 @@
  *   batch ─▶ expiry by watermark ─▶ repeated? ─yes─▶ ledger: duplicates
  *                                     └no─▶ ledger, completeness, then each row:
  *
- *   request     ─▶ owner (counted?) ─▶ memo ─▶ series set (and message set), edge by the reporter's evidence
- *   connection  ─▶ owner (counted?) ─▶ flow (differences) ─▶ memo ─▶ series set, edge
+ *   request     ─▶ owner (counted?) ─▶ memo ─▶ series by the rules, edge by the reporter's evidence
+ *   connection  ─▶ owner (counted?) ─▶ flow (differences) ─▶ events ─▶ memo ─▶ series by the rules, edge
  *   span        ─▶ pair (caller meets callee) ─▶ edge by spans
  *   point       ─▶ stream ─▶ series of its family; completeness, owner
  *   log         ─▶ count by service and severity
@@ -16,7 +16,8 @@
  *  3. Spans feed edges only, access logs series and edges: no request is in
  *     istio_* twice, whichever signals tell of it (owner.c).
  *  4. All that crosses records is in the tables of state.h; memo and the
- *     batch's scratch arrays are caches.
+ *     batch's scratch arrays are caches. A sweep that removes a series forgets the
+ *     memo, so what it says is what the tables would say.
  *
  * Runs on the aggregate thread only. */
 #include "aggregate/fold.h"
@@ -28,11 +29,14 @@
 #include "aggregate/state.h"
 #include "aggregate/bounds.h"
 #include "base/err.h"
-#include "rules/standard.h"
+#include "rules/traces.h"
 
 #define NAMES_MAX WEIR_BOUNDS_NAMES
 #define NAME_BYTES_MAX WEIR_BOUNDS_NAME_BYTES
 #define POINTS_SHARE 2u /* of metrics.max_series, for what is passed through; beside it, so Istio's has its own */
+#define TRACES_SHARE 2u /* likewise, for metrics of spans */
+#define SWEEPS 8u       /* in the time after which a series expires */
+#define SWEEP_MAX 8u    /* units of a series' time between two at most */
 #define LINKS_MAX 8u    /* of one CONSUMER span */
 #define AHEAD 16u       /* spans or requests whose entries are asked for before they are needed */
 
@@ -41,9 +45,14 @@ static void tables_init(struct weir_fold *fold)
 	uint64_t seed = fold->opts.hash_seed;
 
 	weir_text_init(&fold->names, NAMES_MAX, NAME_BYTES_MAX, seed);
-	weir_series_init(&fold->series, fold->opts.max_series, seed);
+	weir_series_init(&fold->series, weir_ruleset_schema(fold->ruleset), fold->opts.max_series, seed);
+	weir_series_init(&fold->traces, &weir_traces_schema, fold->opts.max_series / TRACES_SHARE, seed);
+	fold->series.labels.retire = fold->retire;
+	fold->traces.labels.retire = fold->retire;
 	weir_edges_init(&fold->edges, &fold->names, seed);
+	weir_span_counts_init(&fold->span_counts, &fold->traces, &fold->names, seed);
 	weir_pairs_init(&fold->pairs, &fold->edges, seed);
+	fold->pairs.counts = &fold->span_counts;
 	weir_flows_init(&fold->flows, seed);
 	weir_digests_init(&fold->digests, seed);
 	weir_ledger_init(&fold->ledger, seed);
@@ -63,19 +72,35 @@ static void tables_fini(struct weir_fold *fold)
 	weir_digests_fini(&fold->digests);
 	weir_flows_fini(&fold->flows);
 	weir_pairs_fini(&fold->pairs);
+	weir_span_counts_fini(&fold->span_counts);
 	weir_edges_fini(&fold->edges);
+	weir_series_fini(&fold->traces);
 	weir_series_fini(&fold->series);
 	weir_text_fini(&fold->names);
 }
 
 int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold)
 {
+	const struct weir_ruleset_opts standard = { .is_both = opts->is_both };
 	struct weir_fold *fold = calloc(1, sizeof(*fold));
+	struct weir_ruleset_error wrong;
+	int error;
 
 	if (fold == NULL) {
 		return -ENOMEM;
 	}
 	fold->opts = *opts;
+	fold->retire = weir_retire_create();
+	error = opts->ruleset == NULL ? weir_ruleset_load(&standard, &fold->ruleset, &wrong) : 0;
+	if (fold->retire == NULL || error != 0) {
+		weir_retire_destroy(fold->retire);
+		free(fold);
+		return -ENOMEM; /* the standard rules are right */
+	}
+	if (opts->ruleset != NULL) {
+		fold->ruleset = weir_ruleset_hold(opts->ruleset);
+	}
+	fold->opts.ruleset = NULL;
 	weir_buf_init(&fold->scratch, 0);
 	tables_init(fold);
 	*ret_fold = fold;
@@ -88,6 +113,8 @@ void weir_fold_destroy(struct weir_fold *fold)
 		return;
 	}
 	tables_fini(fold);
+	weir_ruleset_let_go(fold->ruleset);
+	weir_retire_destroy(fold->retire);
 	free(fold->services);
 	weir_buf_fini(&fold->scratch);
 	free(fold);
@@ -103,9 +130,27 @@ void weir_fold_clear(struct weir_fold *fold)
 	fold->must_image = false;
 }
 
+void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset)
+{
+	const struct weir_ruleset *old = fold->ruleset;
+
+	weir_series_replace(&fold->series, weir_ruleset_schema(ruleset));
+	fold->ruleset = weir_ruleset_hold(ruleset);
+	weir_memo_clear(&fold->memo);
+	weir_ruleset_let_go(old);
+}
+
+void weir_fold_watch(struct weir_fold *fold, weir_fold_watch_fn *fn, void *ctx)
+{
+	fold->watch = fn;
+	fold->watch_ctx = ctx;
+}
+
 void weir_fold_reset_counters(struct weir_fold *fold, uint64_t now_ns)
 {
 	weir_series_clear(&fold->series);
+	weir_series_clear(&fold->traces);
+	weir_span_counts_forget(&fold->span_counts);
 	weir_edges_reset(&fold->edges);
 	weir_ledger_clear(&fold->ledger);
 	weir_points_clear(&fold->points);
@@ -154,25 +199,31 @@ static unsigned evidence_of(const struct weir_call *call)
 	return call->reporter == WEIR_REPORTER_SOURCE ? WEIR_EDGE_CLIENT_LOG : WEIR_EDGE_SERVER_LOG;
 }
 
-/* When a series that is new began. */
-static uint64_t created_of(const struct weir_fold *fold, const struct weir_batch *batch)
-{
-	return batch->received_ns > fold->counters_since_ns ? batch->received_ns : fold->counters_since_ns;
-}
-
-static uint32_t set_of(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_call *call,
-	const struct weir_request *request, enum weir_series_group group)
-{
-	weir_buf_clear(&fold->scratch);
-	weir_standard_labels(batch, call, request, group == WEIR_SERIES_MESSAGES, &fold->scratch);
-	return weir_series_set(&fold->series, group, weir_buf_str(&fold->scratch), created_of(fold, batch));
-}
-
 /* As Kiali: no answer or 4xx, 5xx; for gRPC also its own status. */
 static bool is_error(const struct weir_request *request)
 {
 	return request->response_code == 0 || request->response_code >= 400 ||
 	       (request->call.protocol == WEIR_REQUEST_GRPC && request->grpc_status > 0);
+}
+
+/* Whether its sender's rules keep it out of metrics and graph. */
+static bool is_left_out(const struct weir_batch *batch, const struct weir_call *call)
+{
+	return call->is_probe && batch->signal == WEIR_SIGNAL_MIXER;
+}
+
+static struct weir_rules_record record_of(
+	const struct weir_fold *fold, const struct weir_batch *batch, const struct weir_request *request)
+{
+	return (struct weir_rules_record){
+		.batch = batch, .call = &request->call, .request = request, .is_both = fold->opts.is_both
+	};
+}
+
+static XXH128_hash_t key_of(struct weir_fold *fold, const struct weir_rules_record *record)
+{
+	weir_scratch_reset(&fold->values);
+	return weir_memo_key(&fold->memo, record, weir_ruleset_key(fold->ruleset, record, &fold->values));
 }
 
 static void fold_request(
@@ -182,36 +233,43 @@ static void fold_request(
 		.start_ns = request->start_ns,
 		.end_ns = request->start_ns == 0 ? 0 : request->start_ns + request->duration_ns,
 		.id = weir_batch_str(batch, request->request_id) };
+	const struct weir_rules_record record = record_of(fold, batch, request);
 	unsigned counts = weir_owners_judge(&fold->owners, batch, &report, fold->watermark_ns);
 	struct weir_memo_entry *memo;
-	const struct weir_edge_record record = {
+	const struct weir_edge_record edge = {
 		.time_ns = batch->received_ns, .is_error = is_error(request), .duration_us = request->duration_ns / 1000
 	};
 
-	if (counts == 0 || (request->call.is_probe && batch->signal == WEIR_SIGNAL_MIXER)) {
+	if (counts == 0) {
 		return;
 	}
 	memo = weir_memo_find(&fold->memo, key);
-	if (memo->edge == WEIR_NONE) {
-		memo->edge = edge_of(fold, batch, &request->call);
+	if (!is_left_out(batch, &request->call)) {
+		if (memo->edge == WEIR_NONE) {
+			memo->edge = edge_of(fold, batch, &request->call);
+		}
+		weir_edges_count_request(&fold->edges, memo->edge, evidence_of(&request->call), &edge);
 	}
-	weir_edges_count_request(&fold->edges, memo->edge, evidence_of(&request->call), &record);
-	if ((counts & WEIR_OWNER_SERIES) == 0) {
-		return;
+	if ((counts & WEIR_OWNER_SERIES) != 0) {
+		weir_fold_count(fold, &record, memo);
 	}
-	if (memo->set == WEIR_NONE) {
-		memo->set = set_of(fold, batch, &request->call, request, WEIR_SERIES_REQUEST);
+}
+
+static void request_prefetch(const struct weir_fold *fold, const struct weir_memo_entry *entry)
+{
+	if (entry != NULL && entry->hit_count > 0 && entry->edge != WEIR_NONE) {
+		weir_series_prefetch(&fold->series, fold->memo.hits[entry->hits].set);
+		weir_edges_prefetch(&fold->edges, entry->edge);
 	}
-	weir_series_count_request(&fold->series, memo->set, request->duration_ns / 1000000, request->request_bytes,
-		request->response_bytes);
-	if (request->request_messages == 0 && request->response_messages == 0) {
-		return;
+}
+
+static void request_prefetch_cells(
+	const struct weir_fold *fold, const struct weir_memo_entry *entry, const struct weir_call *call)
+{
+	if (entry != NULL && entry->hit_count > 0 && entry->edge != WEIR_NONE) {
+		weir_series_prefetch_cells(&fold->series, fold->memo.hits[entry->hits].set);
+		weir_edges_prefetch_counts(&fold->edges, entry->edge, evidence_of(call));
 	}
-	if (memo->message_set == WEIR_NONE) {
-		memo->message_set = set_of(fold, batch, &request->call, request, WEIR_SERIES_MESSAGES);
-	}
-	weir_series_count_messages(
-		&fold->series, memo->message_set, request->request_messages, request->response_messages);
 }
 
 /* In passes over a few requests at a time: each asks the cache for what the next one needs. */
@@ -225,30 +283,38 @@ static void fold_requests(struct weir_fold *fold, const struct weir_batch *batch
 		uint32_t n = batch->requests.count - at < AHEAD ? batch->requests.count - at : AHEAD;
 
 		for (uint32_t i = 0; i < n; i++) {
-			const struct weir_request *request = &requests[at + i];
+			const struct weir_rules_record record = record_of(fold, batch, &requests[at + i]);
 
-			keys[i] = weir_memo_key(
-				&fold->memo, batch, &request->call, request->response_code, request->grpc_status);
+			keys[i] = key_of(fold, &record);
 			weir_memo_prefetch(&fold->memo, keys[i]);
 		}
 		for (uint32_t i = 0; i < n; i++) {
 			entries[i] = weir_memo_peek(&fold->memo, keys[i]);
-			if (entries[i] != NULL && entries[i]->set != WEIR_NONE && entries[i]->edge != WEIR_NONE) {
-				weir_series_prefetch(&fold->series, entries[i]->set);
-				weir_edges_prefetch(&fold->edges, entries[i]->edge);
-			}
+			request_prefetch(fold, entries[i]);
 		}
 		for (uint32_t i = 0; i < n; i++) {
-			if (entries[i] != NULL && entries[i]->set != WEIR_NONE && entries[i]->edge != WEIR_NONE) {
-				weir_series_prefetch_cells(&fold->series, entries[i]->set);
-				weir_edges_prefetch_counts(
-					&fold->edges, entries[i]->edge, evidence_of(&requests[at + i].call));
-			}
+			request_prefetch_cells(fold, entries[i], &requests[at + i].call);
 		}
 		for (uint32_t i = 0; i < n; i++) {
 			fold_request(fold, batch, &requests[at + i], keys[i]);
 		}
 	}
+}
+
+/* Rules see events. A connection of which nothing is known but its end was opened, too. */
+static void count_connection(
+	struct weir_fold *fold, struct weir_rules_record *record, const struct weir_flow_growth *more)
+{
+	if (more->opened > 0 && more->closed > 0) {
+		record->event = WEIR_CONNECTION_OPEN;
+		weir_fold_count(fold, record, weir_memo_find(&fold->memo, key_of(fold, record)));
+	}
+	record->event = more->closed > 0   ? WEIR_CONNECTION_CLOSE
+			: more->opened > 0 ? WEIR_CONNECTION_OPEN
+					   : WEIR_CONNECTION_CONTINUE;
+	record->sent_bytes = more->sent_bytes;
+	record->received_bytes = more->received_bytes;
+	weir_fold_count(fold, record, weir_memo_find(&fold->memo, key_of(fold, record)));
 }
 
 static void fold_connection(
@@ -257,31 +323,30 @@ static void fold_connection(
 	const struct weir_owner_report report = {
 		.call = &connection->call, .start_ns = connection->start_ns, .is_connection = true
 	};
+	struct weir_rules_record record = {
+		.batch = batch, .call = &connection->call, .connection = connection, .is_both = fold->opts.is_both
+	};
 	unsigned counts = weir_owners_judge(&fold->owners, batch, &report, fold->watermark_ns);
+	struct weir_edge_record edge = { .time_ns = batch->received_ns };
+	struct weir_flow_growth more;
 	struct weir_memo_entry *memo;
-	struct weir_edge_record record = { .time_ns = batch->received_ns };
-	struct weir_series_tcp more;
 
 	if (counts == 0) {
 		return;
 	}
 	weir_flows_report(&fold->flows, batch, connection, fold->watermark_ns, &more);
-	memo = weir_memo_find(
-		&fold->memo, weir_memo_key(&fold->memo, batch, &connection->call, 0, WEIR_GRPC_STATUS_NONE));
+	if ((counts & WEIR_OWNER_SERIES) != 0) {
+		count_connection(fold, &record, &more);
+	}
+	memo = weir_memo_find(&fold->memo, key_of(fold, &record));
 	if (memo->edge == WEIR_NONE) {
 		memo->edge = edge_of(fold, batch, &connection->call);
 	}
-	if ((counts & WEIR_OWNER_SERIES) != 0) {
-		if (memo->set == WEIR_NONE) {
-			memo->set = set_of(fold, batch, &connection->call, NULL, WEIR_SERIES_TCP);
-		}
-		weir_series_count_tcp(&fold->series, memo->set, &more);
-	}
-	record.opened = more.opened;
-	record.closed = more.closed;
-	record.sent_bytes = more.sent_bytes;
-	record.received_bytes = more.received_bytes;
-	weir_edges_count_connection(&fold->edges, memo->edge, evidence_of(&connection->call), &record);
+	edge.opened = more.opened;
+	edge.closed = more.closed;
+	edge.sent_bytes = more.sent_bytes;
+	edge.received_bytes = more.received_bytes;
+	weir_edges_count_connection(&fold->edges, memo->edge, evidence_of(&connection->call), &edge);
 }
 
 /* --- spans ---------------------------------------------------------------- */
@@ -312,6 +377,21 @@ static const uint8_t *calling_id(const struct weir_span *span)
 		return span->span_id;
 	}
 	return is_zero(span->parent_id) ? NULL : span->parent_id;
+}
+
+/* It says which database system it calls (wire.md 4.5). */
+static bool is_database(const struct weir_batch *batch, const struct weir_span *span)
+{
+	const struct weir_attr *attrs = weir_batch_attrs(batch) + span->attr_first;
+
+	for (uint32_t i = 0; i < span->attr_count; i++) {
+		if ((attrs[i].key.length == 9 || attrs[i].key.length == 14) &&
+			(weir_str_is(weir_batch_str(batch, attrs[i].key), "db.system") ||
+				weir_str_is(weir_batch_str(batch, attrs[i].key), "db.system.name"))) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static uint32_t service_of(struct weir_fold *fold, const struct weir_batch *batch, uint32_t resource)
@@ -349,11 +429,13 @@ static void fold_span(
 	struct weir_pair_span pair = { .key = key,
 		.is_caller = is_caller(span),
 		.is_message = span->kind == WEIR_SPAN_PRODUCER || span->kind == WEIR_SPAN_CONSUMER,
+		.is_database = is_caller(span) && span->peer.length > 0 && is_database(batch, span),
 		.is_error = (span->flags & WEIR_SPAN_ERROR) != 0,
 		.is_shared = !is_caller(span) && (span->flags & WEIR_SPAN_SHARED) != 0,
 		.peer = weir_batch_str(batch, span->peer),
 		.duration_us = span->duration_ns / 1000 };
 
+	weir_span_count(&fold->span_counts, batch, span, service_of(fold, batch, span->resource), &fold->pairs.moment);
 	if (!is_known && (span->kind != WEIR_SPAN_CONSUMER || span->link_count == 0)) {
 		return;
 	}
@@ -449,11 +531,35 @@ static void seen(struct weir_fold *fold, const struct weir_batch *batch)
 	}
 }
 
+/* --- expiry --------------------------------------------------------------- */
+
+/* Series go when the watermark passes from one sweep's time to the next: a
+ * function of the batches alone. */
+static void sweep(struct weir_fold *fold, uint64_t before_ns)
+{
+	uint32_t expiry = weir_fold_moment(fold->opts.expiry_ns), every = expiry / SWEEPS, now, from;
+
+	every = every > SWEEP_MAX ? SWEEP_MAX : every == 0 ? 1 : every;
+	now = weir_fold_moment(fold->watermark_ns);
+	if (fold->opts.expiry_ns == 0 || before_ns == 0 || now / every == weir_fold_moment(before_ns) / every) {
+		return;
+	}
+	from = now > expiry ? now - expiry : 0;
+	if (weir_series_expire(&fold->series, from) > 0) {
+		weir_memo_clear(&fold->memo);
+	}
+	if (weir_series_expire(&fold->traces, from) > 0) {
+		weir_span_counts_forget(&fold->span_counts);
+	}
+	weir_retire_turn(fold->retire);
+}
+
 /* --- a batch -------------------------------------------------------------- */
 
 int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
 {
 	const struct weir_connection *connections = weir_batch_connections(batch);
+	uint64_t before_ns = fold->watermark_ns;
 	bool is_duplicate;
 
 	if (fold->watermark_ns == 0) {
@@ -462,6 +568,9 @@ int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
 	if (batch->received_ns > fold->watermark_ns) {
 		fold->watermark_ns = batch->received_ns;
 	}
+	fold->pairs.moment = (struct weir_span_moment){ weir_fold_created(fold, batch), batch->received_ns,
+		weir_fold_moment(fold->watermark_ns) };
+	sweep(fold, before_ns);
 	weir_digests_expire(&fold->digests, fold->watermark_ns);
 	weir_flows_expire(&fold->flows, fold->watermark_ns);
 	weir_pairs_expire(&fold->pairs, fold->watermark_ns);
@@ -485,7 +594,7 @@ int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
 		fold_spans(fold, batch);
 	}
 	if (batch->points.count > 0) {
-		weir_points_fold(&fold->points, batch, created_of(fold, batch), fold->watermark_ns);
+		weir_points_fold(&fold->points, batch, weir_fold_created(fold, batch), fold->watermark_ns);
 	}
 	if (batch->logs.count > 0) {
 		weir_logs_fold(&fold->logs, batch);

@@ -19,11 +19,16 @@
 
 struct weir_fold;
 struct weir_snapshot;
+struct weir_ruleset;
 
 enum weir_fold_istio { WEIR_FOLD_ISTIO_AUTO, WEIR_FOLD_ISTIO_ON, WEIR_FOLD_ISTIO_OFF }; /* metrics.istio */
 
 struct weir_fold_opts {
 	uint32_t max_series; /* metrics.max_series */
+	uint64_t expiry_ns;  /* metrics.expiry; 0: series stay */
+	bool is_both;        /* metrics.profile: both */
+	/* Which metrics there are; the fold holds a reference. NULL: the standard ones. */
+	const struct weir_ruleset *ruleset;
 	enum weir_fold_istio istio;
 	uint64_t hash_seed; /* of this database; part of the stored image */
 };
@@ -32,6 +37,15 @@ int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_f
 void weir_fold_destroy(struct weir_fold *fold);
 
 enum { WEIR_FOLD_DUPLICATE = 1 }; /* outcome: a repeated batch, counted as duplicates only; its detail is not kept */
+
+/* Other rules from the next batch on: metrics that are the same go on. */
+void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset);
+
+struct weir_rules_record;
+/* Who is told of each record that counts in series, after it did, on the fold's
+ * thread: it must be quick and never wait. Nothing of the fold depends on it. */
+typedef void weir_fold_watch_fn(void *ctx, const struct weir_rules_record *record);
+void weir_fold_watch(struct weir_fold *fold, weir_fold_watch_fn *fn, void *ctx); /* fn NULL: nobody */
 
 /* 0 or WEIR_FOLD_DUPLICATE. Never fails: a full table is counted, not an error. */
 int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch);

@@ -1,18 +1,21 @@
 /* histogram: which bucket a value belongs to.
  *
- * All three standard histograms and the edges' latency share one layout
- * (wire.md 1.5). What is observed is whole (ms, µs, bytes), so the bounds are
- * rounded down once and a bucket is found by five comparisons without a
- * branch, and sums are exact integers: they do not depend on the order of addition. */
+ * What is observed is whole (ms, µs, ns, bytes), so the bounds are rounded down
+ * once and a bucket is found by five or six comparisons without a branch, and
+ * sums are exact integers: they do not depend on the order of addition. */
 #include "aggregate/histogram.h"
 
-void weir_histogram_init(struct weir_histogram *histogram, unsigned scale)
+#include "base/err.h"
+
+#define SLOTS (sizeof(((struct weir_histogram *)0)->at) / sizeof(uint64_t))
+
+void weir_histogram_init(struct weir_histogram *histogram, const double *bounds, uint32_t bound_count, double scale)
 {
-	_Static_assert(WEIR_STANDARD_BOUNDS < sizeof(histogram->at) / sizeof(histogram->at[0]), "five steps suffice");
-	for (uint32_t i = 0; i < sizeof(histogram->at) / sizeof(histogram->at[0]); i++) {
-		histogram->at[i] = UINT64_MAX;
-	}
-	for (uint32_t i = 0; i < WEIR_STANDARD_BOUNDS; i++) {
-		histogram->at[i] = (uint64_t)(weir_standard_bounds[i] * scale);
+	weir_assert(bound_count <= SLOTS);
+	histogram->bound_count = bound_count;
+	for (uint32_t i = 0; i < SLOTS; i++) {
+		double at = i < bound_count ? bounds[i] * scale : 1e30;
+
+		histogram->at[i] = at >= 18446744073709551615.0 ? UINT64_MAX : at < 0 ? 0 : (uint64_t)at;
 	}
 }

@@ -3,7 +3,7 @@
  *
  *   blob:     head | section …            (sections: the essay in blob.c)
  *   head:     magic u32 | version u16 | kind u16 (0 delta, 1 image) | number u64 | length u64 | check u64
- *   sections: FOLD NAME SERI EDGE PAIR FLOW DIGE LEDG OWNE KNOW POIN LOGS, each once, in this order
+ *   sections: FOLD NAME SERI EDGE PAIR FLOW DIGE LEDG OWNE KNOW POIN LOGS TRAC, each once, in this order
  *
  * Each table writes its own payload; its format is in its essay. Values are
  * written as they are, not as differences. Texts are written once: a delta has
@@ -21,8 +21,9 @@
  * Changing a payload: VERSION, and tests/golden. The versions before are read:
  * version 1 ends with LEDG, whose counts by reason were two and two, and its
  * FOLD has no flows' beginning; OWNE of version 2 does not say what was heard
- * when, and streams of deltas in its POIN remember their last time only. What a
- * version does not have is empty. */
+ * when, and streams of deltas in its POIN remember their last time only; series
+ * of versions before 4 were of fixed metrics and begin anew, and there is no
+ * TRAC. What a version does not have is empty. */
 #include "aggregate/fold.h"
 
 #include <errno.h>
@@ -32,7 +33,8 @@
 #include "base/err.h"
 
 #define MAGIC 0x464f4c44u /* "DLOF" as bytes */
-#define VERSION 3u
+#define VERSION 4u
+#define VERSION_THIRD 3u
 #define VERSION_SECOND 2u
 #define VERSION_FIRST 1u
 #define DELTAS_MAX 512u            /* so that a start never reads more */
@@ -46,12 +48,28 @@ struct blob_head {
 
 _Static_assert(sizeof(struct blob_head) == 32, "the head has no holes");
 
-enum section { FOLD, NAMES, SERIES, EDGES, PAIRS, FLOWS, DIGESTS, LEDGER, OWNERS, KNOWN, POINTS, LOGS, SECTIONS };
+enum section {
+	FOLD,
+	NAMES,
+	SERIES,
+	EDGES,
+	PAIRS,
+	FLOWS,
+	DIGESTS,
+	LEDGER,
+	OWNERS,
+	KNOWN,
+	POINTS,
+	LOGS,
+	TRACES,
+	SECTIONS
+};
 
 #define SECTIONS_FIRST OWNERS
+#define SECTIONS_THIRD TRACES
 
 static const char tags[SECTIONS][5] = { "FOLD", "NAME", "SERI", "EDGE", "PAIR", "FLOW", "DIGE", "LEDG", "OWNE", "KNOW",
-	"POIN", "LOGS" };
+	"POIN", "LOGS", "TRAC" };
 
 static uint32_t tag_of(unsigned section)
 {
@@ -111,8 +129,11 @@ static void section_save(struct weir_fold *fold, unsigned section, bool all, str
 	case POINTS:
 		weir_points_save(&fold->points, all, buf);
 		break;
-	default:
+	case LOGS:
 		weir_logs_save(&fold->logs, all, buf);
+		break;
+	default:
+		weir_series_save(&fold->traces, all, buf);
 		break;
 	}
 }
@@ -220,8 +241,11 @@ static int section_load(struct weir_fold *fold, unsigned section, struct weir_bl
 	case POINTS:
 		error = weir_points_load(&fold->points, reader);
 		break;
-	default:
+	case LOGS:
 		error = weir_logs_load(&fold->logs, reader);
+		break;
+	default:
+		error = weir_series_load(&fold->traces, reader);
 		break;
 	}
 	return error == 0 && (reader->is_bad || reader->at != reader->end) ? -EBADMSG : error;
@@ -229,7 +253,9 @@ static int section_load(struct weir_fold *fold, unsigned section, struct weir_bl
 
 static unsigned sections_of(const struct blob_head *head)
 {
-	return head->version == VERSION_FIRST ? SECTIONS_FIRST : SECTIONS;
+	return head->version == VERSION_FIRST   ? SECTIONS_FIRST
+	       : head->version <= VERSION_THIRD ? SECTIONS_THIRD
+						: SECTIONS;
 }
 
 /* Head and all sections are whole; fills where their payloads are. */
@@ -270,6 +296,7 @@ int weir_fold_load(struct weir_fold *fold, struct weir_str bytes)
 		weir_fold_clear(fold);
 	}
 	for (unsigned i = 0; i < sections_of(&head) && error == 0; i++) {
+		payloads[i].version = head.version;
 		error = section_load(fold, i, &payloads[i], head.version);
 	}
 	if (error != 0) {
@@ -304,6 +331,7 @@ void weir_fold_digest(const struct weir_fold *fold, uint8_t ret_digest[16])
 	weir_slots_digest(&fold->owners.slots, state);
 	weir_points_digest(&fold->points, state);
 	weir_logs_digest(&fold->logs, state);
+	weir_series_digest(&fold->traces, state);
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
 	XXH3_freeState(state);
 	memcpy(ret_digest, canonical.digest, 16);

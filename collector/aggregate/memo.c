@@ -1,9 +1,11 @@
-/* memo: from a call's label inputs to its cells without building a text.
+/* memo: from a record's label inputs to its cells without building a text.
  *
- * A record's labels are made of some twenty strings. Instead of building and
- * comparing their text, their bytes are hashed once (128 bits, keyed with the
- * database's seed) and the hash leads to the numbers of the series sets and
- * the edge. Workloads are hashed once for each batch: many calls share them.
+ * A record's labels are made of some twenty strings. Instead of evaluating rules,
+ * building and comparing texts, their bytes are hashed once (128 bits, keyed with
+ * the database's seed) and the hash leads to the series sets where the record
+ * counts, with the metrics that count it, and to the edge. What rules read
+ * beyond these bytes comes as a key from the rule set. Workloads are hashed once
+ * for each batch: many calls share them.
  *
  * A cache, no state: an entry that is lost is found again by its text, with the
  * same result. It is not saved and not in the digest.
@@ -24,7 +26,7 @@
 #define CAPACITY_MIN 256u
 #define CAPACITY_MAX WEIR_BOUNDS_MEMO
 #define STRINGS 5u
-#define INLINE_BYTES 512u
+#define INLINE_BYTES 640u
 
 void weir_memo_init(struct weir_memo *memo, uint64_t seed)
 {
@@ -35,7 +37,9 @@ void weir_memo_fini(struct weir_memo *memo)
 {
 	free(memo->entries);
 	free(memo->workloads);
+	free(memo->hits);
 	memo->entries = NULL;
+	memo->hits = NULL;
 	memo->workloads = NULL;
 }
 
@@ -45,6 +49,7 @@ void weir_memo_clear(struct weir_memo *memo)
 		memset(memo->entries, 0, memo->capacity * sizeof(*memo->entries));
 	}
 	memo->count = 0;
+	memo->hit_count = 0;
 }
 
 void weir_memo_batch(struct weir_memo *memo, const struct weir_batch *batch)
@@ -160,23 +165,31 @@ static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_bat
 	return known->hash;
 }
 
-XXH128_hash_t weir_memo_key(struct weir_memo *memo, const struct weir_batch *batch, const struct weir_call *call,
-	uint32_t response_code, int32_t grpc_status)
+XXH128_hash_t weir_memo_key(
+	struct weir_memo *memo, const struct weir_rules_record *record, struct weir_ruleset_key beyond)
 {
+	const struct weir_batch *batch = record->batch;
+	const struct weir_call *call = record->call;
+	const struct weir_request *request = record->request;
 	struct key_bytes key;
 	struct {
 		XXH128_hash_t source, destination;
+		struct weir_ruleset_key beyond;
 		uint32_t flags, response_code;
 		int32_t grpc_status;
-		uint8_t reporter, protocol, security, zero;
+		uint8_t reporter, protocol, security, signal;
+		uint64_t is_connection;
 	} head = { .source = workload_hash(memo, batch, call->source),
 		.destination = workload_hash(memo, batch, call->destination),
+		.beyond = beyond,
 		.flags = call->response_flags,
-		.response_code = response_code,
-		.grpc_status = grpc_status,
+		.response_code = request == NULL ? 0 : request->response_code,
+		.grpc_status = request == NULL ? WEIR_GRPC_STATUS_NONE : request->grpc_status,
 		.reporter = call->reporter,
 		.protocol = call->protocol,
-		.security = call->security };
+		.security = call->security,
+		.signal = batch->signal,
+		.is_connection = request == NULL };
 
 	_Static_assert(sizeof(head) + STRINGS * (sizeof(uint32_t) + 88) <= INLINE_BYTES, "a call's key fits");
 	key.length = 0;
@@ -239,9 +252,25 @@ struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key
 		}
 	}
 	entry = place(memo, key);
-	*entry = (struct weir_memo_entry){
-		.key = key, .set = WEIR_NONE, .message_set = WEIR_NONE, .edge = WEIR_NONE, .is_used = true
-	};
+	*entry = (struct weir_memo_entry){ .key = key, .edge = WEIR_NONE, .is_used = true };
 	memo->count++;
 	return entry;
+}
+
+void weir_memo_hits(
+	struct weir_memo *memo, struct weir_memo_entry *entry, const struct weir_series_hit *hits, uint32_t count)
+{
+	if (memo->hit_count + count > memo->hit_capacity) {
+		uint32_t capacity = memo->hit_capacity == 0 ? CAPACITY_MIN : memo->hit_capacity * 2;
+		struct weir_series_hit *grown = realloc(memo->hits, capacity * sizeof(*grown));
+
+		weir_assert(grown != NULL); /* bounded by the entries: one or two each, as a rule */
+		memo->hits = grown;
+		memo->hit_capacity = capacity;
+	}
+	memcpy(memo->hits + memo->hit_count, hits, count * sizeof(*hits));
+	entry->hits = memo->hit_count;
+	entry->hit_count = (uint8_t)count;
+	entry->has_hits = true;
+	memo->hit_count += count;
 }

@@ -1,21 +1,27 @@
-/* memo: from a call's label inputs to its cells without building a text. Private to the room. */
+/* memo: from a record's label inputs to its cells without building a text. Private to the room. */
 #ifndef WEIR_AGGREGATE_MEMO_H
 #define WEIR_AGGREGATE_MEMO_H
 
 #include <stdint.h>
 #include <xxhash.h>
 
+#include "aggregate/series.h"
 #include "ring/record.h"
+#include "rules/ruleset.h"
 
 struct weir_memo_entry {
 	XXH128_hash_t key;
-	uint32_t set, message_set, edge; /* WEIR_NONE: not made yet */
-	uint32_t is_used;
+	uint32_t edge; /* WEIR_NONE: not made yet */
+	uint32_t hits; /* first of `hits` */
+	uint8_t hit_count, has_hits, is_used, padding;
+	uint32_t padding2;
 };
 
 struct weir_memo {
 	struct weir_memo_entry *entries;
 	uint32_t count, capacity;
+	struct weir_series_hit *hits; /* of the entries */
+	uint32_t hit_count, hit_capacity;
 	uint64_t seed;
 	struct weir_memo_workload {
 		XXH128_hash_t hash;
@@ -30,11 +36,14 @@ void weir_memo_clear(struct weir_memo *memo); /* numbers of series or edges chan
 
 /* Before the first key of a batch. */
 void weir_memo_batch(struct weir_memo *memo, const struct weir_batch *batch);
-/* What leads to the entry of a call. */
-XXH128_hash_t weir_memo_key(struct weir_memo *memo, const struct weir_batch *batch, const struct weir_call *call,
-	uint32_t response_code, int32_t grpc_status);
+/* What leads to the entry of a record: all that labels, rules or the edge are made of; `beyond`: weir_ruleset_key(). */
+XXH128_hash_t weir_memo_key(
+	struct weir_memo *memo, const struct weir_rules_record *record, struct weir_ruleset_key beyond);
 /* Its entry: known, or with nothing made yet. Valid until the next call of this. */
 struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key);
+/* What it leads to from now on. */
+void weir_memo_hits(
+	struct weir_memo *memo, struct weir_memo_entry *entry, const struct weir_series_hit *hits, uint32_t count);
 
 /* The cache is asked for where the entry probably is; in a second step that is
  * looked at. NULL: it is elsewhere, or there is none. */

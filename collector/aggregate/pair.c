@@ -36,6 +36,8 @@
 #define WAITING 0u    /* the one list */
 #define LIFE_TIME 56u /* 60 s in units of 2^30 ns */
 
+enum { ERROR = 1, DATABASE = 2 }; /* bits of is_error, as versions before 4 have them too */
+
 struct pair {
 	struct weir_slot head;
 	uint32_t service;
@@ -125,11 +127,31 @@ static uint32_t edge_of(struct weir_pairs *pairs, uint32_t caller, uint32_t call
 	return pairs->known[place].edge_plus_1 - 1;
 }
 
-static void edge_count(
-	struct weir_pairs *pairs, uint32_t caller, uint32_t callee, const struct weir_edge_record *record)
+/* A call is an edge and counts in the service graph's metrics; within one service it is neither. */
+static void call_count(struct weir_pairs *pairs, const struct weir_span_call *call, uint64_t time_ns)
 {
-	if (caller != callee && caller != WEIR_TEXT_EMPTY && callee != WEIR_TEXT_EMPTY) {
-		weir_edges_count_request(pairs->edges, edge_of(pairs, caller, callee), WEIR_EDGE_SPANS, record);
+	const struct weir_edge_record record = { .time_ns = time_ns,
+		.is_error = call->is_error,
+		.duration_us = call->has_server ? call->server_us : call->client_us };
+
+	if (call->client == call->server || call->client == WEIR_TEXT_EMPTY || call->server == WEIR_TEXT_EMPTY) {
+		return;
+	}
+	weir_edges_count_request(pairs->edges, edge_of(pairs, call->client, call->server), WEIR_EDGE_SPANS, &record);
+	if (pairs->counts != NULL) {
+		weir_span_call(pairs->counts, call, &pairs->moment);
+	}
+}
+
+static void unpaired_count(struct weir_pairs *pairs, const struct pair *pair)
+{
+	const struct weir_span_call call = { .client = pair->is_caller ? pair->service : WEIR_TEXT_EMPTY,
+		.server = pair->is_caller ? WEIR_TEXT_EMPTY : pair->service,
+		.connection = pair->is_message ? WEIR_TRACES_MESSAGING : WEIR_TRACES_DIRECT,
+		.is_unpaired = true };
+
+	if (pairs->counts != NULL && pair->service != WEIR_TEXT_EMPTY) {
+		weir_span_call(pairs->counts, &call, &pairs->moment);
 	}
 }
 
@@ -137,12 +159,19 @@ static void give_up(struct weir_pairs *pairs, uint32_t slot)
 {
 	const struct pair *pair = weir_slots_at(&pairs->slots, slot);
 
-	if (pair->is_caller && !pair->is_met) {
-		const struct weir_edge_record record = { .time_ns = (uint64_t)pair->head.time << 30,
-			.is_error = pair->is_error,
-			.duration_us = pair->duration_us };
+	if (pair->is_caller && !pair->is_met && pair->peer != WEIR_TEXT_EMPTY) {
+		const struct weir_span_call call = { .client = pair->service,
+			.server = pair->peer,
+			.connection = pair->is_message              ? WEIR_TRACES_MESSAGING
+				      : (pair->is_error & DATABASE) ? WEIR_TRACES_DATABASE
+								    : WEIR_TRACES_VIRTUAL,
+			.is_error = (pair->is_error & ERROR) != 0,
+			.has_client = true,
+			.client_us = pair->duration_us };
 
-		edge_count(pairs, pair->service, pair->peer, &record);
+		call_count(pairs, &call, (uint64_t)pair->head.time << 30);
+	} else if (!pair->is_caller || !pair->is_met) {
+		unpaired_count(pairs, pair);
 	}
 	forget(pairs, slot);
 }
@@ -182,7 +211,7 @@ static void wait(struct weir_pairs *pairs, const struct weir_pair_span *span, bo
 	pair->duration_us = span->duration_us < UINT32_MAX ? (uint32_t)span->duration_us : UINT32_MAX;
 	pair->is_caller = span->is_caller;
 	pair->is_message = span->is_message;
-	pair->is_error = span->is_error;
+	pair->is_error = (uint8_t)((span->is_error ? ERROR : 0) | (span->is_database ? DATABASE : 0));
 	pair->is_met = is_met || is_shared;
 	pairs->shared += is_shared;
 }
@@ -225,10 +254,16 @@ static void callee_meets(struct weir_pairs *pairs, const struct weir_pair_span *
 		return;
 	}
 	pair = weir_slots_at(&pairs->slots, slot);
-	edge_count(pairs, pair->service, span->service,
-		&(struct weir_edge_record){ .time_ns = now_ns,
-			.is_error = span->is_error || pair->is_error,
-			.duration_us = span->duration_us });
+	call_count(pairs,
+		&(struct weir_span_call){ .client = pair->service,
+			.server = span->service,
+			.connection = span->is_message ? WEIR_TRACES_MESSAGING : WEIR_TRACES_DIRECT,
+			.is_error = span->is_error || (pair->is_error & ERROR) != 0,
+			.has_client = true,
+			.has_server = true,
+			.client_us = pair->duration_us,
+			.server_us = span->duration_us },
+		now_ns);
 	if (!pair->is_message) {
 		forget(pairs, slot);
 	} else if (!pair->is_met) {
@@ -245,10 +280,16 @@ static void caller_meets_one(
 {
 	const struct pair *pair = weir_slots_at(&pairs->slots, slot);
 
-	edge_count(pairs, span->service, pair->service,
-		&(struct weir_edge_record){ .time_ns = now_ns,
-			.is_error = span->is_error || pair->is_error,
-			.duration_us = pair->duration_us });
+	call_count(pairs,
+		&(struct weir_span_call){ .client = span->service,
+			.server = pair->service,
+			.connection = span->is_message ? WEIR_TRACES_MESSAGING : WEIR_TRACES_DIRECT,
+			.is_error = span->is_error || (pair->is_error & ERROR) != 0,
+			.has_client = true,
+			.has_server = true,
+			.client_us = span->duration_us,
+			.server_us = pair->duration_us },
+		now_ns);
 	forget(pairs, slot);
 }
 

@@ -4,14 +4,17 @@
 
 #include "aggregate/edge.h"
 #include "aggregate/slots.h"
+#include "aggregate/span_count.h"
 
 #define WEIR_PAIR_EDGES 256u
 
 struct weir_pairs {
 	struct weir_slots slots;
 	struct weir_edges *edges;
-	uint32_t shared; /* how many wait under their parent's id; of the slots, not saved */
-	struct {         /* a cache, no state: names of both ends → edge */
+	struct weir_span_counts *counts; /* of calls; NULL: none */
+	struct weir_span_moment moment;  /* of the batch at hand */
+	uint32_t shared;                 /* how many wait under their parent's id; of the slots, not saved */
+	struct {                         /* a cache, no state: names of both ends → edge */
 		uint32_t caller, callee, edge_plus_1;
 	} known[WEIR_PAIR_EDGES];
 };
@@ -20,6 +23,7 @@ struct weir_pair_span {
 	struct weir_slot_key key; /* weir_pairs_key of the calling span's ids */
 	bool is_caller;           /* CLIENT or PRODUCER; else SERVER or CONSUMER */
 	bool is_message;          /* PRODUCER or CONSUMER */
+	bool is_database;         /* a caller's: it says so */
 	bool is_error;
 	bool is_shared;              /* a callee whose own id is its key (Zipkin) */
 	bool has_parent;             /* `parent` is set; a caller may leave it out while weir_pairs.shared is 0 */

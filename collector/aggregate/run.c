@@ -54,6 +54,7 @@ struct weir_run {
 	uint64_t position;         /* atomic */
 	uint32_t waiters;          /* atomic */
 	uint32_t asks;             /* atomic: snapshots asked for and not answered; so the loop looks only at need */
+	uint32_t has_rules;        /* atomic: next_rules is set */
 	uint64_t stalled_since_ns; /* atomic: monotonic; 0: not stalled */
 	bool is_stopping;          /* atomic: join was called */
 
@@ -63,7 +64,8 @@ struct weir_run {
 	uint64_t asked, answered; /* questions so far, and how many of them have their answer */
 	unsigned wanted_parts;
 	const struct weir_snapshot *shared;
-	uint64_t shared_ns; /* monotonic */
+	uint64_t shared_ns;                    /* monotonic */
+	const struct weir_ruleset *next_rules; /* held; NULL: none */
 	bool is_stopped;    /* the thread answers nothing any more */
 
 	/* the thread's own */
@@ -99,6 +101,7 @@ void weir_run_destroy(struct weir_run *run)
 	}
 	weir_assert(!run->is_started);
 	weir_snapshot_let_go(run->shared);
+	weir_ruleset_let_go(run->next_rules);
 	pthread_cond_destroy(&run->changed);
 	pthread_cond_destroy(&run->asked_for);
 	pthread_mutex_destroy(&run->mutex);
@@ -291,17 +294,40 @@ static bool gives_up(struct weir_run *run)
 	return now_ns >= run->give_up_ns;
 }
 
+/* Other rules. What was counted by the old ones is sealed first, if it can be: a
+ * replay after a crash then begins with the new ones where they began. */
+static void rules_take(struct weir_run *run)
+{
+	const struct weir_ruleset *rules;
+
+	if (__atomic_load_n(&run->has_rules, __ATOMIC_ACQUIRE) == 0) {
+		return;
+	}
+	pthread_mutex_lock(&run->mutex);
+	rules = run->next_rules;
+	run->next_rules = NULL;
+	__atomic_store_n(&run->has_rules, 0, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&run->mutex);
+	if (weir_windows_open_one(run->opts.windows) != NULL && has_room(run)) {
+		seal(run);
+	}
+	weir_fold_rules(run->opts.fold, rules);
+	weir_ruleset_let_go(rules);
+}
+
 static void *loop(void *arg)
 {
 	struct weir_run *run = arg;
 	struct weir_ring_entry entry;
 
 	pthread_setname_np(pthread_self(), "weir-aggregate");
+	weir_fold_watch(run->opts.fold, run->opts.watch, run->opts.ctx);
 	for (;;) {
 		bool has_sealed;
 		int outcome;
 
 		answer_if_asked(run);
+		rules_take(run);
 		has_sealed = seal_if_due(run);
 		if (!has_sealed) {
 			if (gives_up(run)) {
@@ -416,6 +442,20 @@ static int64_t catch_up_to(struct weir_run *run, uint64_t head, int64_t wait_for
 	pthread_mutex_unlock(&run->mutex);
 	__atomic_sub_fetch(&run->waiters, 1, __ATOMIC_SEQ_CST);
 	return weir_run_position(run) >= head ? 0 : behind_ms(run, asked_ns);
+}
+
+void weir_run_rules(struct weir_run *run, const struct weir_ruleset *ruleset)
+{
+	const struct weir_ruleset *old;
+
+	pthread_mutex_lock(&run->mutex);
+	old = run->next_rules;
+	run->next_rules = weir_ruleset_hold(ruleset);
+	__atomic_store_n(&run->has_rules, 1, __ATOMIC_RELEASE);
+	pthread_cond_signal(&run->asked_for);
+	pthread_mutex_unlock(&run->mutex);
+	weir_ruleset_let_go(old);
+	weir_ring_wake(run->opts.ring);
 }
 
 int64_t weir_run_catch_up(struct weir_run *run, int64_t wait_for_ms)

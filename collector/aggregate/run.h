@@ -14,6 +14,9 @@ struct weir_run_opts {
 	struct weir_ring *ring;
 	struct weir_fold *fold; /* owned by the thread once started */
 	struct weir_windows *windows;
+	/* NULL, or who is told of each record that counts (fold.h); not of what is replayed at the start. */
+	weir_fold_watch_fn *watch;
+	void *ctx;
 };
 
 int weir_run_create(const struct weir_run_opts *opts, struct weir_run **ret_run);
@@ -39,6 +42,10 @@ int64_t weir_run_catch_up(struct weir_run *run, int64_t wait_ms);
  * before this call or, when the fold is behind, as much as there is; let go
  * with weir_snapshot_let_go. NULL: out of memory or stopping. */
 const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts);
+
+/* Any thread: these rules from the next batch on, at a window's edge if there is
+ * room for one; the run holds a reference. The last of several is used. */
+void weir_run_rules(struct weir_run *run, const struct weir_ruleset *ruleset);
 
 uint64_t weir_run_position(const struct weir_run *run); /* folded up to here */
 

@@ -1,28 +1,33 @@
 /* series: the metrics' cells, by label text.
  *
- * Metrics that share a label text form a group, and a label text of a group is
- * one *set*: its text is kept once, its cells lie side by side in one array of
- * words, so that a request touches neighbouring lines:
+ * Metrics that share their labels are a group of the schema (rules/metric.h),
+ * and a label text of a group is one *set*: its text is kept once, the cells of
+ * all its metrics lie side by side, so that a request touches neighbouring
+ * lines. A counter or a gauge has one word; a histogram a word for each bucket
+ * and one for the sum. Words are whole numbers, or the bits of a double where
+ * the metric's unit is REAL.
  *
- *   REQUEST   total | duration: 20 buckets, sum | bytes in: 20, sum | bytes out: 20, sum
- *   MESSAGES  in | out
- *   TCP       opened | closed | sent | received
+ * A set's number is its text's number. Which of its group's metrics a set has is
+ * told by its mask: a metric is there from the first record on that its rules
+ * count. The budget counts those. What does not fit counts in the overflow set
+ * of its group: the same label names, with the values of all but `reporter`,
+ * `response_code` and `request_protocol` replaced by `_overflow`. The response
+ * code comes from outside, so from OVERFLOW_SETS on it is replaced too: what
+ * lies beyond the budget is bounded as well.
  *
- * A set's number is its text's number. The budget counts series (a REQUEST set
- * is four); a set that does not fit, or whose text does not, counts in the
- * overflow set of its group: the same label names, with the values of all but
- * `reporter`, `response_code` and `request_protocol` replaced by `_overflow`.
- * The response code comes from outside, so from OVERFLOW_SETS on it is
- * replaced too: what lies beyond the budget is bounded as well.
+ * A set that has not counted for long is removed, its number given back, and
+ * what its counters had is added to the metric's `gone`. The same labels later
+ * are a new set, from 0, with a new created time.
  *
  * Invariants
- *  1. Cells only grow until clear: a counter never goes down.
- *  2. A set is in `dirty` exactly once if is_dirty, and then alone differs from the last cut.
+ *  1. Cells only grow while the set is there: a counter never goes down.
+ *  2. A set is in `dirty` at most once, if is_dirty; what is not dirty is as at
+ *     the last cut.
  *  3. live_series <= max_series, overflow sets not counted.
- *  4. Live and overflow series together hold every record once.
+ *  4. Live, gone and overflow together hold every record once.
+ *  5. A text of `labels` is a set's; only a load may leave one without, until the next sweep.
  *
- * Save: the new texts; live count, overflow counts; then each dirty set:
- * number, group, overflow, created, words (values, not differences). */
+ * Saving is in series_image.c. */
 #include "aggregate/series.h"
 
 #include <errno.h>
@@ -30,115 +35,149 @@
 #include <string.h>
 
 #include "aggregate/bounds.h"
+#include "aggregate/series_part.h"
 #include "base/err.h"
 
-#define HISTOGRAM_WORDS (WEIR_HISTOGRAM_BUCKETS + 1u)
 #define OVERFLOW_SETS 512u
 #define BYTES_PER_SERIES WEIR_BOUNDS_SERIES_TEXT
+#define NS_PER_S 1e9
 
-static const struct {
-	uint32_t words, first_metric, metrics;
-} groups[WEIR_SERIES_GROUPS] = {
-	[WEIR_SERIES_REQUEST] = { 1 + 3 * HISTOGRAM_WORDS, WEIR_REQUESTS_TOTAL, 4 },
-	[WEIR_SERIES_MESSAGES] = { 2, WEIR_REQUEST_MESSAGES, 2 },
-	[WEIR_SERIES_TCP] = { 4, WEIR_TCP_OPENED, 4 },
-};
+static double real_of(uint64_t bits)
+{
+	double real;
 
-static const struct {
-	uint8_t group, is_histogram;
-	uint32_t word;
-} metric_places[WEIR_STANDARD_METRICS] = {
-	[WEIR_REQUESTS_TOTAL] = { WEIR_SERIES_REQUEST, false, 0 },
-	[WEIR_REQUEST_DURATION] = { WEIR_SERIES_REQUEST, true, 1 },
-	[WEIR_REQUEST_BYTES] = { WEIR_SERIES_REQUEST, true, 1 + HISTOGRAM_WORDS },
-	[WEIR_RESPONSE_BYTES] = { WEIR_SERIES_REQUEST, true, 1 + 2 * HISTOGRAM_WORDS },
-	[WEIR_REQUEST_MESSAGES] = { WEIR_SERIES_MESSAGES, false, 0 },
-	[WEIR_RESPONSE_MESSAGES] = { WEIR_SERIES_MESSAGES, false, 1 },
-	[WEIR_TCP_OPENED] = { WEIR_SERIES_TCP, false, 0 },
-	[WEIR_TCP_CLOSED] = { WEIR_SERIES_TCP, false, 1 },
-	[WEIR_TCP_SENT] = { WEIR_SERIES_TCP, false, 2 },
-	[WEIR_TCP_RECEIVED] = { WEIR_SERIES_TCP, false, 3 },
-};
+	memcpy(&real, &bits, sizeof(real));
+	return real;
+}
 
-void weir_series_init(struct weir_series *series, uint32_t max_series, uint64_t seed)
+static void real_add(uint64_t *word, double more)
+{
+	double real = real_of(*word) + more;
+
+	memcpy(word, &real, sizeof(real));
+}
+
+/* ---- the schema, laid out ------------------------------------------------ */
+
+static void metric_lay(struct weir_series_metric *laid, const struct weir_metric *metric, uint32_t word)
+{
+	bool is_histogram = metric->kind == WEIR_METRIC_HISTOGRAM;
+
+	*laid = (struct weir_series_metric){ .word = word,
+		.words = is_histogram ? metric->bound_count + 2 : 1,
+		.kind = metric->kind,
+		.unit = metric->unit,
+		.bounds = metric->bounds,
+		.bound_count = is_histogram ? metric->bound_count : 0 };
+	weir_histogram_init(&laid->whole_bounds, metric->bounds, laid->bound_count,
+		metric->unit == WEIR_UNIT_DURATION ? NS_PER_S : 1);
+}
+
+static void schema_lay(struct weir_series *series, const struct weir_schema *schema)
+{
+	uint32_t groups = schema->group_count, metrics = schema->metric_count, at = 0;
+
+	series->schema = schema;
+	series->groups = calloc(groups + 1, sizeof(*series->groups));
+	series->metrics = calloc(metrics + 1, sizeof(*series->metrics));
+	series->order = calloc(metrics + 1, sizeof(*series->order));
+	series->gone = calloc(metrics + 1, sizeof(*series->gone));
+	weir_assert(series->groups != NULL && series->metrics != NULL && series->order != NULL &&
+		    series->gone != NULL); /* bounded by WEIR_METRICS_MAX */
+	for (uint32_t g = 0; g < groups; g++) {
+		const struct weir_metric_group *group = &schema->groups[g];
+		struct weir_series_group *laid = &series->groups[g];
+
+		*laid = (struct weir_series_group){ .id = group->id, .metric_count = group->metric_count, .first = at };
+		for (uint32_t i = 0; i < group->metric_count; i++, at++) {
+			metric_lay(&series->metrics[at], group->metrics[i], laid->words);
+			series->order[at] = group->metrics[i];
+			laid->words += series->metrics[at].words;
+		}
+		laid->exemplar_words = WEIR_SERIES_EXEMPLARS * (WEIR_SERIES_EXEMPLAR_HEAD + laid->metric_count);
+	}
+	for (uint32_t i = 0; i < metrics; i++) {
+		series->gone[i].id = schema->metrics[i].id;
+	}
+}
+
+static void layout_free(struct weir_series *series)
+{
+	free(series->groups);
+	free(series->metrics);
+	free(series->order);
+	free(series->gone);
+	series->groups = NULL;
+	series->metrics = NULL;
+	series->order = NULL;
+	series->gone = NULL;
+}
+
+void weir_series_init(struct weir_series *series, const struct weir_schema *schema, uint32_t max_series, uint64_t seed)
 {
 	*series = (struct weir_series){ .max_series = max_series };
 	/* Numbers are bounded by the budget of series; the text table only bounds the bytes. */
 	weir_text_init(&series->labels, UINT32_MAX / 2, (uint64_t)max_series * BYTES_PER_SERIES, seed);
-	weir_histogram_init(&series->bounds, 1);
 	weir_buf_init(&series->scratch, 0);
-	for (uint32_t i = 0; i < WEIR_STANDARD_METRICS; i++) {
-		const struct weir_standard_family *family = &weir_standard_families[i];
+	schema_lay(series, schema);
+}
 
-		series->metrics[i] = (struct weir_metric){ .name = family->name,
-			.help = family->help,
-			.kind = family->is_histogram ? WEIR_METRIC_HISTOGRAM : WEIR_METRIC_COUNTER,
-			.bounds = family->is_histogram ? weir_standard_bounds : NULL,
-			.bound_count = family->is_histogram ? WEIR_STANDARD_BOUNDS : 0 };
-		series->metric_list[i] = &series->metrics[i];
+static void sets_free(struct weir_series *series)
+{
+	for (uint32_t i = 1; i < series->labels.count; i++) {
+		free(series->sets[i].words);
+		free(series->sets[i].exemplars);
 	}
+	free(series->sets);
+	free(series->dirty);
+	series->sets = NULL;
+	series->dirty = NULL;
+	series->set_capacity = series->dirty_count = 0;
+	series->live_series = series->overflow_sets = 0;
 }
 
 void weir_series_fini(struct weir_series *series)
 {
+	sets_free(series);
 	weir_text_fini(&series->labels);
 	weir_buf_fini(&series->scratch);
-	free(series->sets);
-	free(series->cells);
-	free(series->dirty);
-	series->sets = NULL;
-	series->cells = NULL;
-	series->dirty = NULL;
+	layout_free(series);
 }
 
 void weir_series_clear(struct weir_series *series)
 {
+	sets_free(series);
 	weir_text_clear(&series->labels);
-	series->cell_count = 0;
-	series->dirty_count = 0;
-	series->live_series = 0;
-	series->overflow_sets = 0;
 	series->overflowed = 0;
-}
-
-uint32_t weir_series_words(enum weir_series_group group)
-{
-	return groups[group].words;
-}
-
-/* Room for a set of this number with its words and its place in `dirty`. */
-static int room(struct weir_series *series, uint32_t set, uint32_t words)
-{
-	if (set >= series->set_capacity) {
-		uint32_t capacity = series->labels.capacity;
-		struct weir_series_set *sets = realloc(series->sets, capacity * sizeof(*sets));
-		uint32_t *dirty;
-
-		if (sets == NULL) {
-			return -ENOMEM;
-		}
-		series->sets = sets;
-		dirty = realloc(series->dirty, capacity * sizeof(*dirty));
-		if (dirty == NULL) {
-			return -ENOMEM;
-		}
-		series->dirty = dirty;
-		series->set_capacity = capacity;
+	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
+		series->gone[i] = (struct weir_series_gone){ .id = series->gone[i].id };
 	}
-	if (series->cell_capacity - series->cell_count < words) {
-		uint32_t capacity = series->cell_capacity == 0 ? 2048 : series->cell_capacity * 2;
-		uint64_t *cells = realloc(series->cells, capacity * sizeof(*cells));
-
-		if (cells == NULL) {
-			return -ENOMEM;
-		}
-		series->cells = cells;
-		series->cell_capacity = capacity;
-	}
-	return 0;
 }
 
-static void touch(struct weir_series *series, uint32_t set)
+/* ---- sets ---------------------------------------------------------------- */
+
+/* Room for sets of all numbers that texts have. */
+void weir_series_room(struct weir_series *series)
+{
+	uint32_t capacity = series->labels.capacity;
+	struct weir_series_set *sets;
+	uint32_t *dirty;
+
+	if (series->set_capacity >= capacity) {
+		return;
+	}
+	sets = realloc(series->sets, capacity * sizeof(*sets));
+	dirty = realloc(series->dirty, capacity * sizeof(*dirty));
+	/* Tables are bounded, so memory for them does not run out; if it did, going
+	 * on would count wrongly, while a restart replays. */
+	weir_assert(sets != NULL && dirty != NULL);
+	memset(sets + series->set_capacity, 0, (capacity - series->set_capacity) * sizeof(*sets));
+	series->sets = sets;
+	series->dirty = dirty;
+	series->set_capacity = capacity;
+}
+
+void weir_series_touch(struct weir_series *series, uint32_t set)
 {
 	if (!series->sets[set].is_dirty) {
 		series->sets[set].is_dirty = true;
@@ -146,25 +185,41 @@ static void touch(struct weir_series *series, uint32_t set)
 	}
 }
 
-/* The cells of a text that is in the table but has none yet. Tables are
- * bounded, so memory for them does not run out; if it did, going on would
- * count wrongly, while a restart replays. */
-static void set_make(struct weir_series *series, uint32_t set, const struct weir_series_set *made)
+static uint32_t bits_of(uint32_t mask)
 {
-	uint32_t words = groups[made->group].words;
+	return (uint32_t)__builtin_popcount(mask);
+}
 
-	weir_assert(room(series, set, words) == 0);
-	series->sets[set] = *made;
-	series->sets[set].cells = series->cell_count;
-	series->sets[set].is_dirty = false;
-	memset(series->cells + series->cell_count, 0, words * sizeof(*series->cells));
-	series->cell_count += words;
-	if (made->is_overflow) {
-		series->overflow_sets++;
-	} else {
-		series->live_series += groups[made->group].metrics;
-	}
-	touch(series, set);
+void weir_series_make(struct weir_series *series, uint32_t set, const struct weir_series_set *made)
+{
+	struct weir_series_set *row;
+
+	weir_series_room(series);
+	row = &series->sets[set];
+	weir_assert(row->words == NULL);
+	*row = (struct weir_series_set){ .created_ns = made->created_ns,
+		.words = calloc(series->groups[made->group].words + 1, sizeof(uint64_t)),
+		.mask = made->mask,
+		.used = made->used,
+		.group = made->group,
+		.is_dirty = row->is_dirty,
+		.is_overflow = made->is_overflow };
+	weir_assert(row->words != NULL);
+	series->overflow_sets += made->is_overflow;
+	series->live_series += made->is_overflow ? 0 : bits_of(made->mask);
+	weir_series_touch(series, set);
+}
+
+/* Its cells are given back; the text stays the caller's business. */
+void weir_series_unmake(struct weir_series *series, uint32_t set)
+{
+	struct weir_series_set *row = &series->sets[set];
+
+	series->overflow_sets -= row->is_overflow;
+	series->live_series -= row->is_overflow ? 0 : bits_of(row->mask);
+	free(row->words);
+	free(row->exemplars);
+	*row = (struct weir_series_set){ .is_dirty = row->is_dirty };
 }
 
 static bool keeps_value(struct weir_str name, bool keeps_code)
@@ -191,7 +246,7 @@ static void overflow_text(struct weir_str labels, bool keeps_code, struct weir_b
 			at += labels.data[at] == '\\' ? 2 : 1;
 		}
 		if (value > labels.length || at >= labels.length) {
-			return;
+			break;
 		}
 		if (name > 0) {
 			weir_buf_add_char(ret, ',');
@@ -204,181 +259,295 @@ static void overflow_text(struct weir_str labels, bool keeps_code, struct weir_b
 		}
 		at += 2; /* the quote and the comma */
 	}
+	if (ret->length == 0) { /* a metric without labels */
+		weir_buf_add_char(ret, ' ');
+	}
 }
 
-static uint32_t overflow_set(struct weir_series *series, struct weir_series_set *made, struct weir_str labels)
+static uint32_t salt_of(const struct weir_series *series, uint32_t group)
 {
-	uint32_t set;
+	return (uint32_t)series->groups[group].id;
+}
+
+static struct weir_series_hit overflow_hit(
+	struct weir_series *series, const struct weir_series_set *wish, struct weir_str labels)
+{
+	struct weir_series_set made = *wish;
+	uint32_t salt = ~salt_of(series, made.group), set; /* a text of its own, should it be a real one too */
 
 	overflow_text(labels, true, &series->scratch);
-	set = weir_text_find(&series->labels, weir_buf_str(&series->scratch), made->group);
+	set = weir_text_find(&series->labels, weir_buf_str(&series->scratch), salt);
 	if (set == WEIR_TEXT_FULL && series->overflow_sets >= OVERFLOW_SETS) {
 		overflow_text(labels, false, &series->scratch);
+		set = weir_text_find(&series->labels, weir_buf_str(&series->scratch), salt);
 	}
 	if (set == WEIR_TEXT_FULL) {
-		uint32_t before = series->labels.count == 0 ? 1 : series->labels.count;
-
-		set = weir_text_add(&series->labels, weir_buf_str(&series->scratch), made->group, true);
+		set = weir_text_add(&series->labels, weir_buf_str(&series->scratch), salt, true);
 		weir_assert(set != WEIR_TEXT_FULL && set != WEIR_TEXT_EMPTY);
-		if (set >= before) {
-			made->is_overflow = true;
-			set_make(series, set, made);
+		made.is_overflow = true;
+		weir_series_make(series, set, &made);
+	}
+	series->sets[set].mask |= made.mask;
+	return (struct weir_series_hit){ set, made.mask };
+}
+
+uint32_t weir_series_find(struct weir_series *series, uint32_t group, struct weir_str labels,
+	struct weir_series_hit wish, uint64_t created_ns, struct weir_series_hit ret_hits[2])
+{
+	struct weir_series_set made = { .created_ns = created_ns, .group = (uint16_t)group, .mask = wish.mask };
+	/* A set without labels has a text too: only numbers above 0 are sets. */
+	struct weir_str text = labels.length > 0 ? labels : weir_str_of(" ");
+	uint32_t salt = salt_of(series, group), set = weir_text_find(&series->labels, text, salt), more, count = 0;
+
+	if (set != WEIR_TEXT_FULL && series->sets[set].words != NULL) {
+		more = wish.mask & ~series->sets[set].mask;
+		if (series->live_series + bits_of(more) <= series->max_series) {
+			series->sets[set].mask |= more;
+			series->live_series += bits_of(more);
+			more = 0;
+		}
+		if (more != wish.mask) {
+			ret_hits[count++] = (struct weir_series_hit){ set, wish.mask & ~more };
+		}
+		if (more != 0) {
+			made.mask = more;
+			ret_hits[count++] = overflow_hit(series, &made, text);
+		}
+		return count;
+	}
+	if (series->live_series + bits_of(wish.mask) <= series->max_series) {
+		set = weir_text_add(&series->labels, text, salt, false);
+		if (set != WEIR_TEXT_FULL) {
+			weir_series_make(series, set, &made);
+			ret_hits[0] = (struct weir_series_hit){ set, wish.mask };
+			return 1;
 		}
 	}
-	return set;
+	ret_hits[0] = overflow_hit(series, &made, text);
+	return 1;
 }
 
-uint32_t weir_series_set(
-	struct weir_series *series, enum weir_series_group group, struct weir_str labels, uint64_t created_ns)
-{
-	struct weir_series_set made = { .created_ns = created_ns, .group = (uint8_t)group };
-	uint32_t set = weir_text_find(&series->labels, labels, (uint16_t)group);
+/* ---- counting ------------------------------------------------------------ */
 
-	if (set != WEIR_TEXT_FULL && set != WEIR_TEXT_EMPTY) {
-		return set;
+static uint32_t bucket_of(const struct weir_series_metric *metric, const struct weir_observation *observed)
+{
+	uint32_t bucket = 0;
+
+	if (metric->unit != WEIR_UNIT_REAL) {
+		return weir_histogram_bucket(&metric->whole_bounds, observed->number);
 	}
-	if (series->live_series + groups[group].metrics > series->max_series) {
-		return overflow_set(series, &made, labels);
+	while (bucket < metric->bound_count && observed->real > metric->bounds[bucket]) {
+		bucket++;
 	}
-	set = weir_text_add(&series->labels, labels, (uint16_t)group, false);
-	if (set == WEIR_TEXT_FULL || set == WEIR_TEXT_EMPTY) {
-		return overflow_set(series, &made, labels);
+	return bucket;
+}
+
+static inline void observe(
+	const struct weir_series_metric *metric, uint64_t *words, const struct weir_observation *observed)
+{
+	uint64_t *total = words;
+
+	if (metric->kind == WEIR_METRIC_HISTOGRAM) {
+		words[bucket_of(metric, observed)]++;
+		total = &words[metric->bound_count + 1];
+	} else if (metric->kind == WEIR_METRIC_GAUGE) {
+		*total = 0;
 	}
-	set_make(series, set, &made);
-	return set;
-}
-
-static void observe(const struct weir_series *series, uint64_t *words, uint64_t value)
-{
-	words[weir_histogram_bucket(&series->bounds, value)]++;
-	words[WEIR_HISTOGRAM_BUCKETS] += value;
-}
-
-void weir_series_count_request(
-	struct weir_series *series, uint32_t set, uint64_t duration_ms, uint64_t request_bytes, uint64_t response_bytes)
-{
-	uint64_t *words = series->cells + series->sets[set].cells;
-
-	words[0]++;
-	observe(series, words + 1, duration_ms);
-	observe(series, words + 1 + HISTOGRAM_WORDS, request_bytes);
-	observe(series, words + 1 + 2 * HISTOGRAM_WORDS, response_bytes);
-	series->overflowed += series->sets[set].is_overflow;
-	touch(series, set);
-}
-
-void weir_series_count_messages(struct weir_series *series, uint32_t set, uint64_t request, uint64_t response)
-{
-	uint64_t *words = series->cells + series->sets[set].cells;
-
-	words[0] += request;
-	words[1] += response;
-	touch(series, set);
-}
-
-void weir_series_count_tcp(struct weir_series *series, uint32_t set, const struct weir_series_tcp *more)
-{
-	uint64_t *words = series->cells + series->sets[set].cells;
-
-	words[0] += more->opened;
-	words[1] += more->closed;
-	words[2] += more->sent_bytes;
-	words[3] += more->received_bytes;
-	series->overflowed += series->sets[set].is_overflow;
-	touch(series, set);
-}
-
-bool weir_series_view(const struct weir_series *series, uint32_t set, uint32_t metric, const uint64_t **ret_words,
-	bool *ret_is_histogram)
-{
-	if (series->sets[set].group != metric_places[metric].group) {
-		return false;
+	if (metric->unit == WEIR_UNIT_REAL) {
+		real_add(total, observed->real);
+	} else {
+		*total += observed->number;
 	}
-	*ret_words = series->cells + series->sets[set].cells + metric_places[metric].word;
-	*ret_is_histogram = metric_places[metric].is_histogram;
-	return true;
 }
 
-uint32_t weir_series_count(const struct weir_series *series, uint32_t metric)
+void weir_series_count(
+	struct weir_series *series, struct weir_series_hit hit, const struct weir_observation *observed, uint32_t now)
+{
+	struct weir_series_set *set = &series->sets[hit.set];
+	const struct weir_series_metric *metrics = &series->metrics[series->groups[set->group].first];
+
+	for (uint32_t rest = hit.mask; rest != 0; rest &= rest - 1) {
+		uint32_t place = (uint32_t)__builtin_ctz(rest);
+
+		observe(&metrics[place], set->words + metrics[place].word, &observed[place]);
+	}
+	set->used = now;
+	series->overflowed += set->is_overflow;
+	weir_series_touch(series, hit.set);
+}
+
+/* Which of a set's examples this one replaces: neighbouring buckets of its first histogram have two. */
+static uint32_t example_place(
+	const struct weir_series_metric *metrics, uint32_t mask, const struct weir_observation *observed)
+{
+	for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+		uint32_t place = (uint32_t)__builtin_ctz(rest);
+
+		if (metrics[place].kind == WEIR_METRIC_HISTOGRAM) {
+			return bucket_of(&metrics[place], &observed[place]) % WEIR_SERIES_EXEMPLARS;
+		}
+	}
+	return 0;
+}
+
+void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit,
+	const struct weir_observation *observed, const struct weir_series_example *example)
+{
+	struct weir_series_set *set = &series->sets[hit.set];
+	const struct weir_series_group *group = &series->groups[set->group];
+	const struct weir_series_metric *metrics = &series->metrics[group->first];
+	uint64_t *words;
+
+	if (set->exemplars == NULL) {
+		set->exemplars = calloc(group->exemplar_words, sizeof(*set->exemplars));
+		if (set->exemplars == NULL) {
+			return; /* an example less; nothing is counted with it */
+		}
+	}
+	words = set->exemplars +
+		(size_t)example_place(metrics, hit.mask, observed) * (WEIR_SERIES_EXEMPLAR_HEAD + group->metric_count);
+	memcpy(words, example->trace_id, 16);
+	memcpy(words + 2, example->span_id, 8);
+	words[3] = example->time_ns;
+	for (uint32_t i = 0; i < group->metric_count; i++) {
+		uint64_t bits;
+
+		memcpy(&bits, &observed[i].real, sizeof(bits));
+		words[WEIR_SERIES_EXEMPLAR_HEAD + i] = (hit.mask >> i & 1) == 0            ? UINT64_MAX
+						       : metrics[i].unit == WEIR_UNIT_REAL ? bits
+											   : observed[i].number;
+	}
+	weir_series_touch(series, hit.set);
+}
+
+/* ---- expiry and another schema ------------------------------------------- */
+
+static struct weir_series_gone *gone_of(struct weir_series *series, uint64_t id)
+{
+	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
+		if (series->gone[i].id == id) {
+			return &series->gone[i];
+		}
+	}
+	return NULL;
+}
+
+static void gone_add(struct weir_series *series, const struct weir_series_set *set)
+{
+	const struct weir_series_group *group = &series->groups[set->group];
+
+	for (uint32_t i = 0; i < group->metric_count; i++) {
+		const struct weir_series_metric *metric = &series->metrics[group->first + i];
+		struct weir_series_gone *gone = gone_of(series, series->order[group->first + i]->id);
+		const uint64_t *words = set->words + metric->word;
+
+		if ((set->mask >> i & 1) == 0 || metric->kind == WEIR_METRIC_GAUGE) {
+			continue;
+		}
+		for (uint32_t k = 0; k + 1 < metric->words; k++) {
+			gone->count += words[k];
+		}
+		if (metric->unit == WEIR_UNIT_REAL) {
+			gone->real += real_of(words[metric->words - 1]);
+		} else {
+			gone->number += words[metric->words - 1];
+		}
+	}
+}
+
+uint32_t weir_series_expire(struct weir_series *series, uint32_t from)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 1; i < series->labels.count; i++) {
-		count += series->sets[i].group == metric_places[metric].group;
+		if (!weir_text_is_live(&series->labels, i)) {
+			continue;
+		}
+		if (series->sets[i].words != NULL) {
+			if (series->sets[i].is_overflow || series->sets[i].used >= from) {
+				continue;
+			}
+			gone_add(series, &series->sets[i]);
+			weir_series_unmake(series, i);
+		}
+		weir_text_remove(&series->labels, i);
+		count++;
 	}
 	return count;
 }
 
-static void set_save(const struct weir_series *series, uint32_t id, struct weir_buf *buf)
+/* Where the metric of this id is in another layout's group; NONE: it is not. */
+static uint32_t place_of(const struct weir_series *series, const struct weir_series_group *group, uint64_t id)
 {
-	const struct weir_series_set *set = &series->sets[id];
-
-	weir_blob_add_varint(buf, id);
-	weir_blob_add_varint(buf, (uint64_t)set->group << 1 | set->is_overflow);
-	weir_blob_add_varint(buf, set->created_ns);
-	weir_blob_add_words(buf, series->cells + set->cells, groups[set->group].words);
-}
-
-void weir_series_save(struct weir_series *series, bool all, struct weir_buf *buf)
-{
-	uint32_t count = series->labels.count == 0 ? 0 : series->labels.count - 1;
-
-	weir_text_save(&series->labels, all, buf);
-	weir_blob_add_varint(buf, series->overflowed);
-	weir_blob_add_varint(buf, all ? count : series->dirty_count);
-	for (uint32_t i = 0; i < (all ? count : series->dirty_count); i++) {
-		set_save(series, all ? i + 1 : series->dirty[i], buf);
-	}
-	for (uint32_t i = 0; i < series->dirty_count; i++) {
-		series->sets[series->dirty[i]].is_dirty = false;
-	}
-	series->dirty_count = 0;
-}
-
-int weir_series_load(struct weir_series *series, struct weir_blob_reader *reader)
-{
-	uint32_t old = series->labels.count == 0 ? 1 : series->labels.count;
-	int error = weir_text_load(&series->labels, reader);
-	uint32_t count, made = old;
-
-	if (error != 0) {
-		return error;
-	}
-	series->overflowed = weir_blob_varint(reader);
-	count = weir_blob_number(reader, UINT32_MAX - 1);
-	for (uint32_t i = 0; i < count && !reader->is_bad; i++) {
-		uint32_t id = weir_blob_number(reader, series->labels.count == 0 ? 0 : series->labels.count - 1);
-		uint32_t kind = weir_blob_number(reader, 2 * WEIR_SERIES_GROUPS - 1);
-		struct weir_series_set set = {
-			.created_ns = weir_blob_varint(reader), .group = (uint8_t)(kind >> 1), .is_overflow = kind & 1
-		};
-
-		/* New sets come in the order of their numbers, so none is without cells. */
-		if (reader->is_bad || id == 0 || id > made || (id < made && series->sets[id].group != set.group)) {
-			return -EBADMSG;
+	for (uint32_t i = 0; i < group->metric_count; i++) {
+		if (series->order[group->first + i]->id == id) {
+			return i;
 		}
-		if (id == made) {
-			set_make(series, id, &set);
-			made++;
-		}
-		weir_blob_words(reader, series->cells + series->sets[id].cells, groups[set.group].words);
 	}
-	for (uint32_t i = 0; i < series->dirty_count; i++) {
-		series->sets[series->dirty[i]].is_dirty = false;
-	}
-	series->dirty_count = 0;
-	return reader->is_bad || made != (series->labels.count == 0 ? 1 : series->labels.count) ? -EBADMSG : 0;
+	return WEIR_NONE;
 }
 
-void weir_series_digest(const struct weir_series *series, XXH3_state_t *state)
+/* The set's cells as the new layout has them; false: nothing of it is left. */
+static bool set_move(struct weir_series *to, const struct weir_series *from, struct weir_series_set *set)
 {
-	weir_text_digest(&series->labels, state);
-	XXH3_128bits_update(state, &series->overflowed, sizeof(series->overflowed));
+	const struct weir_series_group *old = &from->groups[set->group], *new_ = NULL;
+	uint32_t mask = 0;
+	uint64_t *words;
+
+	for (uint32_t g = 0; g < to->schema->group_count && new_ == NULL; g++) {
+		new_ = to->groups[g].id == old->id ? &to->groups[g] : NULL;
+	}
+	if (new_ == NULL) {
+		return false;
+	}
+	words = calloc(new_->words + 1, sizeof(*words));
+	weir_assert(words != NULL);
+	for (uint32_t i = 0; i < old->metric_count; i++) {
+		uint32_t place = place_of(to, new_, from->order[old->first + i]->id);
+
+		if ((set->mask >> i & 1) == 0 || place == WEIR_NONE) {
+			continue;
+		}
+		memcpy(words + to->metrics[new_->first + place].word, set->words + from->metrics[old->first + i].word,
+			from->metrics[old->first + i].words * sizeof(*words));
+		mask |= UINT32_C(1) << place;
+	}
+	free(set->words);
+	free(set->exemplars); /* examples are refreshed soon enough */
+	set->words = words;
+	set->exemplars = NULL;
+	set->mask = mask;
+	set->group = (uint16_t)(new_ - to->groups);
+	return mask != 0;
+}
+
+void weir_series_replace(struct weir_series *series, const struct weir_schema *schema)
+{
+	struct weir_series old = *series;
+
+	schema_lay(series, schema);
+	for (uint32_t i = 0; i < old.schema->metric_count; i++) {
+		struct weir_series_gone *gone = gone_of(series, old.gone[i].id);
+
+		if (gone != NULL) {
+			*gone = old.gone[i];
+		}
+	}
 	for (uint32_t i = 1; i < series->labels.count; i++) {
-		const struct weir_series_set *set = &series->sets[i];
-		uint64_t head[2] = { set->created_ns, (uint64_t)set->group << 1 | set->is_overflow };
+		struct weir_series_set *set = i < series->set_capacity ? &series->sets[i] : NULL;
 
-		XXH3_128bits_update(state, head, sizeof(head));
-		XXH3_128bits_update(state, series->cells + set->cells, groups[set->group].words * sizeof(uint64_t));
+		if (set == NULL || set->words == NULL) {
+			continue;
+		}
+		series->live_series -= set->is_overflow ? 0 : bits_of(set->mask);
+		if (set_move(series, &old, set)) {
+			series->live_series += set->is_overflow ? 0 : bits_of(set->mask);
+			weir_series_touch(series, i);
+			continue;
+		}
+		set->mask = 0; /* its budget is given back already */
+		weir_series_unmake(series, i);
+		weir_text_remove(&series->labels, i);
 	}
+	layout_free(&old);
 }

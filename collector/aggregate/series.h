@@ -8,48 +8,86 @@
 #include "aggregate/histogram.h"
 #include "aggregate/snapshot.h"
 #include "aggregate/text.h"
+#include "rules/metric.h"
 
-enum weir_series_group {      /* metrics that share a label text */
-	WEIR_SERIES_REQUEST,  /* requests, duration, bytes in, bytes out */
-	WEIR_SERIES_MESSAGES, /* gRPC messages in, out */
-	WEIR_SERIES_TCP,      /* opened, closed, sent, received */
-	WEIR_SERIES_GROUPS
+#define WEIR_SERIES_EXEMPLARS 2u     /* of one set: of neighbouring buckets each has its own */
+#define WEIR_SERIES_EXEMPLAR_HEAD 4u /* words: trace, span, time */
+
+struct weir_series_metric { /* where a metric's cells are, and how they are counted */
+	uint32_t word, words;
+	enum weir_metric_kind kind;
+	enum weir_metric_unit unit;
+	const double *bounds;
+	uint32_t bound_count;
+	struct weir_histogram whole_bounds; /* WHOLE, DURATION */
 };
 
-#define WEIR_SERIES_REQUEST_LINES 8u /* of the cache, that the cells of such a set lie in */
+struct weir_series_group { /* of the schema, laid out */
+	uint64_t id;
+	uint32_t words, metric_count, exemplar_words;
+	uint32_t first; /* of `metrics`: its own by place */
+};
 
 struct weir_series_set { /* the series of one label text; its number is the text's */
 	uint64_t created_ns;
-	uint32_t cells; /* first word of `cells` */
-	uint8_t group, is_dirty, is_overflow, padding;
+	uint64_t *words;     /* NULL: no set */
+	uint64_t *exemplars; /* NULL: none yet */
+	uint32_t mask;       /* which of its group's metrics there are */
+	uint32_t used;       /* when it last counted, in units of 2^30 ns */
+	uint16_t group;
+	uint8_t is_dirty, is_overflow;
+};
+
+struct weir_series_gone { /* of one metric: what its expired series had */
+	uint64_t id, count, number;
+	double real;
 };
 
 struct weir_series {
 	struct weir_text labels;
 	struct weir_series_set *sets;
 	uint32_t set_capacity;
-	uint64_t *cells;
-	uint32_t cell_count, cell_capacity;
-	uint32_t *dirty, dirty_count, dirty_capacity;
+	uint32_t *dirty, dirty_count;
+	const struct weir_schema *schema;
+	struct weir_series_group *groups;
+	struct weir_series_metric *metrics; /* group by group */
+	const struct weir_metric **order;   /* the same, as the schema has them */
+	struct weir_series_gone *gone;      /* in the schema's order */
 	uint32_t max_series, live_series, overflow_sets;
 	uint64_t overflowed; /* records counted in an overflow series */
-	struct weir_histogram bounds;
 	struct weir_buf scratch;
-	struct weir_metric metrics[WEIR_STANDARD_METRICS];
-	const struct weir_metric *metric_list[WEIR_STANDARD_METRICS];
 };
 
-void weir_series_init(struct weir_series *series, uint32_t max_series, uint64_t seed);
+/* The schema must outlive the table, or its replacement by weir_series_replace. */
+void weir_series_init(struct weir_series *series, const struct weir_schema *schema, uint32_t max_series, uint64_t seed);
 void weir_series_fini(struct weir_series *series);
 void weir_series_clear(struct weir_series *series); /* no series, as after init */
 
-/* The set of this label text, made when it is new; beyond the budget an overflow set. */
-uint32_t weir_series_set(
-	struct weir_series *series, enum weir_series_group group, struct weir_str labels, uint64_t created_ns);
+/* Another schema: metrics of equal ids go on, the others' series are gone. */
+void weir_series_replace(struct weir_series *series, const struct weir_schema *schema);
 
-void weir_series_count_request(struct weir_series *series, uint32_t set, uint64_t duration_ms, uint64_t request_bytes,
-	uint64_t response_bytes);
-void weir_series_count_messages(struct weir_series *series, uint32_t set, uint64_t request, uint64_t response);
+struct weir_series_hit { /* where a record counts: these metrics of this set */
+	uint32_t set, mask;
+};
+/* The sets of this label text for these metrics of its group: one, made when it
+ * is new, or what does not fit the budget in an overflow set. Returns how many (1 or 2). */
+uint32_t weir_series_find(struct weir_series *series, uint32_t group, struct weir_str labels,
+	struct weir_series_hit wish, uint64_t created_ns, struct weir_series_hit ret_hits[2]);
+
+/* Counts one record: `observed` by place. */
+void weir_series_count(
+	struct weir_series *series, struct weir_series_hit hit, const struct weir_observation *observed, uint32_t now);
+
+struct weir_series_example {
+	uint8_t trace_id[16], span_id[8];
+	uint64_t time_ns;
+};
+/* … whose trace this is. */
+void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit,
+	const struct weir_observation *observed, const struct weir_series_example *example);
+
+/* Removes what has not counted since `from`. Overflow sets stay. Returns how many sets went. */
+uint32_t weir_series_expire(struct weir_series *series, uint32_t from);
 
 /* The cache is asked for what counting a request will touch: first the set, then its cells. */
 static inline void weir_series_prefetch(const struct weir_series *series, uint32_t set)
@@ -59,23 +97,12 @@ static inline void weir_series_prefetch(const struct weir_series *series, uint32
 
 static inline void weir_series_prefetch_cells(const struct weir_series *series, uint32_t set)
 {
-	const char *cells = (const char *)(series->cells + series->sets[set].cells);
+	const struct weir_series_set *row = &series->sets[set];
 
-	for (unsigned line = 0; line < WEIR_SERIES_REQUEST_LINES; line++) {
-		__builtin_prefetch(cells + line * 64u, 1);
+	for (uint32_t at = 0; at < series->groups[row->group].words; at += 8) {
+		__builtin_prefetch(row->words + at, 1);
 	}
 }
-
-struct weir_series_tcp {
-	uint64_t opened, closed, sent_bytes, received_bytes;
-};
-void weir_series_count_tcp(struct weir_series *series, uint32_t set, const struct weir_series_tcp *more);
-
-/* What snapshots are made of: metric `metric` of `set`, if its group has it. */
-uint32_t weir_series_words(enum weir_series_group group);
-bool weir_series_view(const struct weir_series *series, uint32_t set, uint32_t metric, const uint64_t **ret_words,
-	bool *ret_is_histogram);
-uint32_t weir_series_count(const struct weir_series *series, uint32_t metric);
 
 void weir_series_save(struct weir_series *series, bool all, struct weir_buf *buf);
 int weir_series_load(struct weir_series *series, struct weir_blob_reader *reader);

@@ -2,16 +2,18 @@
  *
  * Everything copied lies in one allocation, behind the snapshot itself:
  *
- *   kept | series lists | views | buckets | edges | counts | ledger | completeness | logs | points
+ *   kept | metrics | series lists | views | buckets | examples | edges | counts | ledger | completeness | logs | points
  *
- * Texts are not copied: they are immutable and never move while the fold
- * lives, and the fold outlives its snapshots.
+ * Texts are not copied: they are immutable and never move, and what leaves a
+ * table stays for the snapshots made before (retire.c). So do metrics: a
+ * snapshot holds its rule set.
  *
  * Invariants
  *  1. Made by the aggregate thread, never changed after; the reference count
  *     is the only thing in it that moves (atomic).
  *  2. All sums in it are of the same moment: nothing is torn.
- *  3. Who holds it delays nobody: no lock, and the fold goes on. */
+ *  3. Who holds it delays nobody: no lock, and the fold goes on.
+ *  4. It may outlive the fold. */
 #include "aggregate/snapshot.h"
 
 #include <errno.h>
@@ -25,8 +27,8 @@
 struct kept_snapshot {
 	struct weir_snapshot snapshot; /* first: this is what is handed out */
 	uint32_t holders;
-	uint32_t series_counts[WEIR_STANDARD_METRICS];
-	struct weir_series_view *series[WEIR_STANDARD_METRICS];
+	struct weir_retire_bag *bag;        /* held */
+	const struct weir_ruleset *ruleset; /* held */
 };
 
 static struct kept_snapshot *kept_of(const struct weir_snapshot *snapshot)
@@ -44,21 +46,10 @@ const struct weir_snapshot *weir_snapshot_hold(const struct weir_snapshot *snaps
 void weir_snapshot_let_go(const struct weir_snapshot *snapshot)
 {
 	if (snapshot != NULL && __atomic_sub_fetch(&kept_of(snapshot)->holders, 1, __ATOMIC_ACQ_REL) == 0) {
+		weir_retire_let_go(kept_of(snapshot)->bag);
+		weir_ruleset_let_go(kept_of(snapshot)->ruleset);
 		free(kept_of(snapshot));
 	}
-}
-
-static size_t series_bytes(const struct weir_series *series, uint32_t counts[WEIR_STANDARD_METRICS])
-{
-	size_t size = 0;
-
-	for (uint32_t metric = 0; metric < WEIR_STANDARD_METRICS; metric++) {
-		size_t words = series->metrics[metric].kind == WEIR_METRIC_HISTOGRAM ? WEIR_HISTOGRAM_BUCKETS : 0;
-
-		counts[metric] = weir_series_count(series, metric);
-		size += counts[metric] * (sizeof(struct weir_series_view) + words * sizeof(uint64_t));
-	}
-	return size;
 }
 
 static size_t edges_bytes(const struct weir_edges *edges)
@@ -71,47 +62,6 @@ static size_t edges_bytes(const struct weir_edges *edges)
 		}
 	}
 	return size;
-}
-
-static void histogram_copy(struct weir_series_view *view, const uint64_t *words, struct weir_snapshot_room *room)
-{
-	uint64_t *buckets = weir_snapshot_take(room, WEIR_HISTOGRAM_BUCKETS * sizeof(*buckets));
-
-	memcpy(buckets, words, WEIR_HISTOGRAM_BUCKETS * sizeof(*buckets));
-	for (uint32_t i = 0; i < WEIR_HISTOGRAM_BUCKETS; i++) {
-		view->count += buckets[i];
-	}
-	view->sum = (double)words[WEIR_HISTOGRAM_BUCKETS];
-	view->buckets = buckets;
-}
-
-static void series_copy(const struct weir_series *series, struct kept_snapshot *kept, struct weir_snapshot_room *room)
-{
-	for (uint32_t metric = 0; metric < WEIR_STANDARD_METRICS; metric++) {
-		struct weir_series_view *view = weir_snapshot_take(room, kept->series_counts[metric] * sizeof(*view));
-		const uint64_t *words;
-		bool is_histogram;
-
-		kept->series[metric] = view;
-		for (uint32_t set = 1; set < series->labels.count; set++) {
-			if (!weir_series_view(series, set, metric, &words, &is_histogram)) {
-				continue;
-			}
-			*view = (struct weir_series_view){ .labels = weir_text_str(&series->labels, set),
-				.created_ns = series->sets[set].created_ns };
-			if (is_histogram) {
-				histogram_copy(view, words, room);
-			} else {
-				view->count = words[0];
-			}
-			view++;
-		}
-		kept->snapshot.series_total += kept->series_counts[metric];
-	}
-	kept->snapshot.metric_count = WEIR_STANDARD_METRICS;
-	kept->snapshot.metrics = series->metric_list;
-	kept->snapshot.series = kept->series;
-	kept->snapshot.series_counts = kept->series_counts;
 }
 
 static struct weir_edge_end end_copy(const struct weir_text *names, const uint32_t end[WEIR_EDGE_NAMES])
@@ -175,12 +125,11 @@ static void ledger_copy(
 int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t position, uint64_t made_ns,
 	const struct weir_snapshot **ret_snapshot)
 {
-	uint32_t counts[WEIR_STANDARD_METRICS] = { 0 };
 	size_t size = sizeof(struct kept_snapshot);
 	struct kept_snapshot *kept;
 	struct weir_snapshot_room room;
 
-	size += (parts & WEIR_SNAPSHOT_SERIES) != 0 ? series_bytes(&fold->series, counts) : 0;
+	size += (parts & WEIR_SNAPSHOT_SERIES) != 0 ? weir_snapshot_series_bytes(fold) : 0;
 	size += (parts & WEIR_SNAPSHOT_EDGES) != 0 ? edges_bytes(&fold->edges) : 0;
 	size += (parts & WEIR_SNAPSHOT_LEDGER) != 0 ? fold->ledger.count * sizeof(struct weir_ledger_view) : 0;
 	size += (parts & WEIR_SNAPSHOT_LEDGER) != 0 ? weir_snapshot_ledger_bytes(fold) : 0;
@@ -189,14 +138,18 @@ int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t po
 	if (kept == NULL) {
 		return -ENOMEM;
 	}
-	*kept = (struct kept_snapshot){ .holders = 1 };
-	memcpy(kept->series_counts, counts, sizeof(counts));
+	*kept = (struct kept_snapshot){ .holders = 1, .bag = weir_retire_hold(fold->retire) };
+	if (kept->bag == NULL) {
+		free(kept);
+		return -ENOMEM;
+	}
+	kept->ruleset = weir_ruleset_hold(fold->ruleset);
 	kept->snapshot = (struct weir_snapshot){ .parts = parts,
 		.made_ns = made_ns,
 		.watermark_ns = fold->watermark_ns,
 		.position = position,
 		.replaced_utf8 = fold->replaced_utf8,
-		.overflowed = fold->series.overflowed,
+		.overflowed = fold->series.overflowed + fold->traces.overflowed,
 		.overflowed_edges = fold->edges.overflowed };
 	kept->snapshot.shortfall_bytes = fold->flows.shortfall_bytes;
 	kept->snapshot.shortfall_connections = fold->flows.shortfall_connections;
@@ -206,7 +159,7 @@ int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t po
 	kept->snapshot.points_late = fold->points.late;
 	room = (struct weir_snapshot_room){ .at = (char *)(kept + 1), .end = (char *)kept + size };
 	if ((parts & WEIR_SNAPSHOT_SERIES) != 0) {
-		series_copy(&fold->series, kept, &room);
+		weir_snapshot_series_copy(fold, &kept->snapshot, &room);
 	}
 	if ((parts & WEIR_SNAPSHOT_EDGES) != 0) {
 		edges_copy(&fold->edges, &kept->snapshot, &room);

@@ -11,7 +11,7 @@
 #include "ring/record.h"
 #include "rules/metric.h"
 
-struct weir_exemplar_view { /* a trace that is an example of what was observed */
+struct weir_exemplar_view {               /* a trace that is an example of what was observed */
 	uint8_t trace_id[16], span_id[8]; /* span_id all zero: not known */
 	uint64_t time_ns;                 /* of arrival */
 	double value;                     /* in the metric's unit as exposed; a counter's: 1 */
@@ -21,14 +21,14 @@ struct weir_series_view {
 	/* `reporter="source",…` escaped, without braces; immutable while the snapshot is held */
 	struct weir_str labels;
 	uint64_t created_ns;
-	uint64_t count; /* histogram: observations; counter of unit WHOLE: its value */
-	double sum;     /* histogram; counter of another unit, gauge: its value, as exposed */
+	uint64_t count;          /* histogram: observations; counter of unit WHOLE: its value */
+	double sum;              /* histogram; counter of another unit, gauge: its value, as exposed */
 	const uint64_t *buckets; /* histogram: bound_count + 1 counts, not cumulative; the last is +Inf */
 	const struct weir_exemplar_view *exemplars; /* the newest; of a histogram at most one a bucket */
 	uint32_t exemplar_count;
 };
 
-struct weir_expired_view { /* of one metric: its series that expired, since counters began */
+struct weir_expired_view {      /* of one metric: its series that expired, since counters began */
 	struct weir_str metric; /* a histogram has two rows: `x_count` and `x_sum` */
 	double value;
 };
@@ -128,7 +128,8 @@ struct weir_point_view {        /* one series of a passed-through metric */
 struct weir_family_view { /* one passed-through metric */
 	struct weir_str name, help;
 	uint8_t exposed; /* enum weir_exposed of rules/passthrough.h */
-	uint32_t metric; /* in `metrics`: weir's own of the same name and type, whose HELP and TYPE it shares; or WEIR_NONE */
+	uint32_t
+		metric; /* in `metrics`: weir's own of the same name and type, whose HELP and TYPE it shares; or WEIR_NONE */
 	const struct weir_point_view *points;
 	uint32_t point_count;
 };
@@ -147,8 +148,8 @@ struct weir_snapshot {
 	/* Metrics that weir makes: of the rules, then of traces; unique names. */
 	uint32_t metric_count;
 	const struct weir_metric *const *metrics;
-	struct weir_series_view *const *series; /* per metric */
-	const uint32_t *series_counts;          /* per metric */
+	struct weir_series_view *const *series;  /* per metric */
+	const uint32_t *series_counts;           /* per metric */
 	const struct weir_expired_view *expired; /* what went with series that expired */
 	uint32_t expired_count;
 	const struct weir_edge_view *edges;

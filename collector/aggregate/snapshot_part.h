@@ -19,6 +19,11 @@ static inline void *weir_snapshot_take(struct weir_snapshot_room *room, size_t s
 	return at;
 }
 
+/* The metrics that weir makes: of the rules, then of traces (snapshot_series.c). */
+size_t weir_snapshot_series_bytes(const struct weir_fold *fold);
+void weir_snapshot_series_copy(
+	const struct weir_fold *fold, struct weir_snapshot *snapshot, struct weir_snapshot_room *room);
+
 /* Completeness and logs: the room that they need, and the copy. */
 size_t weir_snapshot_ledger_bytes(const struct weir_fold *fold);
 void weir_snapshot_ledger_copy(

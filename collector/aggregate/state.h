@@ -12,15 +12,18 @@
 #include "aggregate/owner.h"
 #include "aggregate/pair.h"
 #include "aggregate/point.h"
+#include "aggregate/retire.h"
 #include "aggregate/series.h"
 #include "aggregate/snapshot.h"
+#include "rules/ruleset.h"
 
 struct weir_fold {
 	struct weir_fold_opts opts;
 	/* state: saved, and in the digest */
 	uint64_t watermark_ns, replaced_utf8, counters_since_ns;
-	struct weir_text names; /* of edge ends and services */
-	struct weir_series series;
+	struct weir_text names;    /* of edge ends and services */
+	struct weir_series series; /* of the rules */
+	struct weir_series traces; /* of spans and their pairs */
 	struct weir_edges edges;
 	struct weir_pairs pairs;
 	struct weir_flows flows;
@@ -30,15 +33,31 @@ struct weir_fold {
 	struct weir_points points;
 	struct weir_logs logs;
 	/* caches: neither */
+	const struct weir_ruleset *ruleset; /* held */
+	struct weir_retire *retire;
 	struct weir_memo memo;
-	uint32_t *services; /* resource of the batch at hand → number of its name */
+	struct weir_span_counts span_counts;
+	struct weir_scratch values; /* of an evaluation */
+	uint32_t *services;         /* resource of the batch at hand → number of its name */
 	uint32_t service_capacity;
 	struct weir_buf scratch;
+	weir_fold_watch_fn *watch;
+	void *watch_ctx;
 	/* of the cuts */
 	uint64_t cut_number, image_bytes, delta_bytes;
 	uint32_t delta_count;
 	bool must_image; /* what a delta cannot say has happened */
 };
+
+/* Counts a record in the series that the rules say; `key` is its memo's (fold_count.c). */
+void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo);
+/* When a series that is new now began. */
+uint64_t weir_fold_created(const struct weir_fold *fold, const struct weir_batch *batch);
+/* The watermark in the units of series. */
+static inline uint32_t weir_fold_moment(uint64_t watermark_ns)
+{
+	return (uint32_t)(watermark_ns >> 30);
+}
 
 /* All tables empty, as weir_fold_create leaves them. */
 void weir_fold_clear(struct weir_fold *fold);

@@ -1,10 +1,10 @@
 /* attribute_record: what a sender told that has no field in the record.
  *
- *   signal        where                        a header is
- *   mixer         the request's attributes     request.headers.<name>
- *   access_log    the request's attributes     request.headers.<name>, response.trailers.<name>
- *   log           the log's attributes, of     request.headers.<name>, http.request.header.<name>
- *                 which the request was made
+ *   signal        where                                a header is
+ *   mixer         the request's attributes             request.headers.<name>, response.headers.<name>
+ *   access_log    the request's attributes             the same
+ *   log           those of the log that the request    the same, or http.request.header.<name>,
+ *                 was made of                          http.response.header.<name>
  *
  * Headers that became fields (path, authority, user agent, …) are no attributes
  * beside them, so a field answers where no attribute does.
@@ -79,7 +79,7 @@ static struct attrs attrs_of(const struct weir_rules_record *record)
 
 /* The attribute `<prefix><key>`. What differs first among names is their end. */
 static const struct weir_attr *find(
-	const struct weir_rules_record *record, struct attrs attrs, struct weir_str prefix, struct weir_str key)
+	const struct weir_batch *batch, struct attrs attrs, struct weir_str prefix, struct weir_str key)
 {
 	for (uint32_t i = 0; i < attrs.count; i++) {
 		struct weir_ref ref = attrs.first[i].key;
@@ -88,7 +88,7 @@ static const struct weir_attr *find(
 		if (ref.length != prefix.length + key.length) {
 			continue;
 		}
-		name = weir_batch_at(record->batch, ref.offset);
+		name = weir_batch_at(batch, ref.offset);
 		if (memcmp(name + prefix.length, key.data, key.length) == 0 &&
 			memcmp(name, prefix.data, prefix.length) == 0) {
 			return &attrs.first[i];
@@ -172,7 +172,7 @@ static bool ip_get(const struct weir_batch *batch, const struct weir_attr *attr,
 int weir_attribute_record_get(const struct weir_rules_record *record, struct weir_str name, enum weir_type type,
 	struct weir_scratch *scratch, struct weir_value *ret)
 {
-	const struct weir_attr *attr = find(record, attrs_of(record), weir_str_make("", 0), name);
+	const struct weir_attr *attr = find(record->batch, attrs_of(record), weir_str_make("", 0), name);
 	bool is_set = false;
 
 	if (attr == NULL) {
@@ -283,17 +283,20 @@ const struct weir_workload *weir_attribute_record_workload(const struct weir_rul
 {
 	uint32_t row = is_source ? record->call->source : record->call->destination;
 
-	return row == WEIR_NONE ? NULL : &weir_batch_workloads(record->batch)[row];
+	return row == WEIR_NONE ? NULL : weir_batch_workload(record->batch, row);
 }
 
-/* A label that has no field in the row: a row has none of them yet. */
+/* A label that has no field in the row. */
 static struct weir_str workload_other_label(
 	const struct weir_batch *batch, const struct weir_workload *workload, struct weir_str key)
 {
-	(void)batch;
-	(void)workload;
-	(void)key;
-	return weir_str_make(NULL, 0);
+	struct attrs labels;
+	const struct weir_attr *attr;
+	struct weir_str text;
+
+	labels.first = weir_batch_labels(batch, workload, &labels.count);
+	attr = find(batch, labels, weir_str_make("", 0), key);
+	return attr != NULL && text_get(batch, attr, &text) ? text : weir_str_make(NULL, 0);
 }
 
 static struct weir_str label(const struct weir_rules_record *record, bool is_source, struct weir_str key)
@@ -347,13 +350,13 @@ static struct weir_str entry_find(const struct weir_rules_record *record, enum w
 	};
 	const struct weir_str *prefix = prefixes[map - WEIR_ATTRIBUTE_REQUEST_HEADERS];
 	struct attrs attrs = attrs_of(record);
-	const struct weir_attr *attr = find(record, attrs, prefix[0], key);
+	const struct weir_attr *attr = find(record->batch, attrs, prefix[0], key);
 	struct weir_str text;
 
 	if (attr != NULL && text_get(record->batch, attr, &text)) {
 		return text;
 	}
-	attr = prefix[1].length > 0 ? find(record, attrs, prefix[1], key) : NULL;
+	attr = prefix[1].length > 0 ? find(record->batch, attrs, prefix[1], key) : NULL;
 	if (attr != NULL && text_get(record->batch, attr, &text)) {
 		return only_element(text);
 	}

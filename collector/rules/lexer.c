@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "base/utf8.h"
 
 #define NUMBER_MAX 64u /* digits of a number: no double needs more */
@@ -38,6 +39,7 @@ int weir_lexer_wrong(struct weir_expression_error *error, uint32_t line, uint32_
 {
 	va_list args;
 
+	weir_assert(format != NULL); /* gcc's sanitizer believes otherwise */
 	error->line = line;
 	error->column = column;
 	va_start(args, format);

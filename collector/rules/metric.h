@@ -16,7 +16,7 @@ enum weir_metric_unit {
 	WEIR_UNIT_REAL,     /* doubles */
 };
 
-#define WEIR_METRIC_BOUNDS_MAX 64u
+#define WEIR_METRIC_BOUNDS_MAX 63u
 #define WEIR_GROUP_METRICS_MAX 32u /* a group's metrics are told by the bits of a mask */
 #define WEIR_GROUPS_MAX 64u
 #define WEIR_METRICS_MAX 256u
@@ -38,6 +38,11 @@ struct weir_metric_group {
 	const char *const *label_names; /* in the order of the text */
 	uint32_t label_count;
 	uint64_t id; /* of the label expressions */
+};
+
+struct weir_observation { /* one value for a metric, in its unit: WHOLE, DURATION: number; REAL: real */
+	uint64_t number;
+	double real;
 };
 
 struct weir_schema {

@@ -4,7 +4,9 @@
  * that needs more than one pass. PCRE2 knows all of that, so what RE2 does not
  * have is refused when a pattern is read; what is left means the same in both.
  * PCRE2 still searches by trying, so each match has a budget of steps and of
- * room; a pattern that needs more (`(a+)+$` over a long text) has failed.
+ * room, and texts have a length; what needs more (`^(a|a)*$`, a path of many
+ * kilobytes) has failed: clients choose texts, and must not choose how long a
+ * record takes.
  *
  * Invariants
  *  1. A pattern's code is in the arena; nothing is freed.
@@ -22,7 +24,8 @@
 
 #define PATTERN_MAX 1024u
 #define PARENS_MAX 32u
-#define STEPS_MAX 20000u
+#define TEXT_MAX 4096u /* a step may look at all of it */
+#define STEPS_MAX 10000u
 #define ROOM_BYTES 163840u /* of a match: 20 KiB at first, then 40, then 80 */
 
 struct weir_regex {
@@ -178,6 +181,9 @@ int weir_regex_match(const struct weir_regex *regex, struct weir_str text, bool 
 	pcre2_match_data *data;
 	int r;
 
+	if (text.length > TEXT_MAX) {
+		return WEIR_VALUE_FAILED;
+	}
 	room.used = 0; /* the rest stays as it was: it is large */
 	general = pcre2_general_context_create(room_take, leave, &room);
 	context = general != NULL ? pcre2_match_context_create(general) : NULL;

@@ -58,10 +58,6 @@ uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group,
 
 /* What a metric observes of the record, in its unit (WHOLE, DURATION: number;
  * REAL: real). False: it cannot be evaluated, or is negative where it counts. */
-struct weir_observation {
-	uint64_t number;
-	double real;
-};
 bool weir_ruleset_value(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
 	const struct weir_rules_record *record, struct weir_scratch *scratch, struct weir_observation *ret);
 

@@ -67,6 +67,35 @@ struct weir_str weir_http_request_argument(const struct weir_http_request *reque
 	return value_of(request, MHD_GET_ARGUMENT_KIND, name);
 }
 
+struct wanted { /* of an argument that may come several times */
+	struct weir_str name, *values;
+	size_t most, count;
+};
+
+static enum MHD_Result argument_take(
+	void *ctx, enum MHD_ValueKind kind, const char *key, size_t key_length, const char *value, size_t value_length)
+{
+	struct wanted *wanted = ctx;
+
+	(void)kind;
+	if (weir_str_equal(wanted->name, weir_str_make(key, key_length))) {
+		if (wanted->count < wanted->most) {
+			wanted->values[wanted->count] = weir_str_make(value != NULL ? value : "", value_length);
+		}
+		wanted->count++;
+	}
+	return MHD_YES;
+}
+
+size_t weir_http_request_arguments(
+	const struct weir_http_request *request, const char *name, struct weir_str *ret_values, size_t most)
+{
+	struct wanted wanted = { .name = weir_str_of(name), .values = ret_values, .most = most };
+
+	MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, argument_take, &wanted);
+	return wanted.count;
+}
+
 struct weir_str weir_http_request_header(const struct weir_http_request *request, const char *name)
 {
 	return value_of(request, MHD_HEADER_KIND, name);

@@ -30,6 +30,9 @@ struct weir_str weir_http_request_method(const struct weir_http_request *request
 struct weir_str weir_http_request_path(const struct weir_http_request *request);
 struct weir_str weir_http_request_rest(const struct weir_http_request *request); /* behind a route's `*`; decoded */
 struct weir_str weir_http_request_argument(const struct weir_http_request *request, const char *name);
+/* One that may come several times: the first `most` of its values; returns how many there are. */
+size_t weir_http_request_arguments(
+	const struct weir_http_request *request, const char *name, struct weir_str *ret_values, size_t most);
 struct weir_str weir_http_request_header(const struct weir_http_request *request, const char *name);
 struct weir_str weir_http_request_body(const struct weir_http_request *request); /* gzip already undone; contiguous */
 struct weir_str weir_http_request_peer(const struct weir_http_request *request); /* address text without port */

@@ -386,9 +386,21 @@ function drawLedger(ledger) {
 	return ledger.rows.reduce((sum, r) => sum + r.received, 0);
 }
 
+/* ---- the series: asked for only while it is open, since weir counts every label then ---- */
+async function loadSeries() {
+	if (!$('series').open) return;
+	const { series } = await get('/status'), lost = series.overflowed + series.passed_through_overflowed;
+	$('series-note').textContent = `${count(series.live)} of ${count(series.budget)}` + (series.passed_through ? ` · ${count(series.passed_through)} of senders` : '')
+		+ (lost ? ` · ${count(lost)} overflowed` : '') + (series.incomplete ? ` · labels not counted: ${series.incomplete}` : '');
+	$('series-table').hidden = !series.labels?.length;
+	$('series-table').replaceChildren(h('thead', null, h('tr', null, ['label', 'distinct values', 'series', 'bytes'].map(c => h('th', { scope: 'col' }, c)))),
+		h('tbody', null, (series.labels || []).map(l => h('tr', null, h('td', { class: 'wrap' }, l.name), [count(l.values), count(l.series), bytes(l.bytes)].map(text => h('td', null, text))))));
+}
+$('series').addEventListener('toggle', () => loadSeries().catch(error => { $('series-note').textContent = error.message; }));
+
 async function refresh() {
 	try {
-		const [st, le, gr] = await Promise.all([get('/status'), get('/api/ledger'), get('/api/graph?horizon=' + $('horizon').value)]), received = drawLedger(le);
+		const [st, le, gr] = await Promise.all([get('/status?series=0'), get('/api/ledger'), get('/api/graph?horizon=' + $('horizon').value)]), received = drawLedger(le);
 		state.graph = gr;
 		drawGraph();
 		await loadServices();
@@ -398,6 +410,7 @@ async function refresh() {
 		$('graph-card').hidden = !$('empty').hidden;
 		$('summary').textContent = `${count(received)} received · ${count(st.storage.spans)} spans stored, ${bytes(st.storage.used_bytes)} · storage ${st.storage.state} · ${st.version}`;
 		await loadTrace(false);
+		await loadSeries();
 	} catch (error) {
 		$('summary').textContent = 'no answer: ' + error.message;
 	}

@@ -180,10 +180,19 @@ def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what
     filled = peak[0]
     packed = int(weir.ask("/metrics", headers={"Accept-Encoding": "gzip"}).headers["Content-Length"])
     text = weir.ask("/metrics").body  # large: not parsed
+    began = time.monotonic()
+    chosen = weir.ask("/federate", **{"match[]": '{__name__=~".+",le!~"0[.]5|1|2.*"}'}).body
+    asked = time.monotonic()
+    series = weir.get_json("/status")["series"]
+    print(f"/federate {asked - began:.1f} s, /status {time.monotonic() - asked:.1f} s")
     is_over.set()
     watcher.join()
     assert packed < 32 << 20 and len(text) > 64 << 20
     print(f"a scrape of {len(text) >> 20} MiB, {packed >> 20} packed; filled {filled >> 20} MiB, peak anonymous {peak[0] >> 20} MiB, now {weir.memory_bytes('RssAnon') >> 20} MiB, and the ring; {sent}")
+    assert 64 << 20 < len(chosen) < len(text)
+    assert chosen.count(b"\n# TYPE ") >= text.count(b"\n# TYPE ") - 1
+    assert "incomplete" not in series and len(series["labels"]) == 10, series
+    assert sum(row["value"] for row in series["seriesCountByMetricName"]) <= series["live"] + series["passed_through"]
     for name in OVERFLOWS:
         assert re.search(rb"^%s [1-9]" % name.encode(), text, re.MULTILINE), name
     assert peak[0] + RING <= LIMIT

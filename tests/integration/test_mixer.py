@@ -48,8 +48,8 @@ def want(name):
             flags = e["response_flags"] or "-"
             row = requests[edge(e) + (protocol, str(e["response_code"]), flags)]
             row[0] += n
-            row[1] += e["request_size_sum"] + n * HEADERS["request"]
-            row[2] += e["response_size_sum"] + n * HEADERS["response"]
+            row[1] += e["request_size_sum"]  # bodies, as Mixer's metrics have them
+            row[2] += e["response_size_sum"]
     return dict(requests), dict(tcp)
 
 

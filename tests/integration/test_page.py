@@ -71,6 +71,27 @@ def test_the_ledger_says_how_much_of_what_a_proxy_sent_was_seen(weir):
         assert not bad, bad
 
 
+def test_the_series_show_which_label_costs_most(weir, tmp_path):
+    mtcap.replay(weir, "envoy-als")
+    series = weir.get_json("/status")["series"]
+    shots = pathlib.Path(os.environ.get("WEIR_TEST_SCREENSHOTS", tmp_path))
+    with chromium() as page:
+        page.open(f"http://{weir.http}/")
+        page.wait("return document.querySelectorAll('#graph svg .edge').length > 5", "the page")
+        asked = "return performance.getEntriesByType('resource').map(e => e.name).filter(n => n.endsWith('/status')).length"
+        assert page.run(asked) == 0
+        page.run("document.querySelector('#series summary').click()")
+        page.wait("return document.querySelectorAll('#series-table tbody tr').length > 5", "the labels")
+        rows = page.run("return [...document.querySelectorAll('#series-table tbody tr')].map(r => [...r.cells].map(c => c.textContent))")
+        assert [row[0] for row in rows] == [label["name"] for label in series["labels"]]
+        assert [row[1] for row in rows] == [str(label["values"]) for label in series["labels"]]
+        assert str(series["live"]) in page.run("return document.querySelector('#series-note').textContent")
+        page.run("document.querySelector('#series').scrollIntoView()")
+        page.screenshot(shots / "series.png")
+        bad = [m for m in page.console() if m["level"] == "SEVERE"]
+        assert not bad, bad
+
+
 def test_the_pages_headers_are_strict(weir):
     answer = weir.ask("/")
     assert answer.headers["Content-Type"].startswith("text/html")

@@ -193,10 +193,10 @@ class Weir:
         return result
 
     def status_of(self, part, figure):
-        return self.get_json("/status")[part][figure]
+        return self.get_json("/status?series=0")[part][figure]
 
     def is_all_stored(self):
-        ring = self.get_json("/status")["ring"]
+        ring = self.get_json("/status?series=0")["ring"]
         return ring["head"] == ring["folded"] == ring["stored"]
 
     # --- where the process is ---

@@ -20,11 +20,11 @@ struct said { /* what else a report says */
 	bool is_delta;
 };
 
-static struct weir_series_tcp report_said(struct weir_flows *flows, const char *source, const char *stream,
+static struct weir_flow_growth report_said(struct weir_flows *flows, const char *source, const char *stream,
 	enum weir_connection_state how, uint64_t bytes, uint64_t now_ns, struct said said)
 {
 	struct batch_maker maker = { 0 };
-	struct weir_series_tcp more;
+	struct weir_flow_growth more;
 	struct weir_connection *connection;
 	const struct weir_batch *batch;
 
@@ -43,13 +43,13 @@ static struct weir_series_tcp report_said(struct weir_flows *flows, const char *
 	return more;
 }
 
-static struct weir_series_tcp report_from(struct weir_flows *flows, const char *source, const char *stream,
+static struct weir_flow_growth report_from(struct weir_flows *flows, const char *source, const char *stream,
 	enum weir_connection_state how, uint64_t bytes, uint64_t now_ns)
 {
 	return report_said(flows, source, stream, how, bytes, now_ns, (struct said){ 0, false });
 }
 
-static void expect(struct weir_series_tcp more, uint64_t opened, uint64_t closed, uint64_t sent, uint64_t received)
+static void expect(struct weir_flow_growth more, uint64_t opened, uint64_t closed, uint64_t sent, uint64_t received)
 {
 	assert_int_equal(more.opened, opened);
 	assert_int_equal(more.closed, closed);

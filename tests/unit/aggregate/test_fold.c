@@ -13,6 +13,7 @@
 #include "aggregate/state.h"
 #include "support/batch_maker.h"
 #include "support/batch_random.h"
+#include "support/metric_of.h"
 
 #define T0 1700000000000000000u
 
@@ -40,12 +41,12 @@ static bool has(struct weir_str labels, const char *part)
 
 /* The only series of `metric` whose labels have all three parts. */
 static const struct weir_series_view *series_of(
-	const struct weir_snapshot *snapshot, unsigned metric, const char *a, const char *b)
+	const struct weir_snapshot *snapshot, const char *metric, const char *a, const char *b)
 {
 	const struct weir_series_view *found = NULL;
 
-	for (uint32_t i = 0; i < snapshot->series_counts[metric]; i++) {
-		const struct weir_series_view *view = &snapshot->series[metric][i];
+	for (uint32_t i = 0; i < snapshot->series_counts[metric_of(snapshot, metric)]; i++) {
+		const struct weir_series_view *view = &snapshot->series[metric_of(snapshot, metric)][i];
 
 		if (has(view->labels, a) && has(view->labels, b)) {
 			assert_null(found);
@@ -87,19 +88,18 @@ static void a_request_counts_in_four_metrics_of_one_label_set(void **state)
 	request_add(&maker, WEIR_REPORTER_SOURCE, "productpage", "reviews");
 	assert_int_equal(weir_fold_batch(fold, batch_maker_finish(&maker)), 0);
 	snapshot = look(fold);
-	assert_int_equal(snapshot->metric_count, WEIR_STANDARD_METRICS);
 	assert_int_equal(snapshot->series_total, 4);
-	view = series_of(snapshot, WEIR_REQUESTS_TOTAL, "reporter=\"source\"", "response_code=\"200\"");
+	view = series_of(snapshot, "istio_requests_total", "reporter=\"source\"", "response_code=\"200\"");
 	assert_non_null(view);
 	assert_int_equal(view->count, 2);
 	assert_int_equal(view->created_ns, T0);
-	view = series_of(snapshot, WEIR_REQUEST_DURATION, "reporter=\"source\"", "");
+	view = series_of(snapshot, "istio_request_duration_milliseconds", "reporter=\"source\"", "");
 	assert_int_equal(view->count, 2);
 	assert_true(view->sum == 14.0); /* whole milliseconds */
 	assert_int_equal(view->buckets[3], 2);
-	view = series_of(snapshot, WEIR_RESPONSE_BYTES, "", "");
+	view = series_of(snapshot, "istio_response_bytes", "", "");
 	assert_true(view->sum == 4000.0);
-	assert_int_equal(snapshot->series_counts[WEIR_REQUEST_MESSAGES], 0);
+	assert_int_equal(snapshot->series_counts[metric_of(snapshot, "istio_request_messages_total")], 0);
 	weir_snapshot_let_go(snapshot);
 	batch_maker_fini(&maker);
 	weir_fold_destroy(fold);
@@ -155,7 +155,7 @@ static void both_reporters_are_two_series_and_one_edge_with_two_kinds_of_evidenc
 	request_add(&maker, WEIR_REPORTER_DESTINATION, "productpage", "reviews");
 	weir_fold_batch(fold, batch_maker_finish(&maker));
 	snapshot = look(fold);
-	assert_int_equal(snapshot->series_counts[WEIR_REQUESTS_TOTAL], 3);
+	assert_int_equal(snapshot->series_counts[metric_of(snapshot, "istio_requests_total")], 3);
 	assert_int_equal(snapshot->edge_count, 1);
 	assert_true(weir_str_is(snapshot->edges[0].destination.service, "reviews.default.svc.cluster.local"));
 	assert_true(weir_str_is(snapshot->edges[0].source.workload, "productpage"));
@@ -218,9 +218,10 @@ static void grpc_messages_have_series_only_when_there_were_any(void **state)
 	request->response_messages = 5;
 	weir_fold_batch(fold, batch_maker_finish(&maker));
 	snapshot = look(fold);
-	assert_int_equal(snapshot->series[WEIR_REQUEST_MESSAGES][0].count, 3);
-	assert_int_equal(snapshot->series[WEIR_RESPONSE_MESSAGES][0].count, 5);
-	assert_false(has(snapshot->series[WEIR_REQUEST_MESSAGES][0].labels, "response_code"));
+	assert_int_equal(snapshot->series[metric_of(snapshot, "istio_request_messages_total")][0].count, 3);
+	assert_int_equal(snapshot->series[metric_of(snapshot, "istio_response_messages_total")][0].count, 5);
+	assert_false(
+		has(snapshot->series[metric_of(snapshot, "istio_request_messages_total")][0].labels, "response_code"));
 	weir_snapshot_let_go(snapshot);
 	batch_maker_fini(&maker);
 	weir_fold_destroy(fold);
@@ -244,12 +245,12 @@ static void beyond_the_budget_live_and_overflow_together_are_everything(void **s
 		weir_fold_batch(fold, batch_maker_finish(&maker));
 	}
 	snapshot = look(fold);
-	assert_int_equal(snapshot->series_counts[WEIR_REQUESTS_TOTAL], 11);
+	assert_int_equal(snapshot->series_counts[metric_of(snapshot, "istio_requests_total")], 11);
 	for (uint32_t i = 0; i < 11; i++) {
-		total += snapshot->series[WEIR_REQUESTS_TOTAL][i].count;
+		total += snapshot->series[metric_of(snapshot, "istio_requests_total")][i].count;
 	}
 	assert_int_equal(total, 50);
-	overflow = series_of(snapshot, WEIR_REQUESTS_TOTAL, "source_workload=\"_overflow\"", "reporter=\"source\"");
+	overflow = series_of(snapshot, "istio_requests_total", "source_workload=\"_overflow\"", "reporter=\"source\"");
 	assert_non_null(overflow);
 	assert_true(has(overflow->labels, "response_code=\"200\""));
 	assert_true(has(overflow->labels, "request_protocol=\"http\""));
@@ -275,7 +276,7 @@ static void a_repeated_batch_moves_the_ledger_only(void **state)
 	assert_int_equal(weir_fold_batch(fold, batch_maker_finish(&maker)), 0);
 	assert_int_equal(weir_fold_batch(fold, maker.made), WEIR_FOLD_DUPLICATE);
 	snapshot = look(fold);
-	assert_int_equal(snapshot->series[WEIR_REQUESTS_TOTAL][0].count, 1);
+	assert_int_equal(snapshot->series[metric_of(snapshot, "istio_requests_total")][0].count, 1);
 	assert_int_equal(snapshot->ledger_count, 1);
 	assert_int_equal(snapshot->ledger[0].received, 6);
 	assert_int_equal(snapshot->ledger[0].kept, 1);
@@ -339,7 +340,9 @@ static void spans_find_each_other_by_parent_by_shared_id_and_by_link(void **stat
 	assert_int_equal(calls(snapshot, "b", "c"), 1);
 	assert_int_equal(calls(snapshot, "c", "d"), 1);
 	assert_int_equal(snapshot->edge_count, 3);
-	assert_int_equal(snapshot->series_total, 0); /* spans feed no istio_* */
+	assert_int_equal(series_named(snapshot, "istio_"), 0); /* spans feed no istio_* */
+	assert_int_equal(snapshot->series_counts[metric_of(snapshot, "traces_service_graph_request_total")], 3);
+	assert_int_equal(snapshot->series_counts[metric_of(snapshot, "traces_spanmetrics_calls_total")], 8);
 	weir_snapshot_let_go(snapshot);
 	batch_maker_fini(&maker);
 	weir_fold_destroy(fold);
@@ -395,8 +398,8 @@ static void a_reset_starts_all_counters_at_0_with_a_new_created_time(void **stat
 	weir_snapshot_let_go(snapshot);
 	weir_fold_batch(fold, maker.made);
 	snapshot = look(fold);
-	assert_int_equal(snapshot->series[WEIR_REQUESTS_TOTAL][0].count, 1);
-	assert_int_equal(snapshot->series[WEIR_REQUESTS_TOTAL][0].created_ns, T0 + 5);
+	assert_int_equal(snapshot->series[metric_of(snapshot, "istio_requests_total")][0].count, 1);
+	assert_int_equal(snapshot->series[metric_of(snapshot, "istio_requests_total")][0].created_ns, T0 + 5);
 	weir_snapshot_let_go(snapshot);
 	batch_maker_fini(&maker);
 	weir_fold_destroy(fold);

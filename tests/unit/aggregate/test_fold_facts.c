@@ -28,6 +28,7 @@
 #include "identity/known.h"
 #include "support/batch_random.h"
 #include "support/mtcap.h"
+#include "support/metric_of.h"
 
 #define T0 1700000000000000000u
 #define MS UINT64_C(1000000)
@@ -206,8 +207,8 @@ static struct rows *have(const struct weir_fold *fold, bool is_whole)
 
 	assert_non_null(rows);
 	assert_int_equal(weir_snapshot_make(fold, WEIR_SNAPSHOT_SERIES, 0, T0, &snapshot), 0);
-	for (uint32_t i = 0; i < snapshot->series_counts[WEIR_REQUESTS_TOTAL]; i++) {
-		const struct weir_series_view *view = &snapshot->series[WEIR_REQUESTS_TOTAL][i];
+	for (uint32_t i = 0; i < snapshot->series_counts[metric_of(snapshot, "istio_requests_total")]; i++) {
+		const struct weir_series_view *view = &snapshot->series[metric_of(snapshot, "istio_requests_total")][i];
 		char reporter[32], source[64], end[128], code[16], flags[64], grpc[16];
 
 		label(view->labels, "reporter", reporter, sizeof(reporter));
@@ -224,16 +225,16 @@ static struct rows *have(const struct weir_fold *fold, bool is_whole)
 }
 
 /* Of one reporter's connections. */
-static uint64_t tcp_sum(const struct weir_fold *fold, unsigned metric, const char *reporter)
+static uint64_t tcp_sum(const struct weir_fold *fold, const char *metric, const char *reporter)
 {
 	const struct weir_snapshot *snapshot;
 	char text[32];
 	uint64_t sum = 0;
 
 	assert_int_equal(weir_snapshot_make(fold, WEIR_SNAPSHOT_SERIES, 0, T0, &snapshot), 0);
-	for (uint32_t i = 0; i < snapshot->series_counts[metric]; i++) {
-		label(snapshot->series[metric][i].labels, "reporter", text, sizeof(text));
-		sum += strcmp(text, reporter) == 0 ? snapshot->series[metric][i].count : 0;
+	for (uint32_t i = 0; i < snapshot->series_counts[metric_of(snapshot, metric)]; i++) {
+		label(snapshot->series[metric_of(snapshot, metric)][i].labels, "reporter", text, sizeof(text));
+		sum += strcmp(text, reporter) == 0 ? snapshot->series[metric_of(snapshot, metric)][i].count : 0;
 	}
 	weir_snapshot_let_go(snapshot);
 	return sum;
@@ -390,12 +391,12 @@ static void check_tcp(const struct receivers *receivers)
 	json_t *facts = facts_load(), *pair = json_array_get(json_object_get(facts, "tcp_connections"), 0);
 	uint64_t connections = (uint64_t)json_integer_value(json_object_get(pair, "connections"));
 
-	assert_int_equal(tcp_sum(receivers->fold, WEIR_TCP_CLOSED, "source"), connections);
-	assert_int_equal(tcp_sum(receivers->fold, WEIR_TCP_CLOSED, "destination"), connections);
-	assert_int_equal(tcp_sum(receivers->fold, WEIR_TCP_OPENED, "source"), connections);
-	assert_int_equal(tcp_sum(receivers->fold, WEIR_TCP_RECEIVED, "source"),
+	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_connections_closed_total", "source"), connections);
+	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_connections_closed_total", "destination"), connections);
+	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_connections_opened_total", "source"), connections);
+	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_received_bytes_total", "source"),
 		json_integer_value(json_object_get(pair, "bytes_sent_by_source")));
-	assert_int_equal(tcp_sum(receivers->fold, WEIR_TCP_SENT, "source"),
+	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_sent_bytes_total", "source"),
 		json_integer_value(json_object_get(pair, "bytes_sent_by_destination")));
 	json_decref(facts);
 }

@@ -16,8 +16,8 @@ static void buckets_are_those_of_the_bounds(void **state)
 	struct weir_histogram ms, us;
 
 	(void)state;
-	weir_histogram_init(&ms, 1);
-	weir_histogram_init(&us, 1000);
+	weir_histogram_init(&ms, weir_standard_bounds, WEIR_STANDARD_BOUNDS, 1);
+	weir_histogram_init(&us, weir_standard_bounds, WEIR_STANDARD_BOUNDS, 1000);
 	for (uint64_t value = 0; value < 4000000; value += 1 + value / 50) {
 		uint32_t expected = 0;
 
@@ -34,8 +34,8 @@ static void bounds_belong_to_their_bucket_and_what_is_beyond_is_infinite(void **
 	struct weir_histogram ms, us;
 
 	(void)state;
-	weir_histogram_init(&ms, 1);
-	weir_histogram_init(&us, 1000);
+	weir_histogram_init(&ms, weir_standard_bounds, WEIR_STANDARD_BOUNDS, 1);
+	weir_histogram_init(&us, weir_standard_bounds, WEIR_STANDARD_BOUNDS, 1000);
 	assert_int_equal(weir_histogram_bucket(&ms, 0), 0);
 	assert_int_equal(weir_histogram_bucket(&ms, 1), 1);
 	assert_int_equal(weir_histogram_bucket(&ms, 5), 2);

@@ -60,8 +60,16 @@ static const struct weir_batch *call_make(struct batch_maker *maker, unsigned ch
 static struct weir_memo_entry *find(
 	struct weir_memo *memo, const struct weir_batch *batch, uint32_t code, int32_t status)
 {
+	struct weir_request request = weir_batch_requests(batch)[0];
+	const struct weir_rules_record record = { .batch = batch, .call = &request.call, .request = &request };
+
+	/* More codes than there are, so that there may be more keys. */
+	const struct weir_ruleset_key beyond = { code >> 16, 0 };
+
+	request.response_code = (uint16_t)code;
+	request.grpc_status = status;
 	weir_memo_batch(memo, batch);
-	return weir_memo_find(memo, weir_memo_key(memo, batch, &weir_batch_requests(batch)[0].call, code, status));
+	return weir_memo_find(memo, weir_memo_key(memo, &record, beyond));
 }
 
 static void everything_that_labels_are_made_of_tells_calls_apart(void **state)
@@ -75,14 +83,14 @@ static void everything_that_labels_are_made_of_tells_calls_apart(void **state)
 		for (unsigned change = 0; change < CHANGES; change++) {
 			struct weir_memo_entry *entry = find(&memo, call_make(&maker, change), 200, -1);
 
-			assert_int_equal(entry->set, round == 0 ? WEIR_NONE : change);
-			entry->set = change;
+			assert_int_equal(entry->edge, round == 0 ? WEIR_NONE : change);
+			entry->edge = change;
 		}
 	}
-	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 404, -1)->set, WEIR_NONE);
-	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 200, 0)->set, WEIR_NONE);
+	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 404, -1)->edge, WEIR_NONE);
+	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 200, 0)->edge, WEIR_NONE);
 	weir_memo_clear(&memo);
-	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 200, -1)->set, WEIR_NONE);
+	assert_int_equal(find(&memo, call_make(&maker, NOTHING), 200, -1)->edge, WEIR_NONE);
 	weir_memo_fini(&memo);
 	batch_maker_fini(&maker);
 }
@@ -95,11 +103,11 @@ static void a_pod_does_not_make_a_call_another_one(void **state)
 
 	(void)state;
 	weir_memo_init(&memo, 1);
-	find(&memo, call_make(&maker, NOTHING), 200, -1)->set = 5;
+	find(&memo, call_make(&maker, NOTHING), 200, -1)->edge = 5;
 	call_make(&maker, NOTHING);
 	workload = (struct weir_workload *)((char *)maker.made + maker.made->workloads.offset);
 	workload->pod = workload->node_id = workload->name;
-	assert_int_equal(find(&memo, maker.made, 200, -1)->set, 5);
+	assert_int_equal(find(&memo, maker.made, 200, -1)->edge, 5);
 	weir_memo_fini(&memo);
 	batch_maker_fini(&maker);
 }
@@ -113,8 +121,8 @@ static void it_stays_bounded_whatever_comes(void **state)
 	(void)state;
 	weir_memo_init(&memo, 1);
 	for (uint32_t i = 0; i < 300000; i++) {
-		find(&memo, batch, i, -1)->set = i;
-		assert_int_equal(find(&memo, batch, i, -1)->set, i);
+		find(&memo, batch, i, -1)->edge = i;
+		assert_int_equal(find(&memo, batch, i, -1)->edge, i);
 	}
 	assert_true(memo.capacity <= 131072);
 	assert_true(memo.count <= memo.capacity / 2);

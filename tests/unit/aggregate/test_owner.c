@@ -11,6 +11,7 @@
 #include "aggregate/state.h"
 #include "support/batch_maker.h"
 #include "support/batch_random.h"
+#include "support/metric_of.h"
 
 #define T0 1700000000000000000u
 #define S 1000000000u
@@ -71,14 +72,14 @@ static void tell_at(struct weir_fold *fold, unsigned signal, unsigned first, uns
 	tell(fold, signal, first, count, now_ns, now_ns);
 }
 
-static uint64_t sum_of(const struct weir_fold *fold, unsigned metric)
+static uint64_t sum_of(const struct weir_fold *fold, const char *metric)
 {
 	const struct weir_snapshot *snapshot;
 	uint64_t sum = 0;
 
 	assert_int_equal(weir_snapshot_make(fold, WEIR_SNAPSHOT_SERIES, 0, T0, &snapshot), 0);
-	for (uint32_t i = 0; i < snapshot->series_counts[metric]; i++) {
-		sum += snapshot->series[metric][i].count;
+	for (uint32_t i = 0; i < snapshot->series_counts[metric_of(snapshot, metric)]; i++) {
+		sum += snapshot->series[metric_of(snapshot, metric)][i].count;
 	}
 	weir_snapshot_let_go(snapshot);
 	return sum;
@@ -98,7 +99,7 @@ static void access_logs_alone_are_counted_and_not_remembered(void **state)
 	(void)state;
 	tell_of(fold, WEIR_SIGNAL_ACCESS_LOG, 0, REQUESTS, T0);
 	tell_of(fold, WEIR_SIGNAL_ACCESS_LOG, REQUESTS, REQUESTS, T0 + S);
-	assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 4 * REQUESTS);
+	assert_int_equal(sum_of(fold, "istio_requests_total"), 4 * REQUESTS);
 	assert_int_equal(fold->owners.slots.count, 0);
 	weir_fold_destroy(fold);
 }
@@ -121,7 +122,7 @@ static void each_order_of_signals_counts_each_request_once(void **state)
 			for (unsigned k = 0; k < 3; k++) {
 				tell_of(fold, orders[i][k], 0, REQUESTS, T0 + k * gap * S);
 			}
-			assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 2 * REQUESTS);
+			assert_int_equal(sum_of(fold, "istio_requests_total"), 2 * REQUESTS);
 			assert_int_equal(edge_sum(fold, WEIR_EDGE_CLIENT_LOG), REQUESTS);
 			assert_int_equal(edge_sum(fold, WEIR_EDGE_SERVER_LOG), REQUESTS);
 			weir_fold_destroy(fold);
@@ -152,7 +153,7 @@ static void each_interleaving_counts_each_request_once(void **state)
 			}
 			now_ns += seed % 3 == 0 ? 0 : batch_random_number(&random, S);
 		}
-		assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 2 * REQUESTS);
+		assert_int_equal(sum_of(fold, "istio_requests_total"), 2 * REQUESTS);
 		weir_fold_destroy(fold);
 	}
 }
@@ -171,7 +172,7 @@ static void a_restart_around_a_change_counts_no_request_twice(void **state)
 	assert_int_equal(weir_fold_load(restarted, weir_buf_str(&image)), 0);
 	tell_of(restarted, WEIR_SIGNAL_ACCESS_LOG, 10, REQUESTS - 10, T0 + 9 * (uint64_t)S);
 	tell_of(restarted, WEIR_SIGNAL_ACCESS_LOG, REQUESTS, 7, T0 + 10 * (uint64_t)S);
-	assert_int_equal(sum_of(restarted, WEIR_REQUESTS_TOTAL), 2 * (REQUESTS + 7));
+	assert_int_equal(sum_of(restarted, "istio_requests_total"), 2 * (REQUESTS + 7));
 	weir_buf_fini(&image);
 	weir_fold_destroy(fold);
 	weir_fold_destroy(restarted);
@@ -212,7 +213,7 @@ static int64_t own_sum(const struct weir_fold *fold)
 
 	assert_int_equal(weir_snapshot_make(fold, WEIR_SNAPSHOT_POINTS, 0, T0, &snapshot), 0);
 	for (uint32_t i = 0; i < snapshot->family_count; i++) {
-		assert_int_equal(snapshot->families[i].metric, WEIR_REQUESTS_TOTAL);
+		assert_int_not_equal(snapshot->families[i].metric, WEIR_NONE);
 		for (uint32_t k = 0; k < snapshot->families[i].point_count; k++) {
 			sum += snapshot->families[i].points[k].whole;
 		}
@@ -235,8 +236,8 @@ static void a_proxys_own_metrics_own_from_the_first_flush_after_the_next_second(
 	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 30, 10, T0 + 3 * (uint64_t)S);
 	own(fold, "source", 1040, T0 + 4 * (uint64_t)S);
 	assert_int_equal(own_sum(fold), 10);
-	assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 30 + 40); /* source up to then; destination has no own */
-	assert_int_equal(edge_sum(fold, WEIR_EDGE_CLIENT_LOG), 40);   /* edges go on */
+	assert_int_equal(sum_of(fold, "istio_requests_total"), 30 + 40); /* source up to then; destination has no own */
+	assert_int_equal(edge_sum(fold, WEIR_EDGE_CLIENT_LOG), 40);      /* edges go on */
 	weir_fold_destroy(fold);
 }
 
@@ -254,7 +255,7 @@ static void a_flush_that_logs_have_overtaken_is_not_where_own_metrics_begin(void
 	own(fold, "source", 27, T0 + 4 * (uint64_t)S);
 	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 20, 7, T0 + 4 * (uint64_t)S);
 	assert_int_equal(own_sum(fold), 7);
-	assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 20 + 27);
+	assert_int_equal(sum_of(fold, "istio_requests_total"), 20 + 27);
 	weir_fold_destroy(fold);
 }
 
@@ -267,7 +268,7 @@ static void own_metrics_that_come_first_own_at_once(void **state)
 	own(fold, "destination", 8, T0);
 	tell_of(fold, WEIR_SIGNAL_ACCESS_LOG, 0, 10, T0);
 	assert_int_equal(own_sum(fold), 15);
-	assert_int_equal(sum_of(fold, WEIR_REQUESTS_TOTAL), 0);
+	assert_int_equal(sum_of(fold, "istio_requests_total"), 0);
 	weir_fold_destroy(fold);
 }
 
@@ -279,11 +280,11 @@ static void on_counts_logs_and_off_counts_none(void **state)
 	tell_of(on, WEIR_SIGNAL_ACCESS_LOG, 0, 10, T0);
 	own(on, "source", 7, T0 + 5 * (uint64_t)S);
 	tell_of(on, WEIR_SIGNAL_ACCESS_LOG, 10, 10, T0 + 9 * (uint64_t)S);
-	assert_int_equal(sum_of(on, WEIR_REQUESTS_TOTAL), 40);
+	assert_int_equal(sum_of(on, "istio_requests_total"), 40);
 	assert_int_equal(own_sum(on), 0);
 	tell_of(off, WEIR_SIGNAL_ACCESS_LOG, 0, 10, T0);
 	own(off, "source", 7, T0);
-	assert_int_equal(sum_of(off, WEIR_REQUESTS_TOTAL), 0);
+	assert_int_equal(sum_of(off, "istio_requests_total"), 0);
 	assert_int_equal(edge_sum(off, WEIR_EDGE_CLIENT_LOG), 10);
 	assert_int_equal(own_sum(off), 7);
 	weir_fold_destroy(on);
@@ -328,9 +329,9 @@ static void a_connection_is_counted_by_whoever_was_first_to_be_counted(void **st
 			report(fold, WEIR_SIGNAL_LOG, WEIR_CONNECTION_CLOSE, 500, T0 + gap);
 			report(fold, WEIR_SIGNAL_ACCESS_LOG, WEIR_CONNECTION_CLOSE, 500, T0 + 2 * gap);
 		}
-		assert_int_equal(sum_of(fold, WEIR_TCP_OPENED), 1);
-		assert_int_equal(sum_of(fold, WEIR_TCP_CLOSED), 1);
-		assert_int_equal(sum_of(fold, WEIR_TCP_SENT), 500);
+		assert_int_equal(sum_of(fold, "istio_tcp_connections_opened_total"), 1);
+		assert_int_equal(sum_of(fold, "istio_tcp_connections_closed_total"), 1);
+		assert_int_equal(sum_of(fold, "istio_tcp_sent_bytes_total"), 500);
 		weir_fold_destroy(fold);
 	}
 }

@@ -85,7 +85,7 @@ static void start(struct place *place, bool is_storing)
 	struct weir_run_opts opts;
 
 	assert_int_equal(weir_windows_create(1, &place->windows), 0);
-	opts = (struct weir_run_opts){ place->ring, place->fold, place->windows };
+	opts = (struct weir_run_opts){ .ring = place->ring, .fold = place->fold, .windows = place->windows };
 	assert_int_equal(weir_run_create(&opts, &place->run), 0);
 	place->has_writer = is_storing;
 	if (!is_storing) {

@@ -10,6 +10,7 @@
 
 #include "aggregate/state.h"
 #include "support/batch_random.h"
+#include "support/metric_of.h"
 
 #define T0 1700000000000000000u
 
@@ -71,7 +72,7 @@ static void only_what_was_asked_for_is_there(void **state)
 	weir_snapshot_let_go(snapshot);
 	snapshot = look(world, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_EDGES);
 	assert_int_equal(snapshot->ledger_count, 0);
-	assert_int_equal(snapshot->metric_count, WEIR_STANDARD_METRICS);
+	assert_true(snapshot->metric_count > 10);
 	assert_true(snapshot->edge_count > 0);
 	weir_snapshot_let_go(snapshot);
 }
@@ -86,8 +87,8 @@ static void a_copy_does_not_move_when_the_fold_does(void **state)
 	snapshot = look(world, 7);
 	for (unsigned round = 0; round < 2; round++) {
 		again = 0;
-		for (uint32_t i = 0; i < snapshot->series_counts[WEIR_REQUESTS_TOTAL]; i++) {
-			again += snapshot->series[WEIR_REQUESTS_TOTAL][i].count;
+		for (uint32_t i = 0; i < snapshot->series_counts[metric_of(snapshot, "istio_requests_total")]; i++) {
+			again += snapshot->series[metric_of(snapshot, "istio_requests_total")][i].count;
 		}
 		assert_true(round == 0 || again == series);
 		series = again;
@@ -112,17 +113,19 @@ static void counts_and_buckets_of_one_moment_agree(void **state)
 
 	fold_some(world);
 	snapshot = look(world, WEIR_SNAPSHOT_SERIES);
-	assert_int_equal(snapshot->series_counts[WEIR_REQUESTS_TOTAL], snapshot->series_counts[WEIR_REQUEST_BYTES]);
-	for (uint32_t i = 0; i < snapshot->series_counts[WEIR_REQUEST_BYTES]; i++) {
-		const struct weir_series_view *view = &snapshot->series[WEIR_REQUEST_BYTES][i];
+	assert_int_equal(snapshot->series_counts[metric_of(snapshot, "istio_requests_total")],
+		snapshot->series_counts[metric_of(snapshot, "istio_request_bytes")]);
+	for (uint32_t i = 0; i < snapshot->series_counts[metric_of(snapshot, "istio_request_bytes")]; i++) {
+		const struct weir_series_view *view = &snapshot->series[metric_of(snapshot, "istio_request_bytes")][i];
 		uint64_t sum = 0;
 
 		for (uint32_t k = 0; k <= WEIR_STANDARD_BOUNDS; k++) {
 			sum += view->buckets[k];
 		}
 		assert_int_equal(view->count, sum);
-		assert_int_equal(view->count, snapshot->series[WEIR_REQUESTS_TOTAL][i].count);
-		assert_true(weir_str_equal(view->labels, snapshot->series[WEIR_REQUESTS_TOTAL][i].labels));
+		assert_int_equal(view->count, snapshot->series[metric_of(snapshot, "istio_requests_total")][i].count);
+		assert_true(weir_str_equal(
+			view->labels, snapshot->series[metric_of(snapshot, "istio_requests_total")][i].labels));
 	}
 	weir_snapshot_let_go(snapshot);
 }

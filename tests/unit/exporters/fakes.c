@@ -17,6 +17,23 @@ struct weir_str weir_http_request_argument(const struct weir_http_request *reque
 	return weir_str_of(NULL);
 }
 
+size_t weir_http_request_arguments(
+	const struct weir_http_request *request, const char *name, struct weir_str *ret_values, size_t most)
+{
+	size_t count = 0;
+
+	(void)request;
+	for (unsigned i = 0; i < FAKES_ARGUMENTS && fakes.arguments[i].name != NULL; i++) {
+		if (strcmp(fakes.arguments[i].name, name) == 0) {
+			if (count < most) {
+				ret_values[count] = weir_str_of(fakes.arguments[i].value);
+			}
+			count++;
+		}
+	}
+	return count;
+}
+
 struct weir_str weir_http_request_header(const struct weir_http_request *request, const char *name)
 {
 	(void)request;
@@ -32,7 +49,7 @@ struct weir_str weir_http_request_rest(const struct weir_http_request *request)
 uint64_t weir_http_request_deadline_ns(const struct weir_http_request *request)
 {
 	(void)request;
-	return 1;
+	return fakes.deadline_ns;
 }
 
 void weir_http_response_pack(struct weir_http_response *response)

@@ -11,6 +11,7 @@ struct fakes {
 		const char *name, *value;
 	} arguments[FAKES_ARGUMENTS]; /* up to a NULL name */
 	const char *rest, *if_none_match;
+	uint64_t deadline_ns;                  /* of the request */
 	int begin_result, result;              /* what the calls return */
 	const struct weir_query_trace *traces; /* what searches and ids find; by id: the first */
 	uint32_t trace_count;

@@ -113,10 +113,17 @@ static void documents_come_from_one_snapshot_that_is_let_go(void **state)
 	assert_status(weir_status_ledger, 200, "{\"closes\":true,\"rows\":[],\"completeness\":[]}");
 	assert_status(weir_status_status, 200,
 		"{\"version\":\"1.2.3\",\"ready\":false,\"listen\":{\"grpc\":[\"127.0.0.1:4317\"],\"http\":[\"unix:/run/weir.sock\"]}");
+	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS);
+	assert_status(weir_status_status, 200, "\"series\":{\"budget\":");
+	fakes.arguments[0].name = "series";
+	fakes.arguments[0].value = "0";
+	assert_status(weir_status_status, 200, "\"oldest_unix_ms\":0}}");
+	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_LEDGER);
+	fakes.arguments[0].name = NULL;
 	assert_status(weir_api_graph, 200, "\"nodes\":[],\"edges\":[]");
 	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_EDGES);
 	assert_status(weir_servicegraph_graph, 200, "{\"nodes\":{},\"edges\":[]}");
-	assert_int_equal(fakes.let_go, 6);
+	assert_int_equal(fakes.let_go, 8);
 }
 
 static void without_a_snapshot_it_is_503(void **state)

@@ -48,9 +48,15 @@ struct answer {
 
 static void query_small(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
 {
-	struct weir_str name = weir_http_request_argument(request, "name");
+	struct weir_str name = weir_http_request_argument(request, "name"), many[2] = { { NULL, 0 }, { NULL, 0 } };
+	size_t count = weir_http_request_arguments(request, "m[]", many, 2);
 
 	(void)ctx;
+	if (count > 0) {
+		weir_buf_addf(&response->body, "%zu %.*s|%.*s", count, (int)many[0].length, many[0].data,
+			(int)many[1].length, many[1].data != NULL ? many[1].data : "");
+		return;
+	}
 	assert_true(weir_http_request_deadline_ns(request) > weir_clock_monotonic_ns());
 	response->content_type = "application/json";
 	response->behind_ms = 12;
@@ -340,6 +346,17 @@ static void query_is_answered_with_its_headers(void **state)
 	assert_true(has_header(&answer, "Cache-Control: no-store"));
 	assert_true(has_header(&answer, "Content-Security-Policy: default-src 'self'"));
 	assert_false(has_header(&answer, "Retry-After"));
+	expect(answer, 200);
+}
+
+static void an_argument_that_comes_several_times_is_given_in_order(void **state)
+{
+	struct answer answer = ask(*state, "GET /small?m%5B%5D=a%20b&n=x&m[]=c&m[]=d HTTP/1.1\r\nHost: x\r\n\r\n");
+
+	assert_true(weir_str_is(answer.body, "3 a b|c")); /* there is room for two */
+	expect(answer, 200);
+	answer = ask(*state, "GET /small?m[]&M[]=c HTTP/1.1\r\nHost: x\r\n\r\n");
+	assert_true(weir_str_is(answer.body, "1 |"));
 	expect(answer, 200);
 }
 
@@ -818,6 +835,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_SERVER(query_is_answered_with_its_headers),
+		WITH_SERVER(an_argument_that_comes_several_times_is_given_in_order),
 		WITH_SERVER(prefix_route_gives_the_rest),
 		WITH_SERVER(unknown_path_is_404_and_counted),
 		WITH_SERVER(wrong_method_is_405_and_names_the_right_ones),

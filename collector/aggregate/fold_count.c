@@ -1,0 +1,119 @@
+/* fold_count: a record and the rules become counted cells.
+ *
+ *   record ─▶ memo ─known─▶ hits ─▶ what each metric observes ─▶ cells
+ *               └new─▶ rules that match ─▶ labels ─▶ sets ─┘
+ *
+ * Rules and labels are evaluated once for each key of the memo; what a metric
+ * observes is evaluated for every record.
+ *
+ * Invariants
+ *  1. A metric that cannot be evaluated for a record does not count it.
+ *  2. What a hit says is what the tables would say: see fold.c, 4.
+ *
+ * Runs on the aggregate thread only. */
+#include <string.h>
+
+#include "aggregate/state.h"
+#include "base/stat.h"
+
+#define HITS_MAX (2 * WEIR_GROUPS_MAX)
+
+uint64_t weir_fold_created(const struct weir_fold *fold, const struct weir_batch *batch)
+{
+	return batch->received_ns > fold->counters_since_ns ? batch->received_ns : fold->counters_since_ns;
+}
+
+static void hits_find(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo)
+{
+	struct weir_ruleset_hit matches[WEIR_GROUPS_MAX];
+	struct weir_series_hit hits[HITS_MAX];
+	uint32_t count, found = 0;
+
+	weir_scratch_reset(&fold->values);
+	count = weir_ruleset_match(fold->ruleset, record, &fold->values, matches);
+	for (uint32_t i = 0; i < count; i++) {
+		weir_buf_clear(&fold->scratch);
+		weir_scratch_reset(&fold->values);
+		weir_stat_add(WEIR_STAT_LABEL_VALUES_CUT,
+			weir_ruleset_labels(fold->ruleset, matches[i].group, record, &fold->values, &fold->scratch));
+		found += weir_series_find(&fold->series, matches[i].group, weir_buf_str(&fold->scratch),
+			(struct weir_series_hit){ 0, matches[i].mask }, weir_fold_created(fold, record->batch),
+			hits + found);
+	}
+	weir_memo_hits(&fold->memo, memo, hits, found);
+}
+
+static unsigned digit_of(char c)
+{
+	return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+	       : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
+	       : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
+				      : 16;
+}
+
+/* 16 or 32 hex digits, as headers and tags have them. */
+static bool example_of(const struct weir_rules_record *record, struct weir_series_example *ret)
+{
+	struct weir_str text;
+	size_t at;
+
+	if (record->request == NULL) {
+		return false;
+	}
+	text = weir_batch_str(record->batch, record->request->trace_id);
+	if (text.length != 16 && text.length != 32) {
+		return false;
+	}
+	*ret = (struct weir_series_example){ .time_ns = record->batch->received_ns };
+	at = sizeof(ret->trace_id) - text.length / 2;
+	for (size_t i = 0; i < text.length; i += 2, at++) {
+		unsigned high = digit_of(text.data[i]), low = digit_of(text.data[i + 1]);
+
+		if (high > 15 || low > 15) {
+			return false;
+		}
+		ret->trace_id[at] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static void hit_count(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_series_hit hit,
+	const struct weir_series_example *example)
+{
+	const struct weir_metric_group *group = &fold->series.schema->groups[fold->series.sets[hit.set].group];
+	struct weir_observation observed[WEIR_GROUP_METRICS_MAX];
+
+	for (uint32_t rest = hit.mask; rest != 0; rest &= rest - 1) {
+		uint32_t place = (uint32_t)__builtin_ctz(rest);
+
+		weir_scratch_reset(&fold->values);
+		if (!weir_ruleset_value(
+			    fold->ruleset, group->metrics[place], record, &fold->values, &observed[place])) {
+			hit.mask &= ~(UINT32_C(1) << place);
+		}
+	}
+	if (hit.mask == 0) {
+		return;
+	}
+	weir_series_count(&fold->series, hit, observed, weir_fold_moment(fold->watermark_ns));
+	if (example != NULL) {
+		weir_series_exemplar(&fold->series, hit, observed, example);
+	}
+}
+
+void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo)
+{
+	struct weir_series_example example;
+	bool has_example;
+
+	if (!memo->has_hits) {
+		hits_find(fold, record, memo);
+	}
+	has_example = memo->hit_count > 0 && example_of(record, &example);
+	for (uint32_t i = 0; i < memo->hit_count; i++) {
+		hit_count(fold, record, fold->memo.hits[memo->hits + i], has_example ? &example : NULL);
+	}
+	if (fold->watch != NULL) {
+		fold->watch(fold->watch_ctx, record);
+	}
+}

@@ -1,0 +1,406 @@
+/* entries: log entries that rules make.
+ *
+ *   the fold's thread ──▶ lines ──▶ buffer ──▶ the writer's thread ──▶ stdout, stderr, file
+ *
+ * The fold must not wait for a pipe that nobody reads or a disk that is slow, so
+ * lines go into a buffer of BUFFER_BYTES for each output; a thread of its own
+ * takes a full buffer away and writes it. What does not fit is dropped and
+ * counted, and so is what an output does not take for a second:
+ * weir_log_entries_total{result}. Lines are dropped whole.
+ *
+ * A file that has grown to its rule's size is renamed to `<path>.1`, what was
+ * there before to `.2`, and so on up to max_backups; older ones, and those of
+ * more than max_age_days, go. That happens between two lines.
+ *
+ * Invariants
+ *  1. `lock` guards rules, outputs and buffers; it is held while lines are made
+ *     and copied, never over a write.
+ *  2. Without an output (the usual case) a record costs one look at a flag.
+ *  3. written + dropped + failed = lines that rules made. */
+#include "exporters/entries.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/stat.h"
+
+#define BUFFER_BYTES (1u << 20)
+#define OUTPUTS_MAX 32u
+#define WAIT_MS 1000 /* for an output that takes nothing */
+#define PATH_BYTES 4200u
+#define DAY_NS (86400u * UINT64_C(1000000000))
+
+struct output {
+	const struct weir_ruleset_output *rule; /* of the rules that are held */
+	int fd;
+	uint64_t size_bytes;
+	struct weir_buf filling; /* lines taken; swapped with the writer's */
+	uint32_t lines;
+	bool has_failed; /* the log said so */
+};
+
+struct weir_entries {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* there is something to write, or it is the end */
+	pthread_cond_t written; /* the writer is not at an output */
+	const struct weir_ruleset *ruleset;
+	struct output outputs[OUTPUTS_MAX];
+	uint32_t output_count;
+	bool is_writing, is_stopping;
+	_Atomic bool has_outputs;
+	struct weir_scratch values; /* of the fold's thread */
+	struct weir_buf lines;      /* likewise */
+};
+
+/* ---- outputs ------------------------------------------------------------- */
+
+static int output_open(struct output *output, const struct weir_ruleset_output *rule)
+{
+	struct stat status;
+
+	*output = (struct output){ .rule = rule, .fd = -1 };
+	weir_buf_init(&output->filling, BUFFER_BYTES);
+	if (rule->sink != WEIR_SINK_FILE) {
+		output->fd = rule->sink == WEIR_SINK_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
+		return 0;
+	}
+	output->fd = open(rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (output->fd < 0) {
+		return -errno;
+	}
+	if (fstat(output->fd, &status) == 0) {
+		output->size_bytes = (uint64_t)status.st_size;
+	}
+	return 0;
+}
+
+static void output_close(struct output *output)
+{
+	weir_buf_fini(&output->filling);
+	if (output->fd >= 0 && output->rule->sink == WEIR_SINK_FILE) {
+		close(output->fd);
+	}
+	output->fd = -1;
+}
+
+/* All outputs of these rules, or none and -errno. */
+static int outputs_open(
+	const struct weir_ruleset *ruleset, struct output *outputs, uint32_t *ret_count, const char **ret_which)
+{
+	uint32_t count = weir_ruleset_output_count(ruleset);
+	int error = count > OUTPUTS_MAX ? -E2BIG : 0;
+
+	*ret_which = "too many handlers";
+	for (uint32_t i = 0; i < count && error == 0; i++) {
+		const struct weir_ruleset_output *rule = weir_ruleset_output(ruleset, i);
+
+		error = output_open(&outputs[i], rule);
+		if (error != 0) {
+			*ret_which = rule->path;
+			for (uint32_t k = 0; k <= i; k++) {
+				output_close(&outputs[k]);
+			}
+		}
+	}
+	*ret_count = count;
+	return error;
+}
+
+/* ---- rotation: the writer's thread --------------------------------------- */
+
+static void backup_name(const struct output *output, uint32_t number, char name[PATH_BYTES])
+{
+	if (number == 0) {
+		snprintf(name, PATH_BYTES, "%s", output->rule->path);
+	} else {
+		snprintf(name, PATH_BYTES, "%s.%u", output->rule->path, number);
+	}
+}
+
+static bool is_too_old(const char *name, uint32_t max_age_days)
+{
+	struct stat status;
+
+	return max_age_days > 0 && stat(name, &status) == 0 &&
+	       (uint64_t)status.st_mtime * 1000000000u + max_age_days * DAY_NS < weir_clock_now_ns();
+}
+
+/* The file becomes `.1`, and so on; what has no place any more goes. */
+static int rotate(struct output *output)
+{
+	uint32_t last = output->rule->max_backups > 0 ? output->rule->max_backups : 1;
+	char from[PATH_BYTES], to[PATH_BYTES];
+	int fd;
+
+	for (uint32_t i = last; i-- > 0;) {
+		backup_name(output, i, from);
+		backup_name(output, i + 1, to);
+		if (rename(from, to) != 0 && errno != ENOENT) {
+			return -errno;
+		}
+		if (is_too_old(to, output->rule->max_age_days)) {
+			unlink(to);
+		}
+	}
+	fd = open(output->rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0) {
+		return -errno;
+	}
+	close(output->fd);
+	output->fd = fd;
+	output->size_bytes = 0;
+	return 0;
+}
+
+/* A pipe takes up to PIPE_BUF at once when it says that it takes any; one that takes nothing for a while is given up. */
+static int all_write(int fd, const char *data, size_t length)
+{
+	while (length > 0) {
+		struct pollfd ready = { .fd = fd, .events = POLLOUT };
+		int count = poll(&ready, 1, WAIT_MS);
+		ssize_t written;
+
+		if (count == 0) {
+			return -ETIMEDOUT;
+		}
+		written = write(fd, data, length < PIPE_BUF ? length : PIPE_BUF);
+		if (written < 0 && errno != EINTR && errno != EAGAIN) {
+			return -errno;
+		}
+		data += written > 0 ? written : 0;
+		length -= written > 0 ? (size_t)written : 0;
+	}
+	return 0;
+}
+
+/* How much of the text may be written before the file is to be rotated: whole lines, at least one. */
+static size_t piece_of(const struct output *output, struct weir_str text)
+{
+	uint64_t max = output->rule->sink == WEIR_SINK_FILE ? output->rule->max_size_bytes : 0;
+	const char *end;
+
+	if (max == 0 || output->size_bytes + text.length <= max) {
+		return text.length;
+	}
+	end = output->size_bytes < max ? memrchr(text.data, '\n', (size_t)(max - output->size_bytes)) : NULL;
+	end = end == NULL ? memchr(text.data, '\n', text.length) : end;
+	return end == NULL ? text.length : (size_t)(end + 1 - text.data);
+}
+
+static int text_write(struct output *output, struct weir_str text)
+{
+	uint64_t max = output->rule->sink == WEIR_SINK_FILE ? output->rule->max_size_bytes : 0;
+	int error = 0;
+
+	while (text.length > 0 && error == 0) {
+		size_t piece;
+
+		if (max > 0 && output->size_bytes >= max) {
+			error = rotate(output);
+		}
+		piece = piece_of(output, text);
+		error = error != 0 ? error : all_write(output->fd, text.data, piece);
+		output->size_bytes += piece;
+		text = weir_str_make(text.data + piece, text.length - piece);
+	}
+	return error;
+}
+
+/* ---- the writer's thread -------------------------------------------------- */
+
+static void written_count(struct output *output, uint32_t lines, int error)
+{
+	weir_stat_add(error == 0 ? WEIR_STAT_ENTRIES_WRITTEN : WEIR_STAT_ENTRIES_FAILED, lines);
+	if (error != 0 && !output->has_failed) {
+		weir_log(WEIR_LOG_WARN, "entries", "log entries cannot be written handler=%s why=\"%s\"",
+			output->rule->name, strerror(-error));
+	}
+	output->has_failed = error != 0;
+}
+
+/* Writes what one output has; the lock is not held meanwhile. */
+static void output_write(struct weir_entries *entries, struct output *output, struct weir_buf *spare)
+{
+	struct weir_buf full = output->filling;
+	uint32_t lines = output->lines;
+	int error;
+
+	output->filling = *spare;
+	output->lines = 0;
+	entries->is_writing = true;
+	pthread_mutex_unlock(&entries->lock);
+	error = text_write(output, weir_buf_str(&full));
+	written_count(output, lines, error);
+	pthread_mutex_lock(&entries->lock);
+	entries->is_writing = false;
+	pthread_cond_broadcast(&entries->written);
+	weir_buf_clear(&full);
+	*spare = full;
+}
+
+static struct output *output_waiting(struct weir_entries *entries)
+{
+	for (uint32_t i = 0; i < entries->output_count; i++) {
+		if (entries->outputs[i].lines > 0) {
+			return &entries->outputs[i];
+		}
+	}
+	return NULL;
+}
+
+static void *loop(void *arg)
+{
+	struct weir_entries *entries = arg;
+	struct weir_buf spare;
+
+	pthread_setname_np(pthread_self(), "weir-entries");
+	weir_buf_init(&spare, BUFFER_BYTES);
+	pthread_mutex_lock(&entries->lock);
+	for (;;) {
+		struct output *output = output_waiting(entries);
+
+		if (output != NULL) {
+			output_write(entries, output, &spare);
+		} else if (entries->is_stopping) {
+			break;
+		} else {
+			pthread_cond_wait(&entries->changed, &entries->lock);
+		}
+	}
+	pthread_mutex_unlock(&entries->lock);
+	weir_buf_fini(&spare);
+	return NULL;
+}
+
+/* ---- start, rules, stop --------------------------------------------------- */
+
+int weir_entries_start(const struct weir_ruleset *ruleset, const char **ret_which, struct weir_entries **ret_entries)
+{
+	struct weir_entries *entries = calloc(1, sizeof(*entries));
+	int error;
+
+	*ret_which = "memory";
+	if (entries == NULL) {
+		return -ENOMEM;
+	}
+	error = outputs_open(ruleset, entries->outputs, &entries->output_count, ret_which);
+	if (error != 0) {
+		free(entries);
+		return error;
+	}
+	entries->ruleset = weir_ruleset_hold(ruleset);
+	atomic_init(&entries->has_outputs, entries->output_count > 0);
+	weir_buf_init(&entries->lines, BUFFER_BYTES);
+	pthread_mutex_init(&entries->lock, NULL);
+	pthread_cond_init(&entries->changed, NULL);
+	pthread_cond_init(&entries->written, NULL);
+	error = pthread_create(&entries->thread, NULL, loop, entries);
+	if (error != 0) {
+		*ret_which = "a thread";
+		entries->is_stopping = true;
+		weir_entries_stop(entries);
+		return -error;
+	}
+	*ret_entries = entries;
+	return 0;
+}
+
+int weir_entries_rules(struct weir_entries *entries, const struct weir_ruleset *ruleset, const char **ret_which)
+{
+	struct output opened[OUTPUTS_MAX];
+	const struct weir_ruleset *old;
+	uint32_t count;
+	int error = outputs_open(ruleset, opened, &count, ret_which);
+
+	if (error != 0) {
+		return error;
+	}
+	pthread_mutex_lock(&entries->lock);
+	atomic_store(&entries->has_outputs, false);
+	while (entries->is_writing || output_waiting(entries) != NULL) {
+		pthread_cond_wait(&entries->written, &entries->lock);
+	}
+	for (uint32_t i = 0; i < entries->output_count; i++) {
+		output_close(&entries->outputs[i]);
+	}
+	memcpy(entries->outputs, opened, count * sizeof(*opened));
+	entries->output_count = count;
+	old = entries->ruleset;
+	entries->ruleset = weir_ruleset_hold(ruleset);
+	atomic_store(&entries->has_outputs, count > 0);
+	pthread_mutex_unlock(&entries->lock);
+	weir_ruleset_let_go(old);
+	return 0;
+}
+
+void weir_entries_stop(struct weir_entries *entries)
+{
+	if (entries == NULL) {
+		return;
+	}
+	if (!entries->is_stopping) {
+		pthread_mutex_lock(&entries->lock);
+		entries->is_stopping = true;
+		pthread_cond_signal(&entries->changed);
+		pthread_mutex_unlock(&entries->lock);
+		pthread_join(entries->thread, NULL);
+	}
+	for (uint32_t i = 0; i < entries->output_count; i++) {
+		output_close(&entries->outputs[i]);
+	}
+	weir_ruleset_let_go(entries->ruleset);
+	weir_buf_fini(&entries->lines);
+	pthread_cond_destroy(&entries->changed);
+	pthread_cond_destroy(&entries->written);
+	pthread_mutex_destroy(&entries->lock);
+	free(entries);
+}
+
+/* ---- the fold's thread ------------------------------------------------------ */
+
+void weir_entries_watch(void *ctx, const struct weir_rules_record *record)
+{
+	struct weir_entries *entries = ctx;
+	bool has_more = false;
+
+	if (!atomic_load_explicit(&entries->has_outputs, memory_order_relaxed)) {
+		return;
+	}
+	pthread_mutex_lock(&entries->lock);
+	for (uint32_t i = 0; i < entries->output_count; i++) {
+		struct output *output = &entries->outputs[i];
+		uint32_t lines;
+
+		weir_buf_clear(&entries->lines);
+		weir_scratch_reset(&entries->values);
+		lines = weir_ruleset_entries(entries->ruleset, i, record, &entries->values, &entries->lines);
+		if (lines == 0) {
+			continue;
+		}
+		if (weir_buf_error(&entries->lines) != 0 ||
+			output->filling.length + entries->lines.length > BUFFER_BYTES) {
+			weir_stat_add(WEIR_STAT_ENTRIES_DROPPED, lines);
+			continue;
+		}
+		weir_buf_add_str(&output->filling, weir_buf_str(&entries->lines));
+		output->lines += lines;
+		has_more = true;
+	}
+	if (has_more) {
+		pthread_cond_signal(&entries->changed);
+	}
+	pthread_mutex_unlock(&entries->lock);
+}
