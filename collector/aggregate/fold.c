@@ -81,7 +81,7 @@ static void tables_fini(struct weir_fold *fold)
 
 int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold)
 {
-	const struct weir_ruleset_opts standard = { .is_both = opts->is_both };
+	const struct weir_ruleset_opts standard = { 0 };
 	struct weir_fold *fold = calloc(1, sizeof(*fold));
 	struct weir_ruleset_error wrong;
 	int error;
@@ -215,9 +215,10 @@ static bool is_left_out(const struct weir_batch *batch, const struct weir_call *
 static struct weir_rules_record record_of(
 	const struct weir_fold *fold, const struct weir_batch *batch, const struct weir_request *request)
 {
-	return (struct weir_rules_record){
-		.batch = batch, .call = &request->call, .request = request, .is_both = fold->opts.is_both
-	};
+	return (struct weir_rules_record){ .batch = batch,
+		.call = &request->call,
+		.request = request,
+		.is_both = weir_ruleset_is_both(fold->ruleset) };
 }
 
 static XXH128_hash_t key_of(struct weir_fold *fold, const struct weir_rules_record *record)
@@ -323,9 +324,10 @@ static void fold_connection(
 	const struct weir_owner_report report = {
 		.call = &connection->call, .start_ns = connection->start_ns, .is_connection = true
 	};
-	struct weir_rules_record record = {
-		.batch = batch, .call = &connection->call, .connection = connection, .is_both = fold->opts.is_both
-	};
+	struct weir_rules_record record = { .batch = batch,
+		.call = &connection->call,
+		.connection = connection,
+		.is_both = weir_ruleset_is_both(fold->ruleset) };
 	unsigned counts = weir_owners_judge(&fold->owners, batch, &report, fold->watermark_ns);
 	struct weir_edge_record edge = { .time_ns = batch->received_ns };
 	struct weir_flow_growth more;
@@ -537,11 +539,13 @@ static void seen(struct weir_fold *fold, const struct weir_batch *batch)
  * function of the batches alone. */
 static void sweep(struct weir_fold *fold, uint64_t before_ns)
 {
-	uint32_t expiry = weir_fold_moment(fold->opts.expiry_ns), every = expiry / SWEEPS, now, from;
+	uint64_t told_ns = weir_ruleset_expiry_ns(fold->ruleset);
+	uint64_t expiry_ns = told_ns > 0 ? told_ns : fold->opts.expiry_ns;
+	uint32_t expiry = weir_fold_moment(expiry_ns), every = expiry / SWEEPS, now, from;
 
 	every = every > SWEEP_MAX ? SWEEP_MAX : every == 0 ? 1 : every;
 	now = weir_fold_moment(fold->watermark_ns);
-	if (fold->opts.expiry_ns == 0 || before_ns == 0 || now / every == weir_fold_moment(before_ns) / every) {
+	if (expiry_ns == 0 || before_ns == 0 || now / every == weir_fold_moment(before_ns) / every) {
 		return;
 	}
 	from = now > expiry ? now - expiry : 0;

@@ -86,6 +86,11 @@ void weir_ruleset_let_go(const struct weir_ruleset *ruleset)
 	}
 }
 
+bool weir_ruleset_is_both(const struct weir_ruleset *ruleset)
+{
+	return ruleset->is_both;
+}
+
 const struct weir_schema *weir_ruleset_schema(const struct weir_ruleset *ruleset)
 {
 	return &ruleset->schema;

@@ -31,6 +31,9 @@ int weir_ruleset_load(
 const struct weir_ruleset *weir_ruleset_hold(const struct weir_ruleset *ruleset);
 void weir_ruleset_let_go(const struct weir_ruleset *ruleset); /* NULL is nothing */
 
+/* metrics.profile: what weir_rules_record.is_both is for records that these rules see. */
+bool weir_ruleset_is_both(const struct weir_ruleset *ruleset);
+
 const struct weir_schema *weir_ruleset_schema(const struct weir_ruleset *ruleset);
 
 /* What leads to the record's labels and rules beyond the base key of the fold's

@@ -18,7 +18,7 @@ void weir_federate_fini(struct weir_federate *federate);
 
 /* Appends to `out` what of `text` is chosen. `text` is some whole lines, in the
  * order of the exposition; a family may go on in the next piece. 0, or the
- * first fault, also of earlier pieces: of weir_regex_matches, or -EINVAL,
+ * first fault, also of earlier pieces: of weir_pattern_matches, or -EINVAL,
  * `text` is no text 0.0.4. */
 int weir_federate_take(struct weir_federate *federate, struct weir_str text, struct weir_buf *out);
 

@@ -40,7 +40,7 @@ int weir_selectors_init(struct weir_selectors *selectors, struct weir_arena *are
 {
 	*selectors = (struct weir_selectors){ .arena = arena, .label_count = 1 };
 	selectors->labels[NAME_LABEL] = weir_str_of("__name__");
-	return weir_regex_set_create(arena, deadline_ns, &selectors->regexes);
+	return weir_pattern_set_create(arena, deadline_ns, &selectors->regexes);
 }
 
 /* ---- faults ----------------------------------------------------------------- */
@@ -279,8 +279,8 @@ static int matcher_add(
 		struct weir_buf said;
 
 		weir_buf_init(&said, 0);
-		outcome = weir_regex_compile(reader->selectors->regexes, value, &said, &matcher->regex);
-		if (outcome == WEIR_REGEX_BAD) {
+		outcome = weir_pattern_compile(reader->selectors->regexes, value, &said, &matcher->regex);
+		if (outcome == WEIR_PATTERN_BAD) {
 			outcome = wrong(reader, at, "");
 			weir_buf_add_str(reader->why, weir_buf_str(&said));
 		}
@@ -406,9 +406,9 @@ static int matcher_holds(const struct weir_matcher *matcher, struct weir_str val
 	case WEIR_MATCHER_IS_NOT:
 		return !weir_str_equal(matcher->value, value);
 	case WEIR_MATCHER_LIKE:
-		return weir_regex_matches(matcher->regex, value);
+		return weir_pattern_matches(matcher->regex, value);
 	case WEIR_MATCHER_NOT_LIKE:
-		result = weir_regex_matches(matcher->regex, value);
+		result = weir_pattern_matches(matcher->regex, value);
 		return result < 0 ? result : !result;
 	}
 	return 0;

@@ -14,7 +14,6 @@ import mtcap
 from weir import until
 
 CAPTURES = ["mixer-sidecar", "mixer-sidecar-delta"]
-HEADERS = {"request": 812, "response": 177}  # what the generator adds to a body's size
 
 
 def workload(uid):

@@ -370,7 +370,7 @@ static void mixers_sources_get_what_mixer_made(void **state)
 	tell_number(told, "request.size", 10);
 	tell_number(told, "request.total_size", 500);
 	expect_labels(ruleset, told, "istio_requests_total",
-		"response_code=\"200\",response_flags=\"-\",connection_security_policy=\"unknown\","
+		"response_code=\"0\",response_flags=\"-\",connection_security_policy=\"unknown\","
 		"permissive_response_code=\"none\",permissive_response_policyid=\"none\"");
 	tell_text(told, "rbac.permissive.response_code", "403");
 	expect_labels(ruleset, told, "istio_requests_total", "permissive_response_code=\"403\"");

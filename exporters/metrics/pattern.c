@@ -1,4 +1,4 @@
-/* regex: patterns of RE2's syntax on PCRE2's breadth-first matcher.
+/* pattern: patterns of RE2's syntax on PCRE2's breadth-first matcher.
  *
  * Who writes a selector thinks of RE2: no look-around, no back-reference, and
  * never exponential. PCRE2's usual matcher backtracks: `(a+)+$` against thirty
@@ -24,7 +24,7 @@
  *
  * Thread: the request's. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "exporters/metrics/regex.h"
+#include "exporters/metrics/pattern.h"
 
 #include <errno.h>
 #include <pcre2.h>
@@ -41,13 +41,13 @@
 #define HEAP_MAX_KIB 1024u
 
 struct memo_cell {
-	const struct weir_regex *regex; /* NULL: empty */
+	const struct weir_pattern *regex; /* NULL: empty */
 	uint16_t length;
 	bool is_match;
 	char value[MEMO_VALUE];
 };
 
-struct weir_regex_set {
+struct weir_pattern_set {
 	struct weir_arena *arena;
 	uint64_t deadline_ns;
 	uint32_t count;
@@ -59,8 +59,8 @@ struct weir_regex_set {
 	struct memo_cell memo[MEMO_CELLS];
 };
 
-struct weir_regex {
-	struct weir_regex_set *set;
+struct weir_pattern {
+	struct weir_pattern_set *set;
 	pcre2_code *code;
 	uint32_t number; /* for the memo's hash */
 };
@@ -76,9 +76,9 @@ static void memory_put(void *memory, void *arena)
 	(void)arena; /* it goes with the arena */
 }
 
-int weir_regex_set_create(struct weir_arena *arena, uint64_t deadline_ns, struct weir_regex_set **ret_set)
+int weir_pattern_set_create(struct weir_arena *arena, uint64_t deadline_ns, struct weir_pattern_set **ret_set)
 {
-	struct weir_regex_set *set = weir_arena_zalloc(arena, sizeof(*set));
+	struct weir_pattern_set *set = weir_arena_zalloc(arena, sizeof(*set));
 
 	if (set == NULL) {
 		return -ENOMEM;
@@ -317,19 +317,19 @@ static int bad(struct weir_buf *why, struct weir_str pattern, const char *what)
 	weir_buf_add_text(why, ": `");
 	weir_buf_add_str(why, pattern);
 	weir_buf_add_char(why, '`');
-	return WEIR_REGEX_BAD;
+	return WEIR_PATTERN_BAD;
 }
 
-int weir_regex_compile(
-	struct weir_regex_set *set, struct weir_str pattern, struct weir_buf *why, struct weir_regex **ret_regex)
+int weir_pattern_compile(
+	struct weir_pattern_set *set, struct weir_str pattern, struct weir_buf *why, struct weir_pattern **ret_regex)
 {
 	struct check check = { .pattern = pattern, .at = 0 };
-	struct weir_regex *regex = weir_arena_zalloc(set->arena, sizeof(*regex));
+	struct weir_pattern *regex = weir_arena_zalloc(set->arena, sizeof(*regex));
 	const char *wrong;
 	PCRE2_SIZE offset;
 	int code;
 
-	if (pattern.length > WEIR_REGEX_PATTERN_MAX) {
+	if (pattern.length > WEIR_PATTERN_PATTERN_MAX) {
 		return bad(why, weir_str_make(pattern.data, 64), "expression too large");
 	}
 	check.out = weir_arena_alloc(set->arena, 2 * pattern.length + 1);
@@ -359,7 +359,7 @@ int weir_regex_compile(
 	return 0;
 }
 
-static struct memo_cell *memo_at(const struct weir_regex *regex, struct weir_str value)
+static struct memo_cell *memo_at(const struct weir_pattern *regex, struct weir_str value)
 {
 	uint32_t hash = 2166136261u ^ regex->number * 2654435761u;
 
@@ -372,9 +372,9 @@ static struct memo_cell *memo_at(const struct weir_regex *regex, struct weir_str
 	return &regex->set->memo[(hash ^ hash >> 16) % MEMO_CELLS];
 }
 
-static int walk(const struct weir_regex *regex, struct weir_str value)
+static int walk(const struct weir_pattern *regex, struct weir_str value)
 {
-	struct weir_regex_set *set = regex->set;
+	struct weir_pattern_set *set = regex->set;
 	int count;
 
 	if (set->deadline_ns != 0 && weir_clock_monotonic_ns() > set->deadline_ns) {
@@ -391,7 +391,7 @@ static int walk(const struct weir_regex *regex, struct weir_str value)
 	return -E2BIG;
 }
 
-int weir_regex_matches(const struct weir_regex *regex, struct weir_str value)
+int weir_pattern_matches(const struct weir_pattern *regex, struct weir_str value)
 {
 	struct memo_cell *cell = memo_at(regex, value);
 	int result;

@@ -1,4 +1,4 @@
-/* regex: RE2's patterns: what is one, what matches, and that nothing hangs. */
+/* pattern: RE2's patterns: what is one, what matches, and that nothing hangs. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,27 +8,27 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "exporters/metrics/regex.h"
+#include "exporters/metrics/pattern.h"
 
 struct fixture {
 	struct weir_arena arena;
-	struct weir_regex_set *set;
+	struct weir_pattern_set *set;
 };
 
 static void set_up(struct fixture *fixture, uint64_t deadline_ns)
 {
 	weir_arena_init(&fixture->arena, 65536, 4u << 20);
-	assert_int_equal(weir_regex_set_create(&fixture->arena, deadline_ns, &fixture->set), 0);
+	assert_int_equal(weir_pattern_set_create(&fixture->arena, deadline_ns, &fixture->set), 0);
 }
 
-static int compile(struct fixture *fixture, struct weir_str pattern, struct weir_regex **ret_regex)
+static int compile(struct fixture *fixture, struct weir_str pattern, struct weir_pattern **ret_regex)
 {
 	struct weir_buf why;
 	int outcome;
 
 	weir_buf_init(&why, 0);
-	outcome = weir_regex_compile(fixture->set, pattern, &why, ret_regex);
-	assert_int_equal(outcome == WEIR_REGEX_BAD, why.length > 0);
+	outcome = weir_pattern_compile(fixture->set, pattern, &why, ret_regex);
+	assert_int_equal(outcome == WEIR_PATTERN_BAD, why.length > 0);
 	weir_buf_fini(&why);
 	return outcome;
 }
@@ -59,14 +59,14 @@ static void whole_values_match(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct fixture fixture;
-		struct weir_regex *regex;
+		struct weir_pattern *regex;
 
 		set_up(&fixture, 0);
 		if (compile(&fixture, weir_str_of(rows[i].pattern), &regex) != 0) {
 			fail_msg("%s: is no pattern", rows[i].pattern);
 		}
 		for (unsigned turn = 0; turn < 2; turn++) { /* the second is remembered */
-			if (weir_regex_matches(regex, weir_str_of(rows[i].value)) != rows[i].matches) {
+			if (weir_pattern_matches(regex, weir_str_of(rows[i].value)) != rows[i].matches) {
 				fail_msg("%s of %s: not %d", rows[i].pattern, rows[i].value, rows[i].matches);
 			}
 		}
@@ -87,10 +87,10 @@ static void what_re2_does_not_have_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
 		struct fixture fixture;
-		struct weir_regex *regex;
+		struct weir_pattern *regex;
 
 		set_up(&fixture, 0);
-		if (compile(&fixture, weir_str_of(patterns[i]), &regex) != WEIR_REGEX_BAD) {
+		if (compile(&fixture, weir_str_of(patterns[i]), &regex) != WEIR_PATTERN_BAD) {
 			fail_msg("%s: is a pattern", patterns[i]);
 		}
 		weir_arena_fini(&fixture.arena);
@@ -100,16 +100,16 @@ static void what_re2_does_not_have_is_refused(void **state)
 static void a_pattern_is_as_long_as_it_may_be(void **state)
 {
 	struct fixture fixture;
-	char pattern[WEIR_REGEX_PATTERN_MAX + 1];
-	struct weir_regex *regex;
+	char pattern[WEIR_PATTERN_PATTERN_MAX + 1];
+	struct weir_pattern *regex;
 
 	set_up(&fixture, 0);
 	(void)state;
 	memset(pattern, 'a', sizeof(pattern));
-	assert_int_equal(compile(&fixture, weir_str_make(pattern, sizeof(pattern)), &regex), WEIR_REGEX_BAD);
+	assert_int_equal(compile(&fixture, weir_str_make(pattern, sizeof(pattern)), &regex), WEIR_PATTERN_BAD);
 	assert_int_equal(compile(&fixture, weir_str_make(pattern, sizeof(pattern) - 1), &regex), 0);
-	assert_int_equal(weir_regex_matches(regex, weir_str_make(pattern, sizeof(pattern) - 1)), 1);
-	assert_int_equal(weir_regex_matches(regex, weir_str_make(pattern, sizeof(pattern) - 2)), 0);
+	assert_int_equal(weir_pattern_matches(regex, weir_str_make(pattern, sizeof(pattern) - 1)), 1);
+	assert_int_equal(weir_pattern_matches(regex, weir_str_make(pattern, sizeof(pattern) - 2)), 0);
 	weir_arena_fini(&fixture.arena);
 }
 
@@ -126,11 +126,11 @@ static void what_backtracks_for_ever_elsewhere_is_answered(void **state)
 	memset(value, 'a', sizeof(value));
 	value[sizeof(value) - 1] = '!';
 	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
-		struct weir_regex *regex;
+		struct weir_pattern *regex;
 
 		assert_int_equal(compile(&fixture, weir_str_of(patterns[i]), &regex), 0);
-		assert_int_equal(weir_regex_matches(regex, weir_str_make(value, sizeof(value))), 0);
-		assert_int_equal(weir_regex_matches(regex, weir_str_make(value, sizeof(value) - 1)), 1);
+		assert_int_equal(weir_pattern_matches(regex, weir_str_make(value, sizeof(value))), 0);
+		assert_int_equal(weir_pattern_matches(regex, weir_str_make(value, sizeof(value) - 1)), 1);
 	}
 	weir_arena_fini(&fixture.arena);
 }
@@ -138,32 +138,32 @@ static void what_backtracks_for_ever_elsewhere_is_answered(void **state)
 static void more_places_than_there_is_room_for_are_a_fault(void **state)
 {
 	struct fixture fixture;
-	struct weir_regex *regex;
+	struct weir_pattern *regex;
 
 	(void)state;
 	set_up(&fixture, 0);
 	assert_int_equal(compile(&fixture, weir_str_of("a(b?){900}"), &regex), 0);
-	assert_int_equal(weir_regex_matches(regex, weir_str_of("abbb")), -E2BIG);
-	assert_int_equal(weir_regex_matches(regex, weir_str_of("b")), 0);
+	assert_int_equal(weir_pattern_matches(regex, weir_str_of("abbb")), -E2BIG);
+	assert_int_equal(weir_pattern_matches(regex, weir_str_of("b")), 0);
 	weir_arena_fini(&fixture.arena);
 }
 
 static void the_deadline_ends_matching(void **state)
 {
 	struct fixture fixture;
-	struct weir_regex *regex;
+	struct weir_pattern *regex;
 
 	set_up(&fixture, weir_clock_monotonic_ns() - 1);
 	(void)state;
 	assert_int_equal(compile(&fixture, weir_str_of("a"), &regex), 0);
-	assert_int_equal(weir_regex_matches(regex, weir_str_of("a")), -ETIMEDOUT);
+	assert_int_equal(weir_pattern_matches(regex, weir_str_of("a")), -ETIMEDOUT);
 	weir_arena_fini(&fixture.arena);
 }
 
 static void patterns_of_one_set_do_not_answer_for_each_other(void **state)
 {
 	struct fixture fixture;
-	struct weir_regex *regexes[50];
+	struct weir_pattern *regexes[50];
 	char text[16];
 
 	set_up(&fixture, 0);
@@ -179,7 +179,7 @@ static void patterns_of_one_set_do_not_answer_for_each_other(void **state)
 				char prefix[16];
 
 				snprintf(prefix, sizeof(prefix), "v%d", i);
-				assert_int_equal(weir_regex_matches(regexes[i], weir_str_of(text)),
+				assert_int_equal(weir_pattern_matches(regexes[i], weir_str_of(text)),
 					strncmp(text, prefix, strlen(prefix)) == 0);
 			}
 		}
@@ -189,21 +189,21 @@ static void patterns_of_one_set_do_not_answer_for_each_other(void **state)
 
 static void a_full_arena_is_said(void **state)
 {
-	struct weir_regex_set *set;
+	struct weir_pattern_set *set;
 	struct weir_arena arena;
-	struct weir_regex *regex;
+	struct weir_pattern *regex;
 	struct weir_buf why;
 	int outcome = 0;
 
 	(void)state;
 	weir_arena_init(&arena, 4096, 1000);
-	assert_int_equal(weir_regex_set_create(&arena, 0, &set), -ENOMEM);
+	assert_int_equal(weir_pattern_set_create(&arena, 0, &set), -ENOMEM);
 	weir_arena_fini(&arena);
 	weir_arena_init(&arena, 65536, 1u << 20);
 	weir_buf_init(&why, 0);
-	assert_int_equal(weir_regex_set_create(&arena, 0, &set), 0);
+	assert_int_equal(weir_pattern_set_create(&arena, 0, &set), 0);
 	for (int i = 0; i < 1000 && outcome == 0; i++) {
-		outcome = weir_regex_compile(set, weir_str_of("(ab){1000}"), &why, &regex);
+		outcome = weir_pattern_compile(set, weir_str_of("(ab){1000}"), &why, &regex);
 	}
 	assert_int_equal(outcome, -ENOMEM);
 	weir_buf_fini(&why);
