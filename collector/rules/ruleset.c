@@ -101,11 +101,6 @@ const char *weir_ruleset_wanted_label(const struct weir_ruleset *ruleset, uint32
 	return i < ruleset->wanted_label_count ? ruleset->wanted_labels[i] : NULL;
 }
 
-bool weir_ruleset_is_both(const struct weir_ruleset *ruleset)
-{
-	return ruleset->is_both;
-}
-
 uint64_t weir_ruleset_expiry_ns(const struct weir_ruleset *ruleset)
 {
 	return ruleset->expiry_ns;

@@ -84,9 +84,6 @@ uint32_t weir_ruleset_entries(const struct weir_ruleset *ruleset, uint32_t outpu
  * version and the canonical ones: decoders keep these. NULL beyond the last. */
 const char *weir_ruleset_wanted_label(const struct weir_ruleset *ruleset, uint32_t i);
 
-/* opts.is_both: what records are to have for weir.profile. */
-bool weir_ruleset_is_both(const struct weir_ruleset *ruleset);
-
 /* The longest metricsExpiryDuration of its prometheus handlers; 0: none is told. */
 uint64_t weir_ruleset_expiry_ns(const struct weir_ruleset *ruleset);
 
