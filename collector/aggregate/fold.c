@@ -259,7 +259,7 @@ static void fold_request(
 static void request_prefetch(const struct weir_fold *fold, const struct weir_memo_entry *entry)
 {
 	if (entry != NULL && entry->hit_count > 0 && entry->edge != WEIR_NONE) {
-		weir_series_prefetch(&fold->series, fold->memo.hits[entry->hits].set);
+		weir_series_prefetch(&fold->series, fold->memo.hits[entry->hits].at.set);
 		weir_edges_prefetch(&fold->edges, entry->edge);
 	}
 }
@@ -268,7 +268,7 @@ static void request_prefetch_cells(
 	const struct weir_fold *fold, const struct weir_memo_entry *entry, const struct weir_call *call)
 {
 	if (entry != NULL && entry->hit_count > 0 && entry->edge != WEIR_NONE) {
-		weir_series_prefetch_cells(&fold->series, fold->memo.hits[entry->hits].set);
+		weir_series_prefetch_cells(&fold->series, fold->memo.hits[entry->hits].at.set);
 		weir_edges_prefetch_counts(&fold->edges, entry->edge, evidence_of(call));
 	}
 }

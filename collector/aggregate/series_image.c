@@ -279,6 +279,11 @@ static int examples_load(
 			return -ENOMEM;
 		}
 		memcpy(set->exemplars, words, count * sizeof(*words));
+		for (uint32_t i = 0; i < WEIR_SERIES_EXEMPLARS; i++) {
+			uint64_t time_ns = words[i * (WEIR_SERIES_EXEMPLAR_HEAD + told->metric_count) + 3];
+
+			set->example_ns = time_ns > set->example_ns ? time_ns : set->example_ns;
+		}
 	}
 	return 0;
 }

@@ -147,3 +147,54 @@ bool weir_ruleset_value(const struct weir_ruleset *ruleset, const struct weir_me
 	}
 	return is_good;
 }
+
+/* What is all of the record that an observation of this attribute needs. */
+static enum weir_reading_kind kind_of(enum weir_attribute attribute, const struct weir_rules_record *record)
+{
+	if (record->told != NULL) {
+		return WEIR_READING_OTHER;
+	}
+	if (record->request == NULL) {
+		return attribute == WEIR_ATTRIBUTE_CONNECTION_SENT_BYTES       ? WEIR_READING_SENT_BYTES
+		       : attribute == WEIR_ATTRIBUTE_CONNECTION_RECEIVED_BYTES ? WEIR_READING_RECEIVED_BYTES
+									       : WEIR_READING_OTHER;
+	}
+	switch (attribute) {
+	case WEIR_ATTRIBUTE_RESPONSE_DURATION:
+		return WEIR_READING_DURATION_NS;
+	case WEIR_ATTRIBUTE_WEIR_DURATION_MS:
+		return WEIR_READING_DURATION_MS;
+	case WEIR_ATTRIBUTE_REQUEST_TOTAL_SIZE:
+		return WEIR_READING_REQUEST_BYTES;
+	case WEIR_ATTRIBUTE_RESPONSE_TOTAL_SIZE:
+		return WEIR_READING_RESPONSE_BYTES;
+	default:
+		return WEIR_READING_OTHER;
+	}
+}
+
+struct weir_reading weir_ruleset_reading(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
+	const struct weir_rules_record *record, struct weir_scratch *scratch)
+{
+	const struct weir_ruleset_metric *inner = &ruleset->metrics[metric - ruleset->schema.metrics];
+	struct weir_reading reading = { .kind = WEIR_READING_OTHER };
+	enum weir_attribute attribute;
+	struct weir_value value;
+	uint32_t used = scratch->used;
+
+	if (metric->unit != WEIR_UNIT_REAL) {
+		switch (weir_expression_settle(inner->value, record, scratch, &attribute, &value)) {
+		case WEIR_EXPRESSION_CONSTANT:
+			reading.kind = value.number >= 0 ? WEIR_READING_CONSTANT : WEIR_READING_OTHER;
+			reading.constant = (uint64_t)value.number;
+			break;
+		case WEIR_EXPRESSION_ATTRIBUTE:
+			reading.kind = kind_of(attribute, record);
+			break;
+		case WEIR_EXPRESSION_OTHER:
+			break;
+		}
+	}
+	scratch->used = used;
+	return reading;
+}

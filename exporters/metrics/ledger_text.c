@@ -194,6 +194,11 @@ static void render_tables(struct weir_buf *text, const struct weir_snapshot *sna
 		snapshot->points_conflicting);
 	one(text, "weir_points_late_total", "counter", "Metric points that came again, or too late for their series.",
 		snapshot->points_late);
+	one(text, "weir_points_midway_total", "counter",
+		"Streams of points whose first value was where they began, since it may have been counted before.",
+		snapshot->points_midway);
+	one(text, "weir_label_values_cut_total", "counter",
+		"Label values of passed-through series that were longer than 1024 bytes.", snapshot->points_cut_values);
 	one(text, "weir_tcp_shortfall_bytes_total", "counter",
 		"Bytes of TCP connections that had flowed before their first report reached weir.",
 		snapshot->shortfall_bytes);
