@@ -76,12 +76,6 @@ struct weir_ruleset_test { /* a yes-or-no question about a record */
 	struct weir_value constant;
 };
 
-struct weir_ruleset_choice { /* a value: `yes`, or conditional(test, yes, no) */
-	bool has_test;
-	struct weir_ruleset_test test;
-	struct weir_ruleset_value yes, no;
-};
-
 struct weir_ruleset_guard { /* a test that the base key answers: when the answer is `closing`, what it guards is moot */
 	uint32_t test;      /* of `guards`; WEIR_RULESET_GUARDS_MAX: none */
 	uint32_t closing;
@@ -98,7 +92,10 @@ struct weir_ruleset_key_label { /* a label that the base key does not tell */
 };
 
 struct weir_ruleset_metric {
-	struct weir_ruleset_choice value;
+	const struct weir_expression *value;
+	enum weir_expression_form form;
+	enum weir_attribute attribute;
+	struct weir_value constant; /* the form's */
 	uint64_t rules[WEIR_RULESET_RULE_WORDS];
 };
 
@@ -183,12 +180,6 @@ enum { WEIR_TEST_NO, WEIR_TEST_YES, WEIR_TEST_UNTOLD };
 int weir_ruleset_test_make(struct weir_arena *arena, struct weir_str text, struct weir_ruleset_test *ret);
 unsigned weir_ruleset_test_ask(
 	const struct weir_ruleset_test *test, const struct weir_rules_record *record, struct weir_scratch *scratch);
-int weir_ruleset_choice_make(struct weir_arena *arena, const struct weir_expression *whole, struct weir_str text,
-	struct weir_ruleset_choice *ret);
-/* 0, ABSENT or FAILED. */
-int weir_ruleset_choice_get(const struct weir_ruleset_choice *choice, const struct weir_rules_record *record,
-	struct weir_scratch *scratch, struct weir_value *ret);
-
 /* ---- ruleset_key.c -------------------------------------------------------- */
 
 int weir_ruleset_key_prepare(struct weir_ruleset *set);

@@ -1,6 +1,6 @@
 /* ruleset_match: which metrics a record counts in, under which labels, and what
- * it adds. Matches and labels are asked for once per entry of the fold's memo,
- * values for each record.
+ * it adds. Matches, labels and what values read are asked for once per entry of
+ * the fold's memo, other values for each record.
  *
  * Invariants
  *  1. Scratch is left as it was found, so the bound is per expression.
@@ -120,13 +120,34 @@ uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group,
 
 /* ---- observations ---------------------------------------------------------- */
 
+static int value_get(const struct weir_ruleset_metric *metric, const struct weir_rules_record *record,
+	struct weir_scratch *scratch, struct weir_value *ret)
+{
+	int r;
+
+	switch (metric->form) {
+	case WEIR_EXPRESSION_CONSTANT:
+		*ret = metric->constant;
+		return 0;
+	case WEIR_EXPRESSION_ATTRIBUTE:
+		r = weir_attribute_get(record, metric->attribute, scratch, ret);
+		if (r != 0 && metric->constant.type != WEIR_TYPE_NONE) {
+			*ret = metric->constant;
+			return 0;
+		}
+		return r;
+	default:
+		return weir_expression_evaluate(metric->value, record, scratch, ret);
+	}
+}
+
 bool weir_ruleset_value(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
 	const struct weir_rules_record *record, struct weir_scratch *scratch, struct weir_observation *ret)
 {
 	const struct weir_ruleset_metric *inner = &ruleset->metrics[metric - ruleset->schema.metrics];
 	uint32_t used = scratch->used;
 	struct weir_value value;
-	bool is_good = weir_ruleset_choice_get(&inner->value, record, scratch, &value) == 0;
+	bool is_good = value_get(inner, record, scratch, &value) == 0;
 
 	*ret = (struct weir_observation){ 0 };
 	if (is_good && metric->unit != WEIR_UNIT_REAL) {

@@ -334,16 +334,15 @@ static bool rules_find(struct building *building, const struct entry *entry, str
 	return is_led_to;
 }
 
-static enum weir_metric_unit unit_of(const struct entry *entry)
+static void value_prepare(const struct entry *entry, struct weir_ruleset_metric *metric, struct weir_metric *ret)
 {
-	switch (weir_expression_type(entry->instance->value.expression)) {
-	case WEIR_TYPE_DURATION:
-		return WEIR_UNIT_DURATION;
-	case WEIR_TYPE_INT64:
-		return WEIR_UNIT_WHOLE;
-	default:
-		return WEIR_UNIT_REAL;
-	}
+	enum weir_type type = weir_expression_type(entry->instance->value.expression);
+
+	metric->value = entry->instance->value.expression;
+	metric->form = weir_expression_form(metric->value, &metric->attribute, &metric->constant);
+	ret->unit = type == WEIR_TYPE_DURATION ? WEIR_UNIT_DURATION
+		    : type == WEIR_TYPE_INT64  ? WEIR_UNIT_WHOLE
+					       : WEIR_UNIT_REAL;
 }
 
 /* Of all that makes the metric what it is. */
@@ -403,12 +402,7 @@ static int metric_add(struct building *building, const struct entry *entry)
 		return r;
 	}
 	metric.place = building->groups[metric.group].metric_count++;
-	metric.unit = unit_of(entry);
-	r = weir_ruleset_choice_make(
-		&set->arena, entry->instance->value.expression, entry->instance->value.text, &inner.value);
-	if (r != 0) {
-		return r;
-	}
+	value_prepare(entry, &inner, &metric);
 	metric.id = metric_id(building, entry, &inner, &metric);
 	building->places[set->schema.metric_count] = entry->at;
 	building->metrics[set->schema.metric_count] = metric;

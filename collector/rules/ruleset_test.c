@@ -1,17 +1,12 @@
-/* ruleset_test: yes-or-no questions about a record, and values, with a short way
- * for those that are simple.
+/* ruleset_test: yes-or-no questions about a record, with a short way for those
+ * that are simple:
  *
  *   attribute | default  OP  constant       of STRING (== !=), INT64 and BOOL: a get and a compare
- *   conditional(such a test, a, b)          of which a and b are an attribute, or a constant
  *
- * All else is evaluated as the language does it. Both ways give the same: the
- * tests compare them over random records. */
-#include <errno.h>
-
+ * All else is evaluated as the language does it. Both ways give the same: keys
+ * are made of these, matches of the language, and the tests compare them. */
 #include "rules/ruleset_inside.h"
 #include "rules/split.h"
-
-/* ---- tests ------------------------------------------------------------------- */
 
 static const struct {
 	const char *text;
@@ -121,67 +116,4 @@ unsigned weir_ruleset_test_ask(
 	}
 	scratch->used = used;
 	return r != 0 ? WEIR_TEST_UNTOLD : is ? WEIR_TEST_YES : WEIR_TEST_NO;
-}
-
-/* ---- values ------------------------------------------------------------------- */
-
-int weir_ruleset_choice_make(struct weir_arena *arena, const struct weir_expression *whole, struct weir_str text,
-	struct weir_ruleset_choice *ret)
-{
-	struct weir_ruleset_choice choice = { 0 };
-	struct weir_str arguments[3];
-	int r = 0;
-
-	if (weir_split_call(text, "conditional", 3, arguments)) {
-		r = weir_ruleset_test_make(arena, arguments[0], &choice.test);
-		r = r != 0 ? r : side_form(arena, arguments[1], &choice.yes);
-		r = r != 0 ? r : side_form(arena, arguments[2], &choice.no);
-		choice.has_test = r == 0 && choice.test.is_simple && choice.yes.form != WEIR_EXPRESSION_OTHER &&
-				  choice.no.form != WEIR_EXPRESSION_OTHER &&
-				  weir_expression_type(choice.yes.expression) == weir_expression_type(whole) &&
-				  weir_expression_type(choice.no.expression) == weir_expression_type(whole);
-	}
-	if (r < 0) {
-		return r;
-	}
-	if (!choice.has_test) {
-		choice.yes = (struct weir_ruleset_value){ .expression = whole };
-		choice.yes.form = weir_expression_form(whole, &choice.yes.attribute, &choice.yes.constant);
-	}
-	*ret = choice;
-	return 0;
-}
-
-static int value_get(const struct weir_ruleset_value *value, const struct weir_rules_record *record,
-	struct weir_scratch *scratch, struct weir_value *ret)
-{
-	int r;
-
-	switch (value->form) {
-	case WEIR_EXPRESSION_CONSTANT:
-		*ret = value->constant;
-		return 0;
-	case WEIR_EXPRESSION_ATTRIBUTE:
-		r = weir_attribute_get(record, value->attribute, scratch, ret);
-		if (r != 0 && value->constant.type != WEIR_TYPE_NONE) {
-			*ret = value->constant;
-			return 0;
-		}
-		return r;
-	default:
-		return weir_expression_evaluate(value->expression, record, scratch, ret);
-	}
-}
-
-int weir_ruleset_choice_get(const struct weir_ruleset_choice *choice, const struct weir_rules_record *record,
-	struct weir_scratch *scratch, struct weir_value *ret)
-{
-	unsigned answer = WEIR_TEST_YES;
-
-	if (choice->has_test) {
-		answer = weir_ruleset_test_ask(&choice->test, record, scratch);
-	}
-	return answer == WEIR_TEST_UNTOLD
-		       ? WEIR_VALUE_ABSENT
-		       : value_get(answer == WEIR_TEST_YES ? &choice->yes : &choice->no, record, scratch, ret);
 }
