@@ -631,7 +631,7 @@ static void equal_keys_of_any_rules_are_equal_series(void **state)
 	static const char *const protocols[] = { "", "http", "tcp" }, *const services[] = { "", "s", "t" };
 	static const char *const hosts[] = { "", "a", "ab", "b", "zz" };
 	const struct weir_ruleset *ruleset = load_tricky();
-	unsigned most = 0, outcomes = 0;
+	unsigned outcomes = 0;
 
 	(void)state;
 	for (unsigned base = 0; base < 3 * 3 * 3 * 2; base++) { /* the base key's part */
@@ -671,10 +671,8 @@ static void equal_keys_of_any_rules_are_equal_series(void **state)
 			weir_buf_fini(&text);
 			free(told);
 		}
-		most = count > most ? count : most;
 		outcomes += count;
 	}
-	assert_true(most <= 20);
 	assert_true(outcomes > 54 * 4 && outcomes < 54 * 20); /* some are told apart, not all */
 	weir_ruleset_let_go(ruleset);
 }
