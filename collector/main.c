@@ -353,6 +353,7 @@ static int exporters_create(struct keeper *keeper)
 		.max_series = keeper->conf.metrics_max_series,
 		.started_ns = keeper->started_ns,
 		.version = WEIR_VERSION,
+		.has_om_created = strcmp(keeper->conf.metrics_om_created, "true") == 0,
 		.is_ready = is_ready,
 		.listener = listener,
 		.ctx = keeper,

@@ -67,12 +67,10 @@ void weir_families_fini(struct weir_families *families)
 	weir_text_fini(&families->helps);
 	weir_text_fini(&families->labels);
 	weir_buf_fini(&families->scratch);
-	free(families->standard);
 	free(families->rows);
 	free(families->dirty_rows);
 	free(families->series);
 	free(families->dirty);
-	families->standard = NULL;
 	families->rows = NULL;
 	families->dirty_rows = NULL;
 	families->series = NULL;
@@ -84,11 +82,9 @@ void weir_families_clear(struct weir_families *families)
 {
 	const struct weir_families was = *families;
 
-	families->standard = NULL;
 	weir_families_fini(families);
 	weir_families_init(families, was.max_series, was.names.seed);
 	weir_families_retire(families, was.labels.retire);
-	families->standard = was.standard;
 	memcpy(families->schemas, was.schemas, sizeof(families->schemas));
 }
 

@@ -77,7 +77,6 @@ struct weir_families {
 	struct weir_family_total lost_counters, lost_histograms; /* expired, of families that had to make room */
 	const struct weir_schema *schemas[WEIR_FAMILY_SCHEMAS];  /* or NULL */
 	struct weir_buf scratch;
-	struct weir_family_standard *standard; /* family_name.c */
 };
 
 void weir_families_init(struct weir_families *families, uint32_t max_series, uint64_t seed);
@@ -159,8 +158,6 @@ void weir_families_bounds_digest(const struct weir_families *families, XXH3_stat
 
 /* The family of this name, or WEIR_NONE. */
 uint32_t weir_families_named(const struct weir_families *families, struct weir_str name);
-/* Until rule documents name them: Istio's standard metrics as the first schema. */
-void weir_families_standard(struct weir_families *families);
 /* Would a family of this name and type have a name in common with one of weir's, or of a sender's, that is of another
  * type? */
 bool weir_families_clash(struct weir_families *families, struct weir_str name, enum weir_exposed exposed);

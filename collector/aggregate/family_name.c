@@ -205,26 +205,3 @@ void weir_families_schema(
 		}
 	}
 }
-
-/* ---- until rule documents name them ------------------------------------- */
-
-struct weir_family_standard {
-	struct weir_metric metrics[WEIR_STANDARD_METRICS];
-	struct weir_schema schema;
-};
-
-void weir_families_standard(struct weir_families *families)
-{
-	struct weir_family_standard *standard = calloc(1, sizeof(*standard));
-
-	weir_assert(standard != NULL);
-	for (unsigned i = 0; i < WEIR_STANDARD_METRICS; i++) {
-		standard->metrics[i].name = weir_standard_families[i].name;
-		standard->metrics[i].kind =
-			weir_standard_families[i].is_histogram ? WEIR_METRIC_HISTOGRAM : WEIR_METRIC_COUNTER;
-	}
-	standard->schema.metrics = standard->metrics;
-	standard->schema.metric_count = WEIR_STANDARD_METRICS;
-	families->standard = standard;
-	families->schemas[0] = &standard->schema;
-}

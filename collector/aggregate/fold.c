@@ -40,6 +40,14 @@
 #define LINKS_MAX 8u    /* of one CONSUMER span */
 #define AHEAD 16u       /* spans or requests whose entries are asked for before they are needed */
 
+/* Which names are weir's own, for what senders call theirs. */
+static void schemas_tell(struct weir_fold *fold)
+{
+	const struct weir_schema *schemas[] = { fold->series.schema, fold->traces.schema };
+
+	weir_families_schema(&fold->points.families, schemas, 2);
+}
+
 static void tables_init(struct weir_fold *fold)
 {
 	uint64_t seed = fold->opts.hash_seed;
@@ -58,6 +66,8 @@ static void tables_init(struct weir_fold *fold)
 	weir_ledger_init(&fold->ledger, seed);
 	weir_owners_init(&fold->owners, fold->opts.istio, seed);
 	weir_points_init(&fold->points, &fold->owners, fold->opts.max_series / POINTS_SHARE, seed);
+	weir_points_retire(&fold->points, fold->retire);
+	schemas_tell(fold);
 	weir_logs_init(&fold->logs, seed);
 	weir_memo_init(&fold->memo, seed);
 }
@@ -136,6 +146,7 @@ void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset)
 
 	weir_series_replace(&fold->series, weir_ruleset_schema(ruleset));
 	fold->ruleset = weir_ruleset_hold(ruleset);
+	schemas_tell(fold);
 	weir_memo_clear(&fold->memo);
 	weir_ruleset_let_go(old);
 }
@@ -555,6 +566,7 @@ static void sweep(struct weir_fold *fold, uint64_t before_ns)
 	if (weir_series_expire(&fold->traces, from) > 0) {
 		weir_span_counts_forget(&fold->span_counts);
 	}
+	weir_points_expire(&fold->points, fold->watermark_ns, expiry_ns);
 	weir_retire_turn(fold->retire);
 }
 

@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "aggregate/state.h"
-#include "base/stat.h"
 
 #define HITS_MAX (2 * WEIR_GROUPS_MAX)
 
@@ -44,18 +43,19 @@ static void hits_find(struct weir_fold *fold, const struct weir_rules_record *re
 {
 	struct weir_ruleset_hit matches[WEIR_GROUPS_MAX];
 	struct weir_series_hit hits[HITS_MAX];
-	uint32_t count, found = 0;
+	uint32_t count, found = 0, before, cut;
 
 	weir_scratch_reset(&fold->values);
 	count = weir_ruleset_match(fold->ruleset, record, &fold->values, matches);
 	for (uint32_t i = 0; i < count; i++) {
 		weir_buf_clear(&fold->scratch);
 		weir_scratch_reset(&fold->values);
-		weir_stat_add(WEIR_STAT_LABEL_VALUES_CUT,
-			weir_ruleset_labels(fold->ruleset, matches[i].group, record, &fold->values, &fold->scratch));
+		cut = weir_ruleset_labels(fold->ruleset, matches[i].group, record, &fold->values, &fold->scratch);
+		before = fold->series.labels.live;
 		found += weir_series_find(&fold->series, matches[i].group, weir_buf_str(&fold->scratch),
 			(struct weir_series_hit){ 0, matches[i].mask }, weir_fold_created(fold, record->batch),
 			hits + found);
+		fold->series.cut_values += fold->series.labels.live > before ? cut : 0;
 	}
 	memo->has_hits = true;
 	for (uint32_t i = 0; i < found; i++) {

@@ -59,7 +59,6 @@ void weir_points_init(struct weir_points *points, struct weir_owners *owners, ui
 {
 	*points = (struct weir_points){ .owners = owners, .seed = seed, .max_streams = max_series * 2 };
 	weir_families_init(&points->families, max_series, seed);
-	weir_families_standard(&points->families);
 	weir_buf_init(&points->text, 0);
 	weir_buf_init(&points->name, 0);
 }

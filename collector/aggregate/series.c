@@ -148,7 +148,7 @@ void weir_series_clear(struct weir_series *series)
 {
 	sets_free(series);
 	weir_text_clear(&series->labels);
-	series->overflowed = 0;
+	series->overflowed = series->cut_values = 0;
 	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
 		series->gone[i] = (struct weir_series_gone){ .id = series->gone[i].id };
 	}

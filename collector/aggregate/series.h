@@ -56,6 +56,7 @@ struct weir_series {
 	struct weir_series_gone *gone;      /* in the schema's order */
 	uint32_t max_series, live_series, overflow_sets;
 	uint64_t overflowed; /* records counted in an overflow series */
+	uint64_t cut_values; /* label values that were too long, of texts when they were made */
 	struct weir_buf scratch;
 };
 

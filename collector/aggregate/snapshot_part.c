@@ -280,7 +280,6 @@ void weir_snapshot_points_copy(
 		}
 	}
 	snapshot->points_midway = fold->points.midway;
-	snapshot->points_cut_values = families->cut_values;
 }
 
 /* ---- what expired of them ----------------------------------------------- */

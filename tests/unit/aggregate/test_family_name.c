@@ -143,7 +143,7 @@ static void long_values_are_cut_and_counted_once_a_series(void **state)
 	assert_true(
 		weir_str_starts_with(only(&scene, "queue")->labels, "job=\"orders\",_name_=\"evil\",path=\"vvv\\nvvv"));
 	assert_in_range(only(&scene, "queue")->labels.length, 1024, 1100);
-	assert_int_equal(scene.snapshot->points_cut_values, 1);
+	assert_int_equal(scene.snapshot->label_values_cut, 1);
 	scene_end(&scene);
 }
 
