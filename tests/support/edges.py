@@ -27,6 +27,7 @@ class Edge:
     code: str
     flags: str
     grpc: str
+    service: str  # that was asked for; empty: the facts do not say
     n: int
 
     def key(self, blurred):
@@ -61,7 +62,7 @@ def mixer_edge(e):
     service = e["destination_service_host"]
     return Edge(e["reporter"], source, namespaces[0], service if e["reporter"] == "source" else destination,
                 "" if destination == "unknown" else destination, namespaces[1] or namespace_of(service),
-                e["context_protocol"], str(e["response_code"]), e["response_flags"] or "-", "", e["n"])
+                e["context_protocol"], str(e["response_code"]), e["response_flags"] or "-", "", service, e["n"])
 
 
 def envoy_edge(e, namespaces, is_logged_over_otlp):
@@ -77,7 +78,7 @@ def envoy_edge(e, namespaces, is_logged_over_otlp):
     workload = e.get("destination_workload", "")
     return Edge(e["reporter"], e["source"], namespaces.get(e["source"], ""), end, workload,
                 namespaces.get(workload) or namespace_of(end), e["protocol"], str(e["response_code"]), flags,
-                str(e.get("grpc_status", "")), e["n"])
+                str(e.get("grpc_status", "")), end if e["reporter"] == "source" else service, e["n"])
 
 
 def requests(name):
