@@ -18,15 +18,16 @@ JOB = "weir"
 
 class Prometheus:
     """`targets`: weirs, or addresses; `labels`: what each of them has on all its series. `job`: further settings of the
-    scrape job. The binary is Debian's unless named."""
+    scrape job. `name`: of this scraper, which is part of what its phase comes from. The binary is Debian's unless
+    named."""
 
-    def __init__(self, folder, targets, interval="200ms", binary="prometheus", job=None, flags=(), labels=None):
+    def __init__(self, folder, targets, interval="1s", binary="prometheus", job=None, flags=(), labels=None, name=""):
         assert shutil.which(str(binary)), f"{binary} is not installed"
         self.folder, self.binary, self.flags = folder, str(binary), list(flags)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.addresses = [getattr(t, "http", t) for t in targets]
         self.labels = labels or [{} for _ in targets]
-        self.interval, self.job = interval, dict(job or {})
+        self.interval, self.job, self.name = interval, dict(job or {}), name
         self.process = None
 
     # --- its life ---
@@ -38,7 +39,8 @@ class Prometheus:
         job = {"job_name": JOB, "scrape_interval": self.interval, "scrape_timeout": self.interval, "static_configs": groups,
                **self.job}
         config = self.folder / "prometheus.yml"
-        config.write_text(json.dumps({"scrape_configs": [job]}))  # JSON is YAML
+        config.write_text(json.dumps({  # JSON is YAML
+            "global": {"external_labels": {"scraper": self.name or "one"}}, "scrape_configs": [job]}))
         self.address = f"127.0.0.1:{free_port()}"
         with open(self.folder / "prometheus.log", "ab") as log:
             self.process = subprocess.Popen(
