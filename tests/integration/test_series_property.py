@@ -15,7 +15,7 @@ from weir import PATIENCE, Weir, until
 BUDGET = 200
 COUNTER = "istio_requests_total"
 HISTOGRAMS = ["istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes"]
-SEEDS = [1, 2, int(os.environ.get("WEIR_TEST_SEED", random.SystemRandom().randrange(1 << 32)))]
+SEEDS = [1, int(os.environ.get("WEIR_TEST_SEED", random.SystemRandom().randrange(1 << 32)))]
 
 
 class Scrape:
@@ -69,8 +69,11 @@ def sent(streams, figure):
     return sum(getattr(s, figure) for s in streams)
 
 
-@pytest.mark.parametrize("formats", [[name] for name in FORMATS] + [list(FORMATS)], ids=[*FORMATS, "mixed"])
-@pytest.mark.parametrize("seed", SEEDS)
+CASES = [pytest.param(SEEDS[0], list(FORMATS), id="1-mixed", marks=pytest.mark.fast),
+         *[pytest.param(seed, [name], id=f"{seed}-{name}") for seed in SEEDS[1:] for name in FORMATS]]
+
+
+@pytest.mark.parametrize("seed, formats", CASES)
 def test_live_expired_and_overflow_are_the_total_in_every_scrape(tmp_path, seed, formats):
     print(f"seed {seed}")
     flags = [f"--metrics.max_series={BUDGET}", "--metrics.expiry=1s"]
@@ -81,7 +84,7 @@ def test_live_expired_and_overflow_are_the_total_in_every_scrape(tmp_path, seed,
         rng, seen = random.Random(seed), []
 
         def step():
-            """A scrape; it is enough when series have overflowed, expired and come back."""
+            """A scrape; it is enough when series have overflowed and, more than once, expired."""
             now = Scrape(scrape(weir, rng.choice(formats), rng.random() < 0.5))
             seen.append((now.check(), now.expired(COUNTER), now.overflow()))
             return len(seen) >= 20 and len({e for _, e, _ in seen}) >= 3 and seen[-1][2] > 0

@@ -17,17 +17,17 @@ JOB = "weir"
 
 
 class Prometheus:
-    """`targets`: weirs, or addresses; `labels`: what each of them has on all its series. `job`: further settings of the
-    scrape job. `name`: of this scraper, which is part of what its phase comes from. The binary is Debian's unless
+    """`targets`: weirs, or addresses; `labels`: what each of them has on all its series. `jobs`: further settings of scrape
+    jobs, by their names; each scrapes all targets. `name`: of this scraper, which is part of what its phase comes from. The binary is Debian's unless
     named."""
 
-    def __init__(self, folder, targets, interval="1s", binary="prometheus", job=None, flags=(), labels=None, name=""):
+    def __init__(self, folder, targets, interval="1s", binary="prometheus", jobs=None, flags=(), labels=None, name=""):
         assert shutil.which(str(binary)), f"{binary} is not installed"
         self.folder, self.binary, self.flags = folder, str(binary), list(flags)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.addresses = [getattr(t, "http", t) for t in targets]
         self.labels = labels or [{} for _ in targets]
-        self.interval, self.job, self.name = interval, dict(job or {}), name
+        self.interval, self.jobs, self.name = interval, jobs or {JOB: {}}, name
         self.process = None
 
     # --- its life ---
@@ -36,11 +36,11 @@ class Prometheus:
         # An instance is named by its place, not by its address: a weir that comes back elsewhere goes on with its series.
         groups = [{"targets": [address], "labels": {"instance": f"weir-{i}", **self.labels[i]}}
                   for i, address in enumerate(self.addresses)]
-        job = {"job_name": JOB, "scrape_interval": self.interval, "scrape_timeout": self.interval, "static_configs": groups,
-               **self.job}
+        jobs = [{"job_name": name, "scrape_interval": self.interval, "scrape_timeout": self.interval,
+                 "static_configs": groups, **more} for name, more in self.jobs.items()]
         config = self.folder / "prometheus.yml"
         config.write_text(json.dumps({  # JSON is YAML
-            "global": {"external_labels": {"scraper": self.name or "one"}}, "scrape_configs": [job]}))
+            "global": {"external_labels": {"scraper": self.name or "one"}}, "scrape_configs": jobs}))
         self.address = f"127.0.0.1:{free_port()}"
         with open(self.folder / "prometheus.log", "ab") as log:
             self.process = subprocess.Popen(
@@ -114,9 +114,10 @@ class Prometheus:
     # --- waiting ---
 
     def last_scrape(self, up=1, instance=0):
-        """When the last scrape with that outcome was, in seconds; 0: none yet."""
-        samples = self.raw(f'up{{job="{JOB}",instance="weir-{instance}"}}', over="5m")
-        return max((t for _, row in samples for t, v in row if v == up), default=0)
+        """When the last scrape of a target with that outcome was, by the job that has waited longest, in seconds; 0: none
+        yet."""
+        samples = dict((labels["job"], row) for labels, row in self.raw(f'up{{instance="weir-{instance}"}}', over="5m"))
+        return min(max((t for t, v in samples.get(job, []) if v == up), default=0) for job in self.jobs)
 
     def scraped(self, up=1, count=1):
         """Waits for `count` scrapes of every target that began after now; returns when the last of them was."""
