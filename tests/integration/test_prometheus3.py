@@ -95,11 +95,11 @@ def test_exponential_histograms_are_native_ones(scene, name):
     for q in (0.5, 0.9, 0.99):
         native = scene.values(f"histogram_quantile({q}, {metric}{where})")
         assert native and all(math.isfinite(v) for v in native.values())
-        # The same of the buckets that the text formats show: they have the same bounds, so within one of them.
+        # The same of the buckets that the text formats show, which may be as coarse as a factor of two.
         classic = scene.values(f'histogram_quantile({q}, sum by (le) ({metric}_bucket{{capture="{name}",job="text0"}}))')
         (merged,) = scene.values(f"histogram_quantile({q}, sum({metric}{where}))").values()
         (flat,) = classic.values()
-        assert merged == pytest.approx(flat, rel=0.2), q
+        assert flat / 2 <= merged <= 2 * flat, q
     if "max" in want:
         (top,) = scene.values(f"histogram_quantile(1, sum({metric}{where}))").values()
         assert want["max"] <= top <= 2 * want["max"]

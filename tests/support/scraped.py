@@ -20,6 +20,7 @@ SIGNALS = ["AccessLogService", "MetricsService", "TraceService", "LogsService"]
 
 
 ROUNDS = 3
+MARGIN = 3  # seconds: more than two scrape intervals
 
 
 def play(weir, records):
@@ -47,10 +48,11 @@ class Scraped:
             for name, weir in self.weirs.items():
                 play(weir, mtcap.load(name))
                 play(weir, mtcap.again(name, 1))
-            # Whole seconds are what a rate is asked over: at least one of them lies between the rounds.
+            # A rate is asked over whole seconds, and each target has a phase of its own: so much lies between the rounds.
             played = self.prometheus.scraped()
-            self.first = until(lambda: min(self.prometheus.last_scrape(1, i) for i in range(len(self.names))) > played + 1
-                               and self.prometheus.scraped(), "a second between the rounds")
+            until(lambda: min(self.prometheus.last_scrape(1, i) for i in range(len(self.names))) > played + MARGIN,
+                  "a pause between the rounds")
+            self.first = self.prometheus.scraped()
             for name, weir in self.weirs.items():
                 play(weir, mtcap.again(name, 2))
             self.last = self.prometheus.scraped()
@@ -65,8 +67,8 @@ class Scraped:
 
     @property
     def window(self):
-        """Seconds from before `first` to `last`."""
-        return int(self.last - self.first) + 1
+        """Seconds up to `last` that begin after the round before, and before every target's scrape before `first`."""
+        return int(self.last - self.first) + MARGIN
 
     def scoped(self, name, text):
         """Every selector of a query, of one capture only; `[I]` is the window."""
