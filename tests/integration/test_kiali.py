@@ -9,6 +9,7 @@ import math
 import edges
 import facts
 import kiali
+import mtcap
 import pytest
 from scraped import Scraped
 
@@ -59,6 +60,13 @@ def test_every_edge_is_in_the_graph_with_its_count(mesh, name):
             have, want = [have[0] + have[1]], [want[0] + want[1]]
         assert [facts.differences(*pair) for pair in zip(want, have)] == [{}] * len(want), namespace
     assert found == edges.want(name)
+
+
+@pytest.mark.parametrize("name", ["envoy-als", "envoy-als-v2"])
+def test_one_request_fewer_goes_red(weir, name):
+    mtcap.replay(weir, mtcap.take_one_away(mtcap.load(name)))
+    rows = [(dict(labels), n) for (metric, labels), n in weir.samples().items() if metric == kiali.REQUESTS]
+    assert facts.differences(edges.want(name), edges.have(name, rows))
 
 
 @every_capture

@@ -123,11 +123,15 @@ class Prometheus:
         """Waits for `count` scrapes of every target that began after now; returns when the last of them was."""
         for _ in range(count):
             now = time.time()
-            found = [until(lambda i=i: (t := self.last_scrape(up, i)) > now and t, f"a scrape (up={up}): {self.log()}")
-                     for i in range(len(self.addresses))]
+            try:
+                found = [until(lambda i=i: (t := self.last_scrape(up, i)) > now and t, f"a scrape (up={up})")
+                         for i in range(len(self.addresses))]
+            except TimeoutError as error:
+                raise TimeoutError(f"{error}: {self.errors()}") from error
         return max(found)
 
-
-def key(metric, labels):
-    """A row's labels, in the order named."""
-    return tuple(metric.get(label, "") for label in labels)
+    def errors(self):
+        """Of targets that were not scraped: why not."""
+        rows = self.api("targets", state="active")["activeTargets"]
+        return [(t["scrapePool"], t["labels"].get("instance"), t["lastError"], t["lastScrapeDuration"]) for t in rows
+                if t["health"] != "up"]

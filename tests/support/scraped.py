@@ -20,7 +20,7 @@ SIGNALS = ["AccessLogService", "MetricsService", "TraceService", "LogsService"]
 
 
 ROUNDS = 3
-MARGIN = 3  # seconds: more than two scrape intervals
+INTERVAL, MARGIN = "2s", 5  # seconds: more than two intervals
 
 
 def play(weir, records):
@@ -43,7 +43,7 @@ class Scraped:
             self.weirs = {n: stack.enter_context(Weir(self.folder / n)) for n in self.names}
             labels = [{"capture": n} for n in self.names]
             self.prometheus = stack.enter_context(
-                Prometheus(self.folder / "prometheus", self.weirs.values(), labels=labels))
+                Prometheus(self.folder / "prometheus", self.weirs.values(), INTERVAL, labels=labels))
             self.prometheus.scraped()
             for name, weir in self.weirs.items():
                 play(weir, mtcap.load(name))
