@@ -9,11 +9,13 @@ It is compared in proportion, and the counts by subtraction."""
 
 import contextlib
 import re
+import threading
 
 import edges
+import grpc
 import mtcap
 from prometheus import Prometheus
-from weir import Weir, until
+from weir import PATIENCE, Weir, until
 
 # Whoever comes first tells who counts a proxy's requests; an access log by gRPC tells most.
 SIGNALS = ["AccessLogService", "MetricsService", "TraceService", "LogsService"]
@@ -32,6 +34,34 @@ def play(weir, records):
         assert {code for _, code in codes} == {"OK"}, codes
 
 
+@contextlib.contextmanager
+def present(weir, name):
+    """Every proxy of an access log keeps a stream open, as proxies do: weir knows by an address only who streams. It says
+    no more than who it is."""
+    records, halt = mtcap.load(name), threading.Event()
+    firsts = {}
+    for record in records:
+        if record["kind"] == "msg" and "AccessLogService" in record["method"]:
+            firsts.setdefault(record["stream"], record)
+
+    def feed(record):
+        yield b"".join(whole for number, _, whole, _ in mtcap.fields(record["data"]) if number == 1)
+        halt.wait()
+
+    with contextlib.ExitStack() as stack:
+        calls = []
+        for record in firsts.values():
+            channel = stack.enter_context(grpc.insecure_channel(
+                weir.grpc, options=[("grpc.use_local_subchannel_pool", 1)]))
+            calls.append(channel.stream_unary(record["method"]).future(feed(record)))
+        try:
+            yield
+        finally:
+            halt.set()
+            for call in calls:
+                call.result(PATIENCE)
+
+
 class Scraped:
     def __init__(self, folder, names=tuple(edges.MESH)):
         self.folder, self.names = folder, list(names)
@@ -41,6 +71,8 @@ class Scraped:
     def running(self):
         with contextlib.ExitStack() as stack:
             self.weirs = {n: stack.enter_context(Weir(self.folder / n)) for n in self.names}
+            for name, weir in self.weirs.items():
+                stack.enter_context(present(weir, name))
             labels = [{"capture": n} for n in self.names]
             self.prometheus = stack.enter_context(
                 Prometheus(self.folder / "prometheus", self.weirs.values(), INTERVAL, labels=labels))
