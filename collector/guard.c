@@ -274,7 +274,7 @@ __attribute__((visibility("default"))) int SSL_read(SSL *session, void *buffer, 
 
 	pthread_once(&once, prepare);
 	length = real_read(session, buffer, size);
-	if (length > 0) {
+	if (length > 0 && SSL_is_server(session)) { /* a client's is what identity asks others for */
 		atomic_store_explicit(&has_read_tls, true, memory_order_relaxed);
 		if (!look_tls(session, buffer, (size_t)length)) {
 			return 0; /* libgrpc asks SSL_get_error: no reason of TLS's, so the connection broke */

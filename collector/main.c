@@ -24,6 +24,7 @@
 #include "certificates.h"
 #include "cli.h"
 #include "exporters/exporters.h"
+#include "pod_source.h"
 #include "process.h"
 #include "receive/admit.h"
 #include "receivers.h"
@@ -46,6 +47,8 @@
 #define MEMORY_BASE_BYTES (96u << 20)
 /* A series more than those of the default: its text and cells, in the fold, in a scrape's copy and in an image. */
 #define SERIES_BYTES 1024u
+/* The workload table at its bound, twice while it is swapped, and a list of pods while it is read. */
+#define PODS_BYTES (64u << 20)
 #define SERIES_IN_BASE 50000u
 #define QUERY_BYTES_LEAST (4u << 20)
 
@@ -67,6 +70,7 @@ struct keeper {
 
 	struct weir_tls *tls; /* NULL: none configured */
 	struct weir_admit *admit;
+	struct weir_pod_source pod_source;
 	struct weir_receivers receivers;
 	struct weir_exporters *exporters;
 	struct weir_grpc *grpc;
@@ -119,7 +123,8 @@ static int memory_settle(struct keeper *keeper)
 {
 	const struct weir_conf *conf = &keeper->conf;
 	uint64_t series = conf->metrics_max_series > SERIES_IN_BASE ? conf->metrics_max_series - SERIES_IN_BASE : 0;
-	uint64_t taken = conf->ring_size + MEMORY_BASE_BYTES + series * SERIES_BYTES;
+	bool has_pods = strcmp(conf->identity_pods, "none") != 0;
+	uint64_t taken = conf->ring_size + MEMORY_BASE_BYTES + series * SERIES_BYTES + (has_pods ? PODS_BYTES : 0);
 	uint64_t needed = taken + QUERY_THREADS * QUERY_BYTES_LEAST;
 
 	if (conf->limits_memory < needed) {
@@ -334,6 +339,7 @@ static int receivers_create(struct keeper *keeper)
 		.ctx = keeper,
 		.rejects_identity = strcmp(keeper->conf.security_identity, "reject") == 0,
 		.envoy_counters_are_deltas = strcmp(keeper->conf.metrics_envoy_counters, "delta") == 0,
+		.workloads = keeper->pod_source.workloads,
 	};
 	int r = weir_admit_create(keeper->ring, (uint32_t)keeper->conf.limits_source_share, &keeper->admit);
 
@@ -440,6 +446,8 @@ static int keeper_start(struct keeper *keeper)
 	r = r < 0 ? r : ring_open(keeper);
 	r = r < 0 ? r : state_open(keeper);
 	r = r < 0 ? r : threads_start(keeper);
+	r = r < 0 ? r : weir_pod_source_start(&keeper->conf, &keeper->pod_source);
+	r = r < 0 ? r : weir_pod_source_want(&keeper->pod_source, keeper->ruleset);
 	r = r < 0 ? r : receivers_create(keeper);
 	r = r < 0 ? r : exporters_create(keeper);
 	r = r < 0 ? r : grpc_open(keeper);
@@ -489,6 +497,7 @@ static void keeper_stop(struct keeper *keeper)
 	weir_http_close(keeper->http);
 	weir_exporters_destroy(keeper->exporters);
 	weir_receivers_fini(&keeper->receivers);
+	weir_pod_source_stop(&keeper->pod_source);
 	weir_admit_destroy(keeper->admit);
 	weir_tls_destroy(keeper->tls);
 	weir_entries_stop(keeper->entries);
@@ -530,7 +539,8 @@ static void wait_for_the_end(struct keeper *keeper)
 			weir_certificates_reload(keeper->tls, keeper->http, which == SIGHUP);
 		}
 		if (which == SIGHUP) {
-			weir_rulesets_reload(&keeper->conf, keeper->run, keeper->entries);
+			weir_rulesets_reload(&keeper->conf, keeper->run, keeper->entries, &keeper->pod_source);
+			weir_pod_source_reload(&keeper->pod_source);
 		}
 		health_follow(keeper);
 		weir_admit_level(keeper->admit); /* the gauge falls when nobody puts any more */

@@ -33,7 +33,8 @@ int weir_rulesets_load(const struct weir_conf *conf, const struct weir_ruleset *
 	return r;
 }
 
-void weir_rulesets_reload(const struct weir_conf *conf, struct weir_run *run, struct weir_entries *entries)
+void weir_rulesets_reload(const struct weir_conf *conf, struct weir_run *run, struct weir_entries *entries,
+	struct weir_pod_source *pod_source)
 {
 	const struct weir_ruleset *ruleset = NULL;
 	struct weir_ruleset_error error;
@@ -45,6 +46,9 @@ void weir_rulesets_reload(const struct weir_conf *conf, struct weir_run *run, st
 			error.where, error.why);
 	} else if (r == 0) {
 		r = weir_entries_rules(entries, ruleset, &which);
+	}
+	if (r == 0) {
+		r = weir_pod_source_want(pod_source, ruleset);
 	}
 	if (r == 0) {
 		weir_run_rules(run, ruleset);

@@ -13,6 +13,7 @@
 #include "base/conf.h"
 #include "certificates.h"
 #include "explain.h"
+#include "pod_source.h"
 #include "rules/ruleset.h"
 
 #define CONF_CHUNK (16u << 10)
@@ -93,6 +94,7 @@ int weir_validate(const struct weir_cli *cli)
 	r = weir_conf_load(&arena, is_rules ? NULL : cli->config, cli->flags, cli->flag_count, &conf, &why);
 	if (r == 0) {
 		r = weir_certificates_check(&conf, &why);
+		r = r != 0 ? r : weir_pod_source_check(&conf, &why);
 	}
 	status = r != 0 ? complain(&why, "the configuration cannot be read: out of memory")
 			: rules_check(&conf, is_rules ? cli->config : NULL, cli->explain);

@@ -22,6 +22,7 @@
 #include "decode/draft.h"
 
 #include "base/utf8.h"
+#include "identity/source.h"
 
 #define BODY_AT ((uint32_t)sizeof(struct weir_batch))
 #define BODY_MAX (UINT32_C(1) << 30)
@@ -216,6 +217,40 @@ struct weir_ref weir_draft_text_checked(struct weir_draft *draft, struct weir_st
 	draft->replaced_utf8++;
 	at = weir_draft_reserve(draft, 3 * inside_body.length);
 	return at != NULL ? weir_draft_commit(draft, weir_utf8_repair(inside_body, at)) : (struct weir_ref){ 0, 0 };
+}
+
+struct weir_ref weir_draft_place(struct weir_draft *draft, struct weir_str text)
+{
+	uintptr_t at = (uintptr_t)text.data, body = (uintptr_t)draft->body.data;
+	char *room;
+
+	if (text.length == 0) {
+		return (struct weir_ref){ 0, 0 };
+	}
+	if (at >= body && at - body < draft->body.length) {
+		return weir_draft_text(draft, text);
+	}
+	if (weir_draft_is_ascii(text) || weir_utf8_is_valid(text)) {
+		return weir_draft_copy(draft, text);
+	}
+	draft->replaced_utf8++;
+	room = weir_draft_reserve(draft, 3 * text.length);
+	return room != NULL ? weir_draft_commit(draft, weir_utf8_repair(text, room)) : (struct weir_ref){ 0, 0 };
+}
+
+void weir_draft_labels(struct weir_draft *draft, const struct weir_identity_more *more, struct weir_workload *workload)
+{
+	workload->attr_first = draft->attrs.count;
+	for (uint32_t i = 0; i < more->count; i++) {
+		struct weir_attr *attr = weir_draft_attr(draft);
+
+		if (attr != NULL) { /* else the draft is exhausted: nothing of it will be used */
+			attr->type = WEIR_ATTR_STRING;
+			attr->key = weir_draft_place(draft, more->labels[i].key);
+			attr->value.text = weir_draft_place(draft, more->labels[i].value);
+		}
+	}
+	workload->attr_count = draft->attrs.count - workload->attr_first;
 }
 
 /* ---- finish ------------------------------------------------------------- */

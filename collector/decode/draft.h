@@ -28,6 +28,8 @@ struct weir_rows { /* growing rows of one type */
 };
 
 struct weir_known; /* identity/known.h */
+struct weir_workload_reader;
+struct weir_identity_more;
 
 struct weir_draft {
 	struct weir_arena *arena;
@@ -46,6 +48,8 @@ struct weir_draft {
 	/* Set by the receiver of OTLP's logs: the proxies that log here. Peers are looked up in the first, senders
 	 * are introduced to both; NULL: none. */
 	struct weir_known *known[2];
+	/* Set by the receiver, which holds it while it decodes: the pods that are known; NULL: none. */
+	struct weir_workload_reader *pods;
 	/* Whose items the first were, kept or not: a sender of which nothing was kept has a name in the ledger too.
 	 * Only of protocols that drop items. */
 	struct weir_ref service;
@@ -138,6 +142,12 @@ __attribute__((always_inline)) static inline struct weir_ref weir_draft_ref(
 
 /* A copy in the pool; empty when the arena is full (is_exhausted is set). */
 struct weir_ref weir_draft_copy(struct weir_draft *draft, struct weir_str text);
+
+/* A ref to text that lies anywhere: inside the body as it is, else a copy; repaired and counted if it is not UTF-8. */
+struct weir_ref weir_draft_place(struct weir_draft *draft, struct weir_str text);
+
+/* Labels of the workload, as rows of attrs behind those that there are; so not while a list of attrs is being made. */
+void weir_draft_labels(struct weir_draft *draft, const struct weir_identity_more *more, struct weir_workload *workload);
 
 /* Room for `size` bytes of new text, or NULL when the arena is full; then
  * commit what was used. Nothing else may be added to the pool in between. */

@@ -24,7 +24,7 @@
 
 #include "base/err.h"
 
-#define TEXT_MAX 2048u /* of one identity; a node id is below 400, a label value below 64 */
+#define TEXT_MAX 4096u /* of one identity; a node id is below 400, a label value below 64 */
 #define EMPTY UINT32_MAX
 
 struct entry {
@@ -141,6 +141,29 @@ static void index_rebuild(struct weir_known *known)
 	}
 }
 
+static size_t texts_bytes(const struct weir_identity *identity, struct weir_str *const *fields, size_t count)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		size += fields[i]->length;
+	}
+	for (uint32_t i = 0; i < identity->more.count; i++) {
+		size += identity->more.labels[i].key.length + identity->more.labels[i].value.length;
+	}
+	return size;
+}
+
+/* Moves a text to *at, behind which the next one goes. */
+static void text_move(struct weir_str *text, char **at)
+{
+	if (text->length > 0) {
+		memcpy(*at, text->data, text->length);
+	}
+	text->data = *at;
+	*at += text->length;
+}
+
 /* Copies all texts of `from` into one allocation; -E2BIG or -ENOMEM leave *entry as it was. */
 static int copy_identity(const struct weir_identity *from, struct entry *entry)
 {
@@ -148,12 +171,9 @@ static int copy_identity(const struct weir_identity *from, struct entry *entry)
 	struct weir_str *fields[] = { &copy.workload, &copy.namespace_, &copy.app, &copy.version,
 		&copy.canonical_service, &copy.canonical_revision, &copy.cluster, &copy.pod, &copy.node_id,
 		&copy.principal, &copy.domain, &copy.address, &copy.service_account };
-	size_t size = 0;
+	size_t size = texts_bytes(&copy, fields, sizeof(fields) / sizeof(fields[0]));
 	char *texts, *at;
 
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		size += fields[i]->length;
-	}
 	if (size > TEXT_MAX) {
 		return -E2BIG;
 	}
@@ -163,11 +183,11 @@ static int copy_identity(const struct weir_identity *from, struct entry *entry)
 	}
 	at = texts;
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		if (fields[i]->length > 0) {
-			memcpy(at, fields[i]->data, fields[i]->length);
-		}
-		fields[i]->data = at;
-		at += fields[i]->length;
+		text_move(fields[i], &at);
+	}
+	for (uint32_t i = 0; i < copy.more.count; i++) {
+		text_move(&copy.more.labels[i].key, &at);
+		text_move(&copy.more.labels[i].value, &at);
 	}
 	free(entry->texts);
 	entry->texts = texts;

@@ -130,6 +130,28 @@ void weir_identity_from_node_id(struct weir_str node_id, struct weir_identity *i
 	set_if_unset(&identity->workload, weir_identity_workload_of_pod(identity->pod));
 }
 
+static struct weir_identity_label *more_find(struct weir_identity_more *more, struct weir_str key)
+{
+	for (uint32_t i = 0; i < more->count; i++) {
+		if (weir_str_equal(more->labels[i].key, key)) {
+			return &more->labels[i];
+		}
+	}
+	return NULL;
+}
+
+/* The last of two equal keys counts. */
+static void more_set(struct weir_identity_more *more, struct weir_str key, struct weir_str value)
+{
+	struct weir_identity_label *label = more_find(more, key);
+
+	if (label != NULL) {
+		label->value = value;
+	} else if (more->count < WEIR_WANTED_MAX) {
+		more->labels[more->count++] = (struct weir_identity_label){ key, value };
+	}
+}
+
 void weir_identity_take_label(struct weir_str key, struct weir_str value, struct weir_identity_labels *labels)
 {
 	const struct {
@@ -149,6 +171,17 @@ void weir_identity_take_label(struct weir_str key, struct weir_str value, struct
 			*places[i].field = value;
 		}
 	}
+	if (weir_wanted_has(labels->wanted, key)) {
+		more_set(&labels->more, key, value);
+	}
+}
+
+/* Is anything told? */
+bool weir_identity_has_labels(const struct weir_identity_labels *labels)
+{
+	return labels->app.length + labels->version.length + labels->k8s_name.length + labels->k8s_version.length +
+		       labels->canonical_name.length + labels->canonical_revision.length + labels->more.count >
+	       0;
 }
 
 void weir_identity_apply_labels(const struct weir_identity_labels *labels, struct weir_identity *identity)
@@ -163,6 +196,11 @@ void weir_identity_apply_labels(const struct weir_identity_labels *labels, struc
 	set_if_unset(&identity->canonical_revision, labels->k8s_version);
 	set_if_unset(&identity->canonical_revision, labels->version);
 	set_if_unset(&identity->canonical_revision, weir_str_make(latest, sizeof(latest) - 1));
+	for (uint32_t i = 0; i < labels->more.count; i++) {
+		if (more_find(&identity->more, labels->more.labels[i].key) == NULL) {
+			more_set(&identity->more, labels->more.labels[i].key, labels->more.labels[i].value);
+		}
+	}
 }
 
 /* v1, v2-1, v2024.11: a `v` and a digit, then anything. */

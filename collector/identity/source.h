@@ -8,6 +8,16 @@
 #include <stdint.h>
 
 #include "base/str.h"
+#include "identity/wanted.h"
+
+struct weir_identity_label { /* of a pod */
+	struct weir_str key, value;
+};
+
+struct weir_identity_more { /* labels beyond the known ones, as far as somebody wants them; each key once */
+	struct weir_identity_label labels[WEIR_WANTED_MAX];
+	uint32_t count;
+};
 
 struct weir_identity { /* one workload; unset parts are empty */
 	struct weir_str workload, namespace_, app, version, canonical_service, canonical_revision, cluster;
@@ -17,6 +27,7 @@ struct weir_identity { /* one workload; unset parts are empty */
 	struct weir_str domain;  /* the node id's last part: "default.svc.cluster.local" */
 	struct weir_str address; /* the node id's second part */
 	struct weir_str service_account;
+	struct weir_identity_more more;
 };
 
 /* `sidecar~<ip>~<pod>.<namespace>~<domain>`: fills pod, namespace, domain, type
@@ -27,9 +38,13 @@ void weir_identity_from_node_id(struct weir_str node_id, struct weir_identity *i
  * → app → workload; revision likewise, else `latest` (wire.md 2.1). */
 struct weir_identity_labels {
 	struct weir_str app, version, k8s_name, k8s_version, canonical_name, canonical_revision;
+	struct weir_identity_more more;
+	const struct weir_wanted *wanted; /* which more; NULL: none */
 };
-/* One pod label: kept when it is one of the six. */
+/* One pod label: kept when it is one of the six, or wanted. */
 void weir_identity_take_label(struct weir_str key, struct weir_str value, struct weir_identity_labels *labels);
+bool weir_identity_has_labels(const struct weir_identity_labels *labels); /* is anything told? */
+/* Fills what is unset; labels of a key that is there already stay out. */
 void weir_identity_apply_labels(const struct weir_identity_labels *labels, struct weir_identity *identity);
 
 /* The name that all signals of one proxy agree on, `<pod>.<namespace>`: of an

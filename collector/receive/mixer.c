@@ -50,14 +50,17 @@ typedef Istio__Mixer__V1__CheckResponse__QuotasEntry QuotasEntry;
 struct weir_mixer {
 	struct weir_receive_opts opts;
 	struct weir_arena arena;
+	struct weir_workload_reader *pods; /* NULL: none are known */
 };
 
 int weir_mixer_create(const struct weir_receive_opts *opts, struct weir_mixer **ret)
 {
 	struct weir_mixer *mixer = calloc(1, sizeof(*mixer));
+	int r = mixer != NULL ? weir_offer_pods_open(opts, &mixer->pods) : -ENOMEM;
 
-	if (mixer == NULL) {
-		return -ENOMEM;
+	if (r < 0) {
+		free(mixer);
+		return r;
 	}
 	mixer->opts = *opts;
 	weir_offer_arena_init(&mixer->arena, opts->ring);
@@ -68,6 +71,7 @@ int weir_mixer_create(const struct weir_receive_opts *opts, struct weir_mixer **
 void weir_mixer_destroy(struct weir_mixer *mixer)
 {
 	if (mixer != NULL) {
+		weir_workload_reader_close(mixer->pods);
 		weir_arena_fini(&mixer->arena);
 		free(mixer);
 	}
@@ -151,7 +155,10 @@ static void report(
 	weir_arena_reset(&mixer->arena);
 	weir_draft_init(&draft, &mixer->arena, message);
 	weir_offer_identity(&draft, peer->identity);
+	draft.pods = mixer->pods;
+	weir_workload_hold(mixer->pods);
 	r = weir_report_decode(&draft, &offer.source);
+	weir_workload_release(mixer->pods);
 	if (r != 0) {
 		refuse(r == WEIR_DECODE_MALFORMED ? WEIR_REFUSAL_MALFORMED : WEIR_REFUSAL_TOO_LARGE, draft.error,
 			answer);

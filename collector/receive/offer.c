@@ -77,6 +77,12 @@ void weir_offer_identity(struct weir_draft *draft, struct weir_str identity)
 	}
 }
 
+int weir_offer_pods_open(const struct weir_receive_opts *opts, struct weir_workload_reader **ret_pods)
+{
+	*ret_pods = NULL;
+	return opts->workloads != NULL ? weir_workload_reader_open(opts->workloads, ret_pods) : 0;
+}
+
 bool weir_offer_is_denied(const struct weir_receive_opts *opts, const struct weir_draft *draft)
 {
 	return opts->rejects_identity && draft->mismatched > 0;

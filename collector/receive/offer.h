@@ -44,6 +44,9 @@ struct weir_str weir_offer_peer(struct weir_str address);
  * is no SPIFFE id with a namespace and an account (or none at all) claims nothing. `identity` must outlive the draft. */
 void weir_offer_identity(struct weir_draft *draft, struct weir_str identity);
 
+/* A receiver's reader of the workload table; NULL without one. 0 or -ENOSPC. */
+int weir_offer_pods_open(const struct weir_receive_opts *opts, struct weir_workload_reader **ret_pods);
+
 /* Is this batch to be refused for what it claims (security.identity: reject)? For streams; weir_offer_put() asks by
  * itself. Counts nothing. */
 bool weir_offer_is_denied(const struct weir_receive_opts *opts, const struct weir_draft *draft);

@@ -68,21 +68,26 @@ struct weir_otlp {
 	struct weir_arena arena;
 	struct way ways[KINDS];
 	struct weir_known *known[2];
-	uint64_t turned_ns; /* monotonic */
+	struct weir_workload_reader *pods; /* NULL: none are known */
+	uint64_t turned_ns;                /* monotonic */
 };
 
 int weir_otlp_create(const struct weir_receive_opts *opts, struct weir_otlp **ret)
 {
 	struct weir_otlp *otlp = calloc(1, sizeof(*otlp));
+	int r;
 
 	if (otlp == NULL) {
 		return -ENOMEM;
 	}
-	if (weir_known_create(KNOWN_SENDERS, &otlp->known[0]) < 0 ||
-		weir_known_create(KNOWN_SENDERS, &otlp->known[1]) < 0) {
+	r = weir_known_create(KNOWN_SENDERS, &otlp->known[0]);
+	r = r < 0 ? r : weir_known_create(KNOWN_SENDERS, &otlp->known[1]);
+	r = r < 0 ? r : weir_offer_pods_open(opts, &otlp->pods);
+	if (r < 0) {
 		weir_known_destroy(otlp->known[0]);
+		weir_known_destroy(otlp->known[1]);
 		free(otlp);
-		return -ENOMEM;
+		return r;
 	}
 	otlp->turned_ns = weir_clock_monotonic_ns();
 	otlp->opts = *opts;
@@ -100,6 +105,7 @@ void weir_otlp_destroy(struct weir_otlp *otlp)
 		weir_arena_fini(&otlp->arena);
 		weir_known_destroy(otlp->known[0]);
 		weir_known_destroy(otlp->known[1]);
+		weir_workload_reader_close(otlp->pods);
 		free(otlp);
 	}
 }
@@ -177,8 +183,11 @@ static struct weir_otlp_verdict take(
 	weir_offer_identity(&draft, offer->identity);
 	if (way->kind->signal == WEIR_SIGNAL_LOG) {
 		known_give(otlp, &draft);
+		draft.pods = otlp->pods;
 	}
+	weir_workload_hold(draft.pods);
 	r = way->kind->decode[encoding](&draft);
+	weir_workload_release(draft.pods);
 	if (r == WEIR_DECODE_MALFORMED) {
 		weir_stat_add(encoding == WEIR_OTLP_JSON ? WEIR_STAT_MALFORMED_JSON : WEIR_STAT_MALFORMED_PROTOBUF, 1);
 		weir_stat_refused(way->kind->signal, WEIR_REFUSAL_MALFORMED, 1);

@@ -5,6 +5,7 @@
 #ifndef WEIR_RECEIVE_RECEIVE_H
 #define WEIR_RECEIVE_RECEIVE_H
 
+#include "identity/workload.h"
 #include "receive/admit.h"
 #include "ring/ring.h"
 #include "serve/route.h"
@@ -15,9 +16,10 @@ struct weir_receive_opts {
 	bool parks;                            /* storage.sync=always: park answers at the batch's end */
 	bool (*is_storage_failing)(void *ctx); /* span batches are refused, streams thinned; may be NULL */
 	void *ctx;
-	struct weir_admit *admit;       /* NULL: only a full ring refuses (unit tests) */
-	bool rejects_identity;          /* security.identity: reject; else a mismatch is marked and counted */
-	bool envoy_counters_are_deltas; /* metrics.envoy_counters */
+	struct weir_admit *admit;         /* NULL: only a full ring refuses (unit tests) */
+	bool rejects_identity;            /* security.identity: reject; else a mismatch is marked and counted */
+	bool envoy_counters_are_deltas;   /* metrics.envoy_counters */
+	struct weir_workloads *workloads; /* who pods are, published; NULL: nobody is known */
 };
 
 /* Each X_grpc and X_http fills its fixed number of rows. */

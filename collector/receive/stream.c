@@ -57,7 +57,8 @@ struct weir_stream_service {
 	const struct weir_stream_kind *kind;
 	struct weir_receive_opts opts;
 	struct weir_arena arena;
-	struct weir_known *known; /* NULL: its senders do not join */
+	struct weir_known *known;          /* NULL: its senders do not join */
+	struct weir_workload_reader *pods; /* likewise; NULL: none are known */
 	struct weir_grpc_stream_fns fns;
 	struct way ways[WEIR_STREAM_WAYS];
 };
@@ -66,7 +67,8 @@ struct stream {
 	struct weir_envoy_sender sender;
 	char joined[NODE_ID_MAX]; /* the node id under which the sender is known; it outlives a new identifier */
 	size_t joined_length;
-	char *principal; /* of its certificate */
+	bool joined_without_labels; /* they may be found out later */
+	char *principal;            /* of its certificate */
 	size_t principal_length;
 	struct weir_admit_hold hold;
 	bool has_message;
@@ -80,7 +82,7 @@ static void leave(struct weir_stream_service *service, struct stream *stream)
 	}
 }
 
-/* Makes the sender known to the others, once; again only if it says another name. */
+/* Makes the sender known to the others, once; again only if it says another name, or its labels became known. */
 static void join(struct weir_stream_service *service, struct stream *stream)
 {
 	const struct weir_identity *identity = &stream->sender.identity;
@@ -88,7 +90,8 @@ static void join(struct weir_stream_service *service, struct stream *stream)
 
 	if (!service->known || !stream->sender.is_known || identity->node_id.length == 0 ||
 		identity->node_id.length > NODE_ID_MAX ||
-		weir_str_equal(identity->node_id, weir_str_make(stream->joined, stream->joined_length))) {
+		(weir_str_equal(identity->node_id, weir_str_make(stream->joined, stream->joined_length)) &&
+			stream->sender.lacks_labels == stream->joined_without_labels)) {
 		return;
 	}
 	leave(service, stream);
@@ -96,6 +99,7 @@ static void join(struct weir_stream_service *service, struct stream *stream)
 	weir_known_join(service->known, identity, address.ip);
 	memcpy(stream->joined, identity->node_id.data, identity->node_id.length);
 	stream->joined_length = identity->node_id.length;
+	stream->joined_without_labels = stream->sender.lacks_labels;
 }
 
 static int on_open(void *ctx, const struct weir_grpc_peer *peer, void **ret_stream)
@@ -187,8 +191,14 @@ static int put(const struct way *way, struct stream *stream, struct weir_draft *
 static bool decode(struct weir_stream_service *service, struct stream *stream, struct weir_draft *draft,
 	struct weir_grpc_answer *answer)
 {
+	int r;
+
 	weir_offer_identity(draft, weir_str_make(stream->principal, stream->principal_length));
-	switch (service->kind->decode(draft, &stream->sender, &service->opts)) {
+	draft->pods = service->pods;
+	weir_workload_hold(service->pods);
+	r = service->kind->decode(draft, &stream->sender, &service->opts);
+	weir_workload_release(service->pods);
+	switch (r) {
 	case 0:
 		break;
 	case WEIR_DECODE_TOO_LARGE:
@@ -279,8 +289,10 @@ int weir_stream_create(
 
 	if (r == 0 && kind->joins) {
 		r = weir_known_create(KNOWN_SENDERS, &service->known);
+		r = r < 0 ? r : weir_offer_pods_open(opts, &service->pods);
 	}
 	if (r < 0) {
+		weir_known_destroy(service ? service->known : NULL);
 		free(service);
 		return r;
 	}
@@ -299,6 +311,7 @@ void weir_stream_destroy(struct weir_stream_service *service)
 {
 	if (service) {
 		weir_known_destroy(service->known);
+		weir_workload_reader_close(service->pods);
 		weir_arena_fini(&service->arena);
 		free(service);
 	}

@@ -11,7 +11,7 @@
 #define WEIR_RULESET_LABELS_MAX 64u /* of one metric, or variables of one log entry: 128 */
 #define WEIR_RULESET_VARIABLES_MAX 128u
 #define WEIR_RULESET_OUTPUTS_MAX 32u
-#define WEIR_RULESET_WANTED_MAX 64u
+#define WEIR_RULESET_WANTED_MAX 16u /* as many as identity keeps of a workload: WEIR_WANTED_MAX */
 #define WEIR_RULESET_GUARDS_MAX 64u
 #define WEIR_RULESET_RULE_WORDS (WEIR_MIXER_RULES_MAX / 64u)
 

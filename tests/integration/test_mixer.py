@@ -8,6 +8,7 @@ import collections
 import grpc
 import pytest
 
+import edges
 import facts
 import mixer
 import mtcap
@@ -16,19 +17,8 @@ from weir import until
 CAPTURES = ["mixer-sidecar", "mixer-sidecar-delta"]
 
 
-def workload(uid):
-    """As Kubernetes names pods: <workload>-<hash>-<five>, or <workload>-<number>."""
-    parts = uid.removeprefix("kubernetes://").split(".")[0].split("-")
-    if not parts[-1].isdigit():
-        parts.pop()
-        if any(c.isdigit() for c in parts[-1]) and len(parts[-1]) >= 4 and set(parts[-1]) <= set("0123456789abcdef"):
-            return "-".join(parts[:-1])
-        return "-".join(parts) or "unknown"
-    return "-".join(parts[:-1])
-
-
 def edge(e):
-    ends = [workload(e[k]) if e[k] else "unknown" for k in ("source_uid", "destination_uid")]
+    ends = [edges.workload_of(e[k]) if e[k] else "unknown" for k in ("source_uid", "destination_uid")]
     return e["reporter"], ends[0], e["destination_service_host"], ends[1]
 
 
@@ -143,7 +133,8 @@ def test_probes_are_listed_and_in_no_metric(weir):
     agents = ["kube-probe/1.14", "Prometheus/2.3.1", "curl/7.58.0", "a kube-probe"]
     mixer.Client(weir.grpc).report([bag | {"request.useragent": agent} for agent in agents])
     assert weir.total("istio_requests_total") == 2
-    assert sorted(r["userAgent"] for r in weir.get_json("/api/requests")) == sorted(agents)
+    listed = {r["userAgent"]: r.get("probe", False) for r in weir.get_json("/api/requests")}
+    assert listed == {a: a.startswith(("kube-probe", "Prometheus")) for a in agents}
     assert weir.ledger_sum("mixer")["kept"] == 4
 
 

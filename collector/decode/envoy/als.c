@@ -44,7 +44,8 @@ static int survey(struct weir_draft *draft, struct weir_str message, struct weir
 	const char *first = NULL, *end = NULL;
 
 	while (weir_cursor_next(&wire, &field)) {
-		if (field.tag == IDENTIFIER && !weir_envoy_sender_read(field.bytes, sender)) {
+		if (field.tag == IDENTIFIER &&
+			!weir_envoy_sender_read(field.bytes, weir_workload_wanted(draft->pods), sender)) {
 			return malformed(draft, message, field.bytes.data, "the identifier cannot be read");
 		}
 		if (field.tag == HTTP_LOGS || field.tag == TCP_LOGS) {
@@ -128,6 +129,7 @@ int weir_als_decode(struct weir_draft *draft, struct weir_envoy_sender *sender)
 	if (draft->body.length == 0) {
 		return 0;
 	}
+	weir_envoy_sender_complete(sender, draft->pods);
 	reader.rows.draft = draft;
 	reader.rows.sender = sender;
 	reader.rows.own_host = (struct weir_ref){ 0, 0 };
@@ -147,6 +149,7 @@ int weir_als_decode(struct weir_draft *draft, struct weir_envoy_sender *sender)
 	}
 	if (draft->requests.count + draft->connections.count == 0) {
 		draft->workloads.count = 0; /* nobody refers to the sender: only the counts are worth a record */
+		draft->attrs.count = 0;
 	}
 	weir_draft_claim(draft, sender->identity.namespace_, sender->identity.service_account, draft->offered);
 	return r;

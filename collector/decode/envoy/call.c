@@ -156,6 +156,7 @@ static struct weir_peer_row find_caller(struct weir_als_rows *rows)
 		.told = &rows->entry.downstream,
 		.san = rows->entry.peer_san,
 		.host = rows->peer.host,
+		.time_ns = rows->entry.start_ns,
 	};
 
 	return weir_peers_find(&rows->peers, &evidence);
@@ -169,6 +170,7 @@ static struct weir_peer_row find_callee(
 		.host = upstream.host,
 		.service = service->name,
 		.service_namespace = service->namespace_,
+		.time_ns = rows->entry.start_ns,
 	};
 
 	return weir_peers_find(&rows->peers, &evidence);

@@ -378,7 +378,7 @@ static int find_families(
 	const char *first = NULL, *end = NULL;
 
 	while (weir_cursor_next(&wire, &field)) {
-		if (field.tag == IDENTIFIER && !weir_envoy_sender_read(field.bytes, sender)) {
+		if (field.tag == IDENTIFIER && !weir_envoy_sender_read(field.bytes, NULL, sender)) {
 			return malformed(draft, message, field.bytes.data, "the identifier cannot be read");
 		}
 		if (field.tag == FAMILY) {

@@ -20,7 +20,7 @@ enum {
 	NODE_METADATA = 3 << 3 | WEIR_WIRE_BYTES,
 };
 
-static bool read_labels(struct weir_str labels, struct weir_identity_labels *ret)
+bool weir_node_read_labels(struct weir_str labels, struct weir_identity_labels *ret)
 {
 	struct weir_wire wire = weir_wire_of(labels);
 	struct weir_struct_entry entry;
@@ -66,7 +66,7 @@ bool weir_node_read_metadata(struct weir_str metadata, struct weir_node *ret)
 
 	while (weir_struct_next(&wire, &entry)) {
 		if (weir_str_is(entry.key, "LABELS")) {
-			if (!read_labels(entry.inner, &ret->labels)) {
+			if (!weir_node_read_labels(entry.inner, &ret->labels)) {
 				return false;
 			}
 		} else if (entry.text.length > 0) {
@@ -76,12 +76,12 @@ bool weir_node_read_metadata(struct weir_str metadata, struct weir_node *ret)
 	return !wire.is_malformed;
 }
 
-bool weir_node_read(struct weir_str node, struct weir_node *ret)
+bool weir_node_read(struct weir_str node, const struct weir_wanted *wanted, struct weir_node *ret)
 {
 	struct weir_wire wire = weir_wire_of(node);
 	struct weir_wire_field field;
 
-	*ret = (struct weir_node){ 0 };
+	*ret = (struct weir_node){ .labels = { .wanted = wanted } };
 	while (weir_wire_next(&wire, &field)) {
 		if (field.tag == NODE_ID) {
 			ret->identity.node_id = field.bytes;

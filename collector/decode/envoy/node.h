@@ -15,8 +15,11 @@ struct weir_node {
 	struct weir_str cluster; /* Node.cluster: Istio says app.namespace */
 };
 
-/* A serialized envoy.config.core.v3.Node. False: malformed. */
-bool weir_node_read(struct weir_str node, struct weir_node *ret);
+/* A serialized envoy.config.core.v3.Node, with the labels that are wanted. False: malformed. */
+bool weir_node_read(struct weir_str node, const struct weir_wanted *wanted, struct weir_node *ret);
+
+/* A serialized Struct of pod labels. Adds to *ret. False: malformed. */
+bool weir_node_read_labels(struct weir_str labels, struct weir_identity_labels *ret);
 
 /* A serialized Struct with Istio's upper-case keys: Node.metadata, and what the
  * header x-envoy-peer-metadata holds. Adds to *ret. False: malformed. */

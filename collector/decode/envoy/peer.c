@@ -177,6 +177,9 @@ bool weir_peer_read_struct(struct weir_str bytes, struct weir_node *ret)
 	struct weir_struct_entry entry;
 
 	while (weir_struct_next(&wire, &entry)) {
+		if (weir_str_is(entry.key, "labels") && !weir_node_read_labels(entry.inner, &ret->labels)) {
+			return false;
+		}
 		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 			if (weir_str_is(entry.key, places[i].key)) {
 				*places[i].field = entry.text;
@@ -235,11 +238,12 @@ struct weir_str weir_peer_decode_base64(struct weir_str text, struct weir_arena 
 	return weir_str_make(out, used);
 }
 
-bool weir_peer_read(enum weir_peer_form form, struct weir_str metadata, struct weir_arena *arena, struct weir_node *ret)
+bool weir_peer_read(enum weir_peer_form form, struct weir_str metadata, const struct weir_wanted *wanted,
+	struct weir_arena *arena, struct weir_node *ret)
 {
 	bool is_read = false;
 
-	*ret = (struct weir_node){ 0 };
+	*ret = (struct weir_node){ .labels = { .wanted = wanted } };
 	if (form == WEIR_PEER_STRUCT) {
 		is_read = weir_peer_read_struct(metadata, ret);
 	} else if (form == WEIR_PEER_FLAT) {

@@ -16,10 +16,10 @@ enum weir_peer_form { /* in the order of preference: the larger one wins */
 
 #define WEIR_PEER_BASE64_MAX 32768u /* longer header values are not decoded; Envoy's limit is 60 KiB for all headers */
 
-/* Reads `metadata` into *ret (not settled). False: unreadable, *ret is then
+/* Reads `metadata` into *ret (not settled), with the labels that are wanted. False: unreadable, *ret is then
  * unset; or the arena is full (HEADER only, which decodes into it). */
-bool weir_peer_read(
-	enum weir_peer_form form, struct weir_str metadata, struct weir_arena *arena, struct weir_node *ret);
+bool weir_peer_read(enum weir_peer_form form, struct weir_str metadata, const struct weir_wanted *wanted,
+	struct weir_arena *arena, struct weir_node *ret);
 
 /* The pieces, each usable alone. */
 bool weir_peer_read_struct(struct weir_str bytes, struct weir_node *ret);

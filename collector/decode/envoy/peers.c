@@ -4,8 +4,10 @@
  *
  *   1  peer metadata of the entry      Struct, else FlatNode, else header
  *   2  its node id                     ─▶ a proxy that streams here (known)
+ *                                      ─▶ else its pod, in the workload table
  *                                      ─▶ else the id's own spelling, and a guess
- *   3  its address                     ─▶ a proxy that streams here now, unless
+ *   3  its address                     ─▶ a proxy that streams here now, else the
+ *                                         pod that had it at that time, unless
  *                                         certificate or service contradict
  *   4  its certificate's SPIFFE id     the namespace wins over 1 to 3 (it is
  *                                      proven); the account is the workload only
@@ -18,33 +20,18 @@
  *
  * Invariants
  *  1. A remembered answer is used only when all evidence that could have led to
- *     another is equal.
+ *     another is equal, and for times at which the workload table says the same.
  *  2. A row with a namespace has a workload; a cluster is only written beside a
  *     namespace (of the workload, or of the service that it serves).
  *
  * One thread: the listener whose draft it is. */
 #include "decode/envoy/peers.h"
 
-#include "base/utf8.h"
 #include "decode/address.h"
 
 struct weir_ref weir_peers_place(struct weir_draft *draft, struct weir_str text)
 {
-	uintptr_t at = (uintptr_t)text.data, body = (uintptr_t)draft->body.data;
-	char *room;
-
-	if (text.length == 0) {
-		return (struct weir_ref){ 0, 0 };
-	}
-	if (at >= body && at - body < draft->body.length) {
-		return weir_draft_text(draft, text);
-	}
-	if (weir_draft_is_ascii(text) || weir_utf8_is_valid(text)) {
-		return weir_draft_copy(draft, text);
-	}
-	draft->replaced_utf8++;
-	room = weir_draft_reserve(draft, 3 * text.length);
-	return room ? weir_draft_commit(draft, weir_utf8_repair(text, room)) : (struct weir_ref){ 0, 0 };
+	return weir_draft_place(draft, text);
 }
 
 bool weir_peers_address(const struct weir_entry_address *address, struct weir_address *ret)
@@ -74,6 +61,7 @@ static uint32_t add_workload(struct weir_draft *draft, const struct weir_identit
 	row->cluster = weir_peers_place(draft, identity->cluster);
 	row->pod = weir_peers_place(draft, identity->pod);
 	row->node_id = weir_peers_place(draft, identity->node_id);
+	weir_draft_labels(draft, &identity->more, row);
 	return draft->workloads.count - 1;
 }
 
@@ -101,13 +89,18 @@ static struct weir_peer_row add_row(struct weir_peers *peers, const struct weir_
 void weir_peers_init(struct weir_peers *peers, struct weir_draft *draft, const struct weir_identity *own,
 	const struct weir_known *known)
 {
+	struct weir_identity named = *own;
+
 	peers->draft = draft;
-	peers->own = own;
+	peers->cluster = own->cluster.length > 0 ? own->cluster : weir_workload_cluster(draft->pods);
+	if (own->namespace_.length > 0) {
+		named.cluster = peers->cluster;
+	}
 	peers->known = known;
 	peers->count = 0;
 	peers->next = 0;
 	peers->has_nobody = false;
-	peers->own_row = add_row(peers, own);
+	peers->own_row = add_row(peers, &named);
 }
 
 /* ---- from evidence to a workload ---------------------------------------- */
@@ -124,11 +117,27 @@ static bool uses_address(const struct weir_peer_evidence *evidence)
 	return evidence->host.length > 0 && !is_node_id(evidence->told->id);
 }
 
+/* For which times the table's answer holds; of no answer only for that one. */
+static struct weir_peer_time time_of(const struct weir_workload_row *row, uint64_t time_ns)
+{
+	if (row && time_ns != 0) {
+		return (struct weir_peer_time){ row->since_ns, row->until_ns };
+	}
+	return (struct weir_peer_time){ time_ns, time_ns + 1 };
+}
+
+static void from_pod(
+	const struct weir_peers *peers, const struct weir_workload_row *row, struct weir_identity *identity)
+{
+	weir_pod_identity(row->pod, weir_workload_wanted(peers->draft->pods), identity);
+}
+
 static void from_node_id(
 	const struct weir_peers *peers, const struct weir_peer_evidence *evidence, struct weir_identity *identity)
 {
 	struct weir_str id = evidence->told->id;
 	const struct weir_identity *known = peers->known ? weir_known_by_node(peers->known, id) : NULL;
+	const struct weir_workload_row *row;
 
 	if (identity->workload.length > 0) {
 		identity->node_id = id; /* metadata said more; the id adds only itself and the pod */
@@ -137,31 +146,52 @@ static void from_node_id(
 		*identity = *known;
 	} else {
 		weir_identity_from_node_id(id, identity);
-		weir_identity_guess_labels(identity, evidence->service);
+		row = weir_workload_by_name(peers->draft->pods, identity->pod, identity->namespace_, evidence->time_ns);
+		if (row) {
+			from_pod(peers, row, identity);
+			identity->node_id = id;
+		} else {
+			weir_identity_guess_labels(identity, evidence->service);
+		}
 	}
 }
 
-static void from_address(
-	const struct weir_peers *peers, const struct weir_peer_evidence *evidence, struct weir_identity *identity)
+/* Does the certificate, or the service that is called, speak against it? */
+static bool is_contradicted(const struct weir_peer_evidence *evidence, const struct weir_identity *identity)
 {
-	const struct weir_identity *known;
-	struct weir_address address = { 0 };
 	struct weir_str space, account;
 
-	if (!peers->known || !weir_address_parse(evidence->host, &address)) {
+	if (evidence->service_namespace.length > 0 &&
+		!weir_str_equal(evidence->service_namespace, identity->namespace_)) {
+		return true;
+	}
+	return weir_identity_spiffe(evidence->san, &space, &account) &&
+	       (!weir_str_equal(space, identity->namespace_) ||
+		       (identity->service_account.length > 0 && !weir_str_equal(account, identity->service_account)));
+}
+
+static void from_address(struct weir_peers *peers, const struct weir_peer_evidence *evidence,
+	struct weir_identity *identity, struct weir_peer_time *ret_time)
+{
+	const struct weir_identity *known;
+	const struct weir_workload_row *row;
+	struct weir_address address = { 0 };
+
+	if ((!peers->known && !peers->draft->pods) || !weir_address_parse(evidence->host, &address)) {
 		return;
 	}
-	known = weir_known_by_address(peers->known, address.ip);
-	if (!known || (evidence->service_namespace.length > 0 &&
-			      !weir_str_equal(evidence->service_namespace, known->namespace_))) {
+	known = peers->known ? weir_known_by_address(peers->known, address.ip) : NULL;
+	if (known) {
+		if (!is_contradicted(evidence, known)) {
+			*identity = *known;
+		}
 		return;
 	}
-	if (weir_identity_spiffe(evidence->san, &space, &account) &&
-		(!weir_str_equal(space, known->namespace_) ||
-			(known->service_account.length > 0 && !weir_str_equal(account, known->service_account)))) {
-		return;
+	row = weir_workload_by_address(peers->draft->pods, address.ip, evidence->time_ns);
+	*ret_time = time_of(row, evidence->time_ns);
+	if (row && !is_contradicted(evidence, &row->pod->identity)) {
+		from_pod(peers, row, identity);
 	}
-	*identity = *known;
 }
 
 static void from_certificate(struct weir_str san, struct weir_identity *identity)
@@ -184,13 +214,16 @@ static void from_certificate(struct weir_str san, struct weir_identity *identity
 	}
 }
 
-static void resolve(
-	const struct weir_peers *peers, const struct weir_peer_evidence *evidence, struct weir_identity *identity)
+static void resolve(struct weir_peers *peers, const struct weir_peer_evidence *evidence, struct weir_identity *identity,
+	struct weir_peer_time *ret_time)
 {
 	const struct weir_entry_peer *told = evidence->told;
+	const struct weir_wanted *wanted = weir_workload_wanted(peers->draft->pods);
 	struct weir_node node = { 0 };
 
-	if (told->form != WEIR_PEER_NONE && weir_peer_read(told->form, told->metadata, peers->draft->arena, &node)) {
+	*ret_time = (struct weir_peer_time){ 0, UINT64_MAX };
+	if (told->form != WEIR_PEER_NONE &&
+		weir_peer_read(told->form, told->metadata, wanted, peers->draft->arena, &node)) {
 		weir_node_settle(&node);
 	}
 	*identity = node.identity;
@@ -198,7 +231,7 @@ static void resolve(
 		from_node_id(peers, evidence, identity);
 	}
 	if (identity->workload.length == 0 && uses_address(evidence)) {
-		from_address(peers, evidence, identity);
+		from_address(peers, evidence, identity, ret_time);
 	}
 	from_certificate(evidence->san, identity);
 	if (identity->workload.length == 0) {
@@ -206,7 +239,7 @@ static void resolve(
 	}
 	if (identity->cluster.length == 0 &&
 		(identity->namespace_.length > 0 || evidence->service_namespace.length > 0)) {
-		identity->cluster = peers->own->cluster;
+		identity->cluster = peers->cluster;
 	}
 }
 
@@ -236,11 +269,14 @@ struct weir_peer_row weir_peers_find(struct weir_peers *peers, const struct weir
 		asked.host = evidence->host;
 	}
 	for (uint32_t i = 0; i < peers->count; i++) {
-		if (is_same(&peers->remembered[i], &asked)) {
+		const struct weir_peer_time *holds = &peers->remembered[i].time;
+
+		if (evidence->time_ns >= holds->since_ns && evidence->time_ns < holds->until_ns &&
+			is_same(&peers->remembered[i], &asked)) {
 			return peers->remembered[i].row;
 		}
 	}
-	resolve(peers, evidence, &identity);
+	resolve(peers, evidence, &identity, &asked.time);
 	asked.row = add_row(peers, &identity);
 	peers->remembered[peers->next] = asked;
 	peers->next = (peers->next + 1) % WEIR_PEERS_REMEMBERED;

@@ -5,6 +5,7 @@
 
 #include "decode/envoy/entry.h"
 #include "identity/known.h"
+#include "identity/workload.h"
 
 #define WEIR_PEERS_REMEMBERED 16u
 
@@ -13,6 +14,11 @@ struct weir_peer_evidence { /* of one end of one call; unset parts are zero */
 	struct weir_str san;                        /* its certificate's SPIFFE id */
 	struct weir_str host;                       /* where it really is: "ip" or, inside Envoy, "ip:port" */
 	struct weir_str service, service_namespace; /* that it serves; for the other end of an outbound call */
+	uint64_t time_ns;                           /* of the call: addresses are used again */
+};
+
+struct weir_peer_time { /* [since, until) */
+	uint64_t since_ns, until_ns;
 };
 
 struct weir_peer_row {     /* what became of it */
@@ -22,7 +28,7 @@ struct weir_peer_row {     /* what became of it */
 
 struct weir_peers {
 	struct weir_draft *draft;
-	const struct weir_identity *own;
+	struct weir_str cluster;        /* of those who do not tell theirs: the sender's, else the configured one */
 	const struct weir_known *known; /* or NULL */
 	struct weir_peer_row own_row;
 	bool has_nobody;
@@ -30,6 +36,7 @@ struct weir_peers {
 	struct weir_remembered_peer {
 		enum weir_peer_form form;
 		struct weir_str metadata, id, san, host, service, service_namespace;
+		struct weir_peer_time time; /* at which the answer holds */
 		struct weir_peer_row row;
 	} remembered[WEIR_PEERS_REMEMBERED];
 	uint32_t count, next;

@@ -14,6 +14,8 @@
  *     each report, with running totals (the fold takes differences). A report
  *     before the end needs the connection's id for that.
  *  2. An entry that is marked as intermediate is none of the finished ones.
+ *  3. An entry's attributes are all there before its call is looked at: labels
+ *     of workloads go behind them.
  *
  * One thread: the listener's. */
 #include "decode/envoy/rows.h"
@@ -75,6 +77,8 @@ static void fill_request(struct weir_als_rows *rows, struct weir_request *row)
 	struct weir_draft *draft = rows->draft;
 	int32_t status = entry->grpc_status != WEIR_GRPC_STATUS_NONE ? entry->grpc_status : entry->grpc_header_status;
 
+	row->attr_first = entry->attr_first;
+	row->attr_count = draft->attrs.count - entry->attr_first;
 	weir_call_fill(rows, &row->call);
 	row->call.protocol = is_grpc(entry, status) ? WEIR_REQUEST_GRPC : WEIR_REQUEST_HTTP;
 	row->call.is_probe = weir_call_is_probe(entry->user_agent, entry->path);
@@ -91,8 +95,6 @@ static void fill_request(struct weir_als_rows *rows, struct weir_request *row)
 	row->method = small(entry->method);
 	row->http_version = small(entry->http_version);
 	row->attempts = entry->attempts;
-	row->attr_first = entry->attr_first;
-	row->attr_count = draft->attrs.count - entry->attr_first;
 	row->authority = weir_draft_text(draft, entry->authority);
 	row->path = weir_draft_text(draft, entry->path);
 	row->user_agent = weir_draft_text(draft, entry->user_agent);
@@ -135,6 +137,8 @@ static void fill_connection(struct weir_als_rows *rows, struct weir_connection *
 	const struct weir_entry *entry = &rows->entry;
 	struct weir_draft *draft = rows->draft;
 
+	row->attr_first = entry->attr_first;
+	row->attr_count = draft->attrs.count - entry->attr_first;
 	weir_call_fill(rows, &row->call);
 	row->call.protocol = WEIR_REQUEST_TCP;
 	row->start_ns = entry->start_ns;
@@ -142,8 +146,6 @@ static void fill_connection(struct weir_als_rows *rows, struct weir_connection *
 	row->received_bytes = entry->has_connection ? entry->received_bytes : entry->wire_received;
 	row->sent_bytes = entry->has_connection ? entry->sent_bytes : entry->wire_sent;
 	row->state = (uint8_t)state_of(entry);
-	row->attr_first = entry->attr_first;
-	row->attr_count = draft->attrs.count - entry->attr_first;
 	row->stream_id = weir_draft_text(draft, entry->stream_id);
 	row->upstream_cluster = weir_draft_text(draft, entry->upstream_cluster);
 	row->sni = weir_draft_text(draft, entry->sni);

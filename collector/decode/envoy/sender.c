@@ -60,7 +60,8 @@ static struct weir_str own_service_host(struct weir_envoy_sender *sender)
 	return weir_str_make(text, name.length + 1 + domain.length);
 }
 
-static void learn(struct weir_envoy_sender *sender, struct weir_node *node)
+/* Copies the texts of the identity, which may lie anywhere, into the stream's arena. */
+static void identity_keep(struct weir_envoy_sender *sender)
 {
 	struct weir_identity *identity = &sender->identity;
 	struct weir_str *texts[] = { &identity->workload, &identity->namespace_, &identity->app, &identity->version,
@@ -68,19 +69,65 @@ static void learn(struct weir_envoy_sender *sender, struct weir_node *node)
 		&identity->node_id, &identity->principal, &identity->domain, &identity->address,
 		&identity->service_account };
 
-	weir_node_settle(node);
-	*identity = node->identity;
-	weir_arena_reset(&sender->arena);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		*texts[i] = keep(sender, *texts[i]);
 	}
-	sender->node_cluster = keep(sender, node->cluster);
+	for (uint32_t i = 0; i < identity->more.count; i++) {
+		identity->more.labels[i].key = keep(sender, identity->more.labels[i].key);
+		identity->more.labels[i].value = keep(sender, identity->more.labels[i].value);
+	}
 	sender->proxy = weir_identity_proxy(identity->node_id);
 	sender->service_host = own_service_host(sender);
+}
+
+static void learn(struct weir_envoy_sender *sender, struct weir_node *node)
+{
+	struct weir_identity *identity = &sender->identity;
+
+	sender->tells_workload = node->identity.workload.length > 0 || node->owner.length > 0;
+	sender->lacks_labels = !weir_identity_has_labels(&node->labels);
+	weir_node_settle(node);
+	*identity = node->identity;
+	weir_arena_reset(&sender->arena);
+	identity_keep(sender);
+	sender->node_cluster = keep(sender, node->cluster);
 	sender->is_known = identity->node_id.length > 0 || identity->workload.length > 0;
 }
 
-bool weir_envoy_sender_read(struct weir_str message, struct weir_envoy_sender *sender)
+bool weir_envoy_sender_find(struct weir_workload_reader *pods, bool tells_workload, struct weir_identity *identity)
+{
+	const struct weir_workload_row *row = weir_workload_by_name(pods, identity->pod, identity->namespace_, 0);
+	struct weir_identity found;
+
+	if (!row) {
+		return false;
+	}
+	weir_pod_identity(row->pod, weir_workload_wanted(pods), &found);
+	if (!tells_workload) {
+		identity->workload = found.workload;
+	}
+	identity->app = found.app;
+	identity->version = found.version;
+	identity->canonical_service = found.canonical_service;
+	identity->canonical_revision = found.canonical_revision;
+	identity->more = found.more;
+	if (identity->service_account.length == 0) {
+		identity->service_account = found.service_account;
+	}
+	return true;
+}
+
+/* Once a stream: what the table says then is kept, as what a node tells is. */
+void weir_envoy_sender_complete(struct weir_envoy_sender *sender, struct weir_workload_reader *pods)
+{
+	if (sender->lacks_labels && sender->identity.pod.length > 0 &&
+		weir_envoy_sender_find(pods, sender->tells_workload, &sender->identity)) {
+		sender->lacks_labels = false;
+		identity_keep(sender);
+	}
+}
+
+bool weir_envoy_sender_read(struct weir_str message, const struct weir_wanted *wanted, struct weir_envoy_sender *sender)
 {
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
@@ -90,7 +137,7 @@ bool weir_envoy_sender_read(struct weir_str message, struct weir_envoy_sender *s
 		if (field.tag != NODE) {
 			continue;
 		}
-		if (!weir_node_read(field.bytes, &node)) {
+		if (!weir_node_read(field.bytes, wanted, &node)) {
 			return false;
 		}
 		learn(sender, &node);

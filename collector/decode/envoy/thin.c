@@ -180,13 +180,34 @@ void weir_als_pack(struct weir_draft *draft)
 	move_attrs(&packer);
 }
 
+/* Of all attributes only the labels of workloads, which metrics are made of. Their lists lie in the order of the rows
+ * and do not overlap, unless two rows share one. */
+static void labels_keep(struct weir_draft *draft)
+{
+	struct weir_workload *row = draft->workloads.data;
+	struct weir_attr *attrs = draft->attrs.data;
+	uint32_t kept = 0, from = WEIR_NONE, to = 0;
+
+	for (uint32_t i = 0; i < draft->workloads.count; i++, row++) {
+		if (row->attr_count > 0 && row->attr_first != from) {
+			weir_assert(row->attr_first >= kept);
+			memmove(attrs + kept, attrs + row->attr_first, row->attr_count * sizeof(*attrs));
+			from = row->attr_first;
+			to = kept;
+			kept += row->attr_count;
+		}
+		row->attr_first = row->attr_count > 0 ? to : 0;
+	}
+	draft->attrs.count = kept;
+}
+
 void weir_als_thin(struct weir_draft *draft)
 {
 	static const struct weir_ref none = { 0, 0 };
 	struct weir_request *request = draft->requests.data;
 	struct weir_connection *connection = draft->connections.data;
 
-	draft->attrs.count = 0;
+	labels_keep(draft);
 	for (uint32_t i = 0; i < draft->requests.count; i++, request++) {
 		request->attr_first = 0;
 		request->attr_count = 0;

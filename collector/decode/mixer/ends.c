@@ -6,9 +6,11 @@
  *
  *   1  source.workload.name, .namespace; source.labels   when anybody adds them
  *   2  source.owner                                      …/namespaces/x/deployments/y
- *   3  source.uid                                        kubernetes://<pod>.<namespace>
- *   4  source.name, source.namespace                     a pod's
- *   5  the workload by the pod's name, its app and version by the workload's
+ *   3  the workload table, as Mixer had one: by source.uid, kubernetes://<pod>.<namespace>; else
+ *      by source.name and .namespace, a pod's; else, when no name is told, by source.ip at that time
+ *   4  the uid's own spelling, or the name's: the workload by the pod's name, its app and version
+ *      by the workload's
+ *   5  when no name is told, the principal: a namespace, and the account in the workload's place
  *
  * and the same of the destination. The few ends of a report's bags are
  * remembered by all that was said of them: by the words, as long as they are of
@@ -48,6 +50,17 @@ static inline bool is_same(struct weir_str a, struct weir_str b)
 	return a.length == b.length && (a.data == b.data || a.length == 0 || memcmp(a.data, b.data, a.length) == 0);
 }
 
+static bool is_same_more(const struct weir_identity_more *a, const struct weir_identity_more *b)
+{
+	bool is_equal = a->count == b->count;
+
+	for (uint32_t i = 0; is_equal && i < a->count; i++) {
+		is_equal =
+			is_same(a->labels[i].key, b->labels[i].key) && is_same(a->labels[i].value, b->labels[i].value);
+	}
+	return is_equal;
+}
+
 static inline bool is_same_end(const struct weir_ends_told *a, const struct weir_ends_told *b)
 {
 	const struct weir_identity_labels *l = &a->labels, *m = &b->labels;
@@ -55,6 +68,7 @@ static inline bool is_same_end(const struct weir_ends_told *a, const struct weir
 	return is_same(a->uid, b->uid) && is_same(a->name, b->name) && is_same(a->workload, b->workload) &&
 	       is_same(a->workload_namespace, b->workload_namespace) && is_same(a->namespace_, b->namespace_) &&
 	       is_same(a->owner, b->owner) && is_same(a->service, b->service) && is_same(l->app, m->app) &&
+	       is_same(a->ip, b->ip) && is_same(a->principal, b->principal) && is_same_more(&l->more, &m->more) &&
 	       is_same(l->version, m->version) && is_same(l->k8s_name, m->k8s_name) &&
 	       is_same(l->k8s_version, m->k8s_version) && is_same(l->canonical_name, m->canonical_name) &&
 	       is_same(l->canonical_revision, m->canonical_revision);
@@ -118,17 +132,102 @@ static struct weir_ends_told told_of(const struct weir_bag_reader *reader, enum 
 	if (side == WEIR_ENDS_DESTINATION) {
 		told.service = weir_bag_text(bag, WEIR_WORDS_SERVICE_NAME);
 	}
+	told.labels.wanted = weir_workload_wanted(reader->draft->pods);
 	labels_read(reader, WEIR_WORDS_SOURCE_LABELS + end, &told.labels);
+	if (told.uid.length + told.name.length + told.workload.length + told.owner.length == 0) {
+		told.principal = weir_bag_text(bag, WEIR_WORDS_SOURCE_PRINCIPAL + end);
+		set_if_unset(&told.principal, weir_bag_text(bag, WEIR_WORDS_SOURCE_USER + end));
+		if (weir_bag_has(bag, WEIR_WORDS_SOURCE_IP + end)) {
+			told.ip = bag->values[WEIR_WORDS_SOURCE_IP + end].bytes;
+		}
+	}
 	return told;
 }
 
-static struct weir_identity identity_of(const struct weir_ends_told *told)
+/* When the bag's call was. */
+static uint64_t time_of(const struct weir_bag *bag)
 {
-	const struct weir_identity_labels none = { 0 };
-	struct weir_identity identity = { .workload = told->workload, .namespace_ = told->workload_namespace };
-	struct weir_str pod, space;
+	uint64_t time_ns = weir_bag_ns(bag, WEIR_WORDS_REQUEST_TIME);
+
+	return time_ns > 0 ? time_ns : weir_bag_ns(bag, WEIR_WORDS_CONTEXT_TIME);
+}
+
+/* `trust.domain/ns/x/sa/y`, with or without its scheme. */
+static bool principal_split(struct weir_str principal, struct weir_str *ret_namespace, struct weir_str *ret_account)
+{
+	struct weir_str rest = principal, space;
+
+	if (weir_identity_spiffe(principal, ret_namespace, ret_account)) {
+		return ret_account->length > 0;
+	}
+	(void)weir_str_cut(&rest, '/');
+	if (!weir_str_is(weir_str_cut(&rest, '/'), "ns")) {
+		return false;
+	}
+	space = weir_str_cut(&rest, '/');
+	if (space.length == 0 || rest.length == 0 || !weir_str_is(weir_str_cut(&rest, '/'), "sa") || rest.length == 0) {
+		return false;
+	}
+	*ret_namespace = space;
+	*ret_account = rest;
+	return true;
+}
+
+/* The pod of that name; or that had that address at that time, unless the principal contradicts. */
+static const struct weir_workload_row *pod_find(
+	const struct weir_ends *ends, const struct weir_ends_told *told, uint64_t time_ns)
+{
+	struct weir_workload_reader *pods = ends->draft->pods;
+	const struct weir_workload_row *row;
+	struct weir_str pod, space, account;
+	struct weir_address address = { 0 };
+
+	if (weir_ends_split_uid(told->uid, &pod, &space)) {
+		return weir_workload_by_name(pods, pod, space, time_ns);
+	}
+	if (told->name.length > 0 && told->namespace_.length > 0) {
+		return weir_workload_by_name(pods, told->name, told->namespace_, time_ns);
+	}
+	weir_bag_address(told->ip, 0, &address);
+	row = told->ip.length > 0 ? weir_workload_by_address(pods, address.ip, time_ns) : NULL;
+	if (row != NULL && principal_split(told->principal, &space, &account) &&
+		!weir_str_equal(space, row->pod->namespace_)) {
+		return NULL;
+	}
+	return row;
+}
+
+/* What the table says, where nothing was told. */
+static void fill(struct weir_identity *identity, const struct weir_identity *found)
+{
+	set_if_unset(&identity->workload, found->workload);
+	set_if_unset(&identity->namespace_, found->namespace_);
+	set_if_unset(&identity->pod, found->pod);
+	set_if_unset(&identity->app, found->app);
+	set_if_unset(&identity->version, found->version);
+	set_if_unset(&identity->canonical_service, found->canonical_service);
+	set_if_unset(&identity->canonical_revision, found->canonical_revision);
+	if (identity->more.count == 0) {
+		identity->more = found->more;
+	}
+}
+
+static struct weir_identity identity_of(
+	const struct weir_ends *ends, const struct weir_ends_told *told, const struct weir_workload_row *row)
+{
+	struct weir_identity identity = { .workload = told->workload, .namespace_ = told->workload_namespace }, found;
+	struct weir_str pod, space, account;
 
 	weir_identity_from_owner(told->owner, &identity);
+	if (row != NULL) {
+		weir_pod_identity(row->pod, weir_workload_wanted(ends->draft->pods), &found);
+		if (weir_identity_has_labels(&told->labels)) {
+			set_if_unset(&identity.workload, found.workload); /* a canonical name may be made of it */
+			weir_identity_apply_labels(&told->labels, &identity);
+		}
+		fill(&identity, &found);
+		return identity;
+	}
 	if (weir_ends_split_uid(told->uid, &pod, &space)) {
 		identity.pod = pod;
 		set_if_unset(&identity.namespace_, space);
@@ -136,10 +235,14 @@ static struct weir_identity identity_of(const struct weir_ends_told *told)
 	set_if_unset(&identity.pod, told->name);
 	set_if_unset(&identity.namespace_, told->namespace_);
 	set_if_unset(&identity.workload, weir_identity_workload_of_pod(identity.pod));
+	if (identity.workload.length == 0 && principal_split(told->principal, &space, &account)) {
+		identity.workload = account;
+		identity.namespace_ = space;
+	}
 	if (identity.workload.length == 0) {
 		identity.namespace_ = weir_str_make(NULL, 0);
 	}
-	if (memcmp(&told->labels, &none, sizeof(none)) != 0) {
+	if (weir_identity_has_labels(&told->labels)) {
 		weir_identity_apply_labels(&told->labels, &identity);
 	} else {
 		weir_identity_guess_labels(&identity, told->service);
@@ -147,9 +250,11 @@ static struct weir_identity identity_of(const struct weir_ends_told *told)
 	return identity;
 }
 
-static uint32_t workload_add(struct weir_draft *draft, const struct weir_ends_told *told)
+static uint32_t workload_add(
+	struct weir_ends *ends, const struct weir_ends_told *told, const struct weir_workload_row *pod)
 {
-	struct weir_identity identity = identity_of(told);
+	struct weir_identity identity = identity_of(ends, told, pod);
+	struct weir_draft *draft = ends->draft;
 	struct weir_workload *row;
 
 	if (identity.workload.length == 0 && identity.app.length == 0) {
@@ -165,8 +270,12 @@ static uint32_t workload_add(struct weir_draft *draft, const struct weir_ends_to
 	row->version = place(draft, identity.version);
 	row->canonical_service = place(draft, identity.canonical_service);
 	row->canonical_revision = place(draft, identity.canonical_revision);
+	if (identity.namespace_.length > 0) {
+		row->cluster = place(draft, weir_workload_cluster(draft->pods));
+	}
 	row->pod = place(draft, identity.pod);
 	row->node_id = place(draft, told->uid);
+	weir_draft_labels(draft, &identity.more, row);
 	return draft->workloads.count - 1;
 }
 
@@ -208,16 +317,26 @@ static struct weir_ends_row *find_by_texts(
 	struct weir_ends *ends, const struct weir_bag_reader *reader, enum weir_ends_side side)
 {
 	struct weir_ends_told told = told_of(reader, side);
+	uint64_t time_ns = time_of(&reader->bag);
+	const struct weir_workload_row *pod;
 	struct weir_ends_row *row;
 
 	for (uint32_t i = 0; i < ends->count; i++) {
-		if (is_same_end(&ends->rows[i].told, &told)) {
+		if (time_ns >= ends->rows[i].since_ns && time_ns < ends->rows[i].until_ns &&
+			is_same_end(&ends->rows[i].told, &told)) {
 			ends->last[side] = i;
 			return &ends->rows[i];
 		}
 	}
 	row = row_new(ends, side);
-	row->workload = workload_add(ends->draft, &told);
+	pod = pod_find(ends, &told, time_ns);
+	row->workload = workload_add(ends, &told, pod);
+	row->since_ns = 0;
+	row->until_ns = UINT64_MAX;
+	if (told.ip.length > 0 && ends->draft->pods != NULL) {
+		row->since_ns = pod != NULL && time_ns != 0 ? pod->since_ns : time_ns;
+		row->until_ns = pod != NULL && time_ns != 0 ? pod->until_ns : time_ns + 1;
+	}
 	row->told = told;
 	memset(row->words, 0, sizeof(row->words));
 	row->spoken = (struct weir_ref){ 0, 0 };

@@ -4,6 +4,7 @@
 
 #include "decode/mixer/bag.h"
 #include "identity/source.h"
+#include "identity/workload.h"
 
 #define WEIR_ENDS_ROWS 32u
 #define WEIR_ENDS_PRINCIPALS 16u
@@ -12,6 +13,7 @@ enum weir_ends_side { WEIR_ENDS_SOURCE, WEIR_ENDS_DESTINATION };
 
 struct weir_ends_told { /* all that a bag says of one end */
 	struct weir_str uid, name, workload, workload_namespace, namespace_, owner, service;
+	struct weir_str ip, principal; /* looked at only when no name is told */
 	struct weir_identity_labels labels;
 };
 
@@ -21,7 +23,8 @@ struct weir_ends_row {
 	struct weir_ends_told told;
 	/* The words it was told in, of dictionaries that stay where they are; words[0] is never NULL then. */
 	const struct weir_word *words[WEIR_ENDS_WORDS];
-	uint32_t workload; /* row of `workloads`, or WEIR_NONE: nobody */
+	uint32_t workload;           /* row of `workloads`, or WEIR_NONE: nobody */
+	uint64_t since_ns, until_ns; /* when that is true: an address is somebody else's at another time */
 	struct weir_ref
 		spoken;    /* `<app, else workload>.<namespace>`, as Envoy's spans call a service; when asked for */
 	uint32_t resource; /* row of `resources` for its spans; WEIR_NONE: none yet */

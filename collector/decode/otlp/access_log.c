@@ -94,8 +94,10 @@ static void sender_learn(struct weir_otlp_groups *groups, struct weir_envoy_send
 	own->cluster = kept(draft, who->cluster);
 	own->service_account = kept(draft, who->account);
 	weir_identity_from_node_id(own->node_id, own);
-	/* Istio calls the node's cluster `<app>.<namespace>`. */
-	weir_identity_guess_labels(own, weir_str_cut(&service, '.'));
+	if (!weir_envoy_sender_find(draft->pods, who->workload.length > 0, own)) {
+		/* Istio calls the node's cluster `<app>.<namespace>`. */
+		weir_identity_guess_labels(own, weir_str_cut(&service, '.'));
+	}
 	sender->service_host = service_host(draft, own);
 	sender->proxy = weir_identity_proxy(own->node_id);
 	introduce(draft, own);

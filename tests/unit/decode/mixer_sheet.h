@@ -14,6 +14,7 @@
 
 #include "decode/mixer/report.h"
 #include "decode/mixer/words.h"
+#include "identity/workload.h"
 #include "tests/unit/decode/encode.h"
 
 #define REVIEWS "kubernetes://reviews-v2-7bf8c5d9b6-t54nr.default"
@@ -30,6 +31,7 @@ struct fixture {
 	struct weir_draft draft;
 	struct weir_str reporter;
 	const struct weir_batch *batch;
+	struct weir_workload_reader *pods; /* NULL: none are known */
 };
 
 static inline int setup(void **state)
@@ -140,7 +142,10 @@ static inline int decode(struct fixture *f, uint64_t semantics)
 	}
 	encode_number(&f->body, 4, semantics);
 	weir_draft_init(&f->draft, &f->arena, weir_buf_str(&f->body));
+	f->draft.pods = f->pods;
+	weir_workload_hold(f->pods);
 	r = weir_report_decode(&f->draft, &f->reporter);
+	weir_workload_release(f->pods);
 	if (r == 0) {
 		head.source = f->reporter;
 		f->batch = weir_draft_finish(&f->draft, &head);

@@ -149,14 +149,14 @@ static void struct_with_lower_case_keys_is_read(void **state)
 		encode_nested(&pair, 2, &value);
 		encode_nested(&bytes, 1, &pair);
 	}
-	assert_true(weir_peer_read(WEIR_PEER_STRUCT, weir_buf_str(&bytes), &arena, &node));
+	assert_true(weir_peer_read(WEIR_PEER_STRUCT, weir_buf_str(&bytes), NULL, &arena, &node));
 	weir_node_settle(&node);
 	assert_true(weir_str_is(node.identity.workload, "reviews-v2"));
 	assert_true(weir_str_is(node.identity.canonical_service, "reviews"));
 	assert_true(weir_str_is(node.identity.canonical_revision, "v2"));
 	assert_true(weir_str_is(node.identity.principal, "spiffe://td/ns/default/sa/r"));
 	bytes.length--; /* cut: unreadable is unset */
-	assert_false(weir_peer_read(WEIR_PEER_STRUCT, weir_buf_str(&bytes), &arena, &node));
+	assert_false(weir_peer_read(WEIR_PEER_STRUCT, weir_buf_str(&bytes), NULL, &arena, &node));
 	assert_int_equal(node.identity.workload.length, 0);
 	weir_buf_fini(&bytes);
 	weir_buf_fini(&pair);
@@ -197,12 +197,12 @@ static void header_is_base64_of_a_struct_with_upper_case_keys(void **state)
 		}
 	}
 	n -= (3 - bytes.length % 3) % 3; /* without padding */
-	assert_true(weir_peer_read(WEIR_PEER_HEADER, weir_str_make(text, n), &arena, &node));
+	assert_true(weir_peer_read(WEIR_PEER_HEADER, weir_str_make(text, n), NULL, &arena, &node));
 	weir_node_settle(&node);
 	assert_true(weir_str_is(node.identity.workload, "reviews-v1"));
 	assert_true(weir_str_is(node.identity.namespace_, "default"));
 	for (size_t i = 0; i < 3; i++) {
-		assert_false(weir_peer_read(WEIR_PEER_HEADER, weir_str_of(texts[i]), &arena, &node));
+		assert_false(weir_peer_read(WEIR_PEER_HEADER, weir_str_of(texts[i]), NULL, &arena, &node));
 	}
 	assert_true(weir_str_is(weir_peer_decode_base64(weir_str_of("aGk="), &arena), "hi"));
 	assert_true(weir_str_is(weir_peer_decode_base64(weir_str_of("aGk"), &arena), "hi"));

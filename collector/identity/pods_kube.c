@@ -1,0 +1,503 @@
+/* pods_kube: see the header.
+ *
+ *   API server
+ *             ┌────────── 410, malformed, asked anew ──────────┐
+ *             ▼        200, all its pages                      │
+ *   WAIT ─▶ LIST ───────────────────────────▶ WATCH ───────────┤
+ *    ▲        │ anything else                  │ it ends: again from the last version
+ *    └────────┴──── backoff: 1 s, 2 s … 30 s ──┘
+ *
+ *   kubelet   WAIT ─(interval)─▶ LIST ─▶ WAIT
+ *
+ * The watch's lines are read as they come; each names a version, bookmarks only
+ * that, and a watch that broke off goes on from the last one. A server that has
+ * forgotten that version says 410, as an answer or as an event: then the list is
+ * read anew, and who is not in it is gone.
+ *
+ * Peers are looked up PEERS_AT_ONCE at a time and PEERS_A_SECOND at most: names
+ * come from whoever may send a record, and a mesh of a thousand nodes shares one
+ * API server. Lists of one address come from the server's cache (version 0).
+ *
+ * Invariants
+ *  1. A list that failed takes nobody away.
+ *  2. At most one list or watch runs, and PEERS_AT_ONCE looks at peers.
+ *  3. An ask that was taken is answered, whatever became of it.
+ *
+ * One thread, the source's. */
+#include "identity/pods_kube.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/stat.h"
+#include "identity/pod_read.h"
+
+#define URL_MAX 4096u
+#define PAGE 250u
+#define LIST_S 30u
+#define PEER_S 10u
+#define WATCH_S 300u /* that the server keeps a watch; we wait a little longer */
+#define EVENT_MAX ((size_t)4 << 20)
+#define BACKOFF_FIRST_NS UINT64_C(1000000000)
+#define BACKOFF_MOST_NS UINT64_C(30000000000)
+#define PEERS_AT_ONCE 4u
+#define PEERS_A_SECOND 20u
+#define SECOND_NS UINT64_C(1000000000)
+#define STEP_MS 1000 /* the longest that nothing is looked at */
+
+enum phase { WAIT, LIST, WATCH };
+
+struct look { /* at a peer */
+	struct weir_pods_kube *kube;
+	struct weir_ask ask;
+	bool is_taken, is_ask; /* else: a peer that is looked at again */
+	char pod[WEIR_ASKS_POD_MAX + 1], space[WEIR_ASKS_NAMESPACE_MAX + 1];
+	uint32_t found;
+};
+
+struct weir_pods_kube {
+	struct weir_pods_kube_opts opts;
+	enum phase phase;
+	uint64_t due_ns, backoff_ns, watched_ns; /* watched: when the watch began */
+	uint64_t monotonic_ns, now_ns;           /* the clocks of the last step */
+	bool is_version_known, is_first_page, is_again;
+	char version[WEIR_POD_VERSION_MAX], continue_token[WEIR_POD_CONTINUE_MAX];
+	struct weir_buf line; /* of the watch: the event at hand */
+	const char *broken;   /* why the watch is ended by us, or NULL */
+	uint32_t listed, left_out;
+	struct weir_pods_report report;
+	struct look looks[PEERS_AT_ONCE];
+	uint64_t second_ns; /* when PEERS_A_SECOND were last given */
+	uint32_t looks_left;
+};
+
+/* Text that needs no escaping in a URL's query. */
+static bool is_plain(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+			    (*text >= '0' && *text <= '9') || strchr("-._", *text) != NULL)) {
+			return false;
+		}
+	}
+	return true;
+}
+
+int weir_pods_kube_create(const struct weir_pods_kube_opts *opts, struct weir_pods_kube **ret_kube)
+{
+	struct weir_pods_kube *kube;
+
+	if (strlen(opts->url) > 1024 || strlen(opts->node) > WEIR_ASKS_POD_MAX || !is_plain(opts->node)) {
+		return -EINVAL;
+	}
+	kube = calloc(1, sizeof(*kube));
+	if (kube == NULL) {
+		return -ENOMEM;
+	}
+	kube->opts = *opts;
+	kube->backoff_ns = BACKOFF_FIRST_NS;
+	weir_buf_init(&kube->line, EVENT_MAX);
+	for (unsigned i = 0; i < PEERS_AT_ONCE; i++) {
+		kube->looks[i].kube = kube;
+	}
+	*ret_kube = kube;
+	return 0;
+}
+
+void weir_pods_kube_destroy(struct weir_pods_kube *kube)
+{
+	if (kube != NULL) {
+		weir_buf_fini(&kube->line);
+		free(kube);
+	}
+}
+
+/* ---- how it goes on ----------------------------------------------------------- */
+
+static void wait_for(struct weir_pods_kube *kube, uint64_t ns)
+{
+	kube->phase = WAIT;
+	kube->due_ns = kube->monotonic_ns + ns;
+}
+
+/* A part of the wait is each node's own, so that a thousand do not come back at one moment. */
+static void fail(struct weir_pods_kube *kube, const char *why, long status)
+{
+	uint64_t share = 5381;
+
+	for (const char *at = kube->opts.node; *at != '\0'; at++) {
+		share = share * 33 + (uint8_t)*at;
+	}
+	kube->report = (struct weir_pods_report){ .result = WEIR_PODS_FAILED };
+	if (why == NULL) {
+		snprintf(kube->report.why, sizeof(kube->report.why), "the server answers %ld", status);
+	} else {
+		snprintf(kube->report.why, sizeof(kube->report.why), "%s", why);
+	}
+	wait_for(kube, kube->backoff_ns / 2 + kube->backoff_ns / 2 * (share % 256) / 256);
+	kube->backoff_ns = kube->backoff_ns * 2 < BACKOFF_MOST_NS ? kube->backoff_ns * 2 : BACKOFF_MOST_NS;
+}
+
+static void version_set(struct weir_pods_kube *kube, const char *version)
+{
+	if (version[0] != '\0' && is_plain(version)) {
+		memcpy(kube->version, version, sizeof(kube->version));
+		kube->is_version_known = true;
+	}
+}
+
+/* ---- the list ------------------------------------------------------------------ */
+
+static void take_own(void *ctx, struct weir_pod *pod)
+{
+	struct weir_pods_kube *kube = ctx;
+
+	weir_pod_set_put(kube->opts.set, pod, false, kube->now_ns);
+}
+
+static void list_used(struct weir_pods_kube *kube)
+{
+	weir_pod_set_list_end(kube->opts.set, kube->now_ns);
+	kube->backoff_ns = BACKOFF_FIRST_NS;
+	kube->report =
+		(struct weir_pods_report){ .result = WEIR_PODS_USED, .pods = kube->listed, .left_out = kube->left_out };
+	wait_for(kube, kube->opts.is_kubelet ? kube->opts.interval_s * SECOND_NS : 0);
+}
+
+static void list_done(void *ctx, const struct weir_fetch_answer *answer)
+{
+	struct weir_pods_kube *kube = ctx;
+	struct weir_pod_list list;
+	char why[WEIR_PODS_WHY_MAX];
+	int r;
+
+	kube->is_version_known = false;
+	if (answer->why != NULL || answer->status != 200) {
+		kube->continue_token[0] = '\0'; /* it may have grown too old (410): from the first page */
+		fail(kube, answer->why, answer->status);
+		return;
+	}
+	r = weir_pod_read_list(answer->body, take_own, kube, &list);
+	if (r != 0) {
+		kube->continue_token[0] = '\0';
+		snprintf(why, sizeof(why), "%s at byte %zu", r < 0 ? strerror(-r) : list.error, list.error_offset);
+		fail(kube, why, 0);
+		return;
+	}
+	kube->listed += list.pods;
+	kube->left_out += list.left_out;
+	memcpy(kube->continue_token, list.continue_token, sizeof(kube->continue_token));
+	if (kube->continue_token[0] != '\0' && !kube->opts.is_kubelet) {
+		wait_for(kube, 0);
+		return;
+	}
+	version_set(kube, list.resource_version);
+	if (!kube->is_version_known && !kube->opts.is_kubelet) {
+		fail(kube, "the list names no resourceVersion", 0);
+		return;
+	}
+	list_used(kube);
+}
+
+/* A token of the server's, as a URL wants it. False: it is too long. */
+static bool continue_add(char *url, size_t size, const char *token)
+{
+	size_t at = strlen(url);
+
+	for (; *token != '\0'; token++) {
+		int used = is_plain((const char[]){ *token, '\0' })
+				   ? snprintf(url + at, size - at, "%c", *token)
+				   : snprintf(url + at, size - at, "%%%02X", (unsigned)(uint8_t)*token);
+
+		at += (size_t)used;
+		if (at >= size) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* 0, BUSY or a fault. */
+static int list_start(struct weir_pods_kube *kube)
+{
+	char url[2 * URL_MAX];
+	const struct weir_fetch fetch = { .url = url, .timeout_s = LIST_S, .done = list_done, .ctx = kube };
+
+	if (kube->continue_token[0] == '\0') {
+		weir_pod_set_list_begin(kube->opts.set);
+		kube->listed = kube->left_out = 0;
+		kube->is_again = false;
+	}
+	if (kube->opts.is_kubelet) {
+		snprintf(url, sizeof(url), "%s/pods", kube->opts.url);
+	} else {
+		snprintf(url, sizeof(url), "%s/api/v1/pods?fieldSelector=spec.nodeName%%3D%s&limit=%u%s",
+			kube->opts.url, kube->opts.node, PAGE, kube->continue_token[0] != '\0' ? "&continue=" : "");
+		if (!continue_add(url, sizeof(url), kube->continue_token)) {
+			kube->continue_token[0] = '\0';
+			return -E2BIG;
+		}
+	}
+	return weir_fetch_start(kube->opts.fetches, &fetch);
+}
+
+/* ---- the watch ----------------------------------------------------------------- */
+
+/* NULL, or why the watch is worth nothing any more. */
+static const char *event_take(struct weir_pods_kube *kube, struct weir_str line)
+{
+	struct weir_pod_event event;
+	int r = weir_pod_read_event(line, &event);
+
+	if (r != 0) {
+		return r < 0 ? strerror(-r) : "an event of the watch cannot be read";
+	}
+	if (event.type == WEIR_POD_ERROR) {
+		kube->is_version_known = false;
+		return event.code == 410 ? "" : "the watch ends with an error";
+	}
+	version_set(kube, event.resource_version);
+	if (event.pod == NULL) {
+		return NULL;
+	}
+	if (event.type == WEIR_POD_DELETED) {
+		weir_pod_set_remove(
+			kube->opts.set, event.pod->name, event.pod->namespace_, event.pod->uid, kube->now_ns);
+		weir_pod_let_go(event.pod);
+	} else {
+		weir_pod_set_put(kube->opts.set, event.pod, false, kube->now_ns);
+	}
+	return NULL;
+}
+
+static bool watch_piece(void *ctx, struct weir_str bytes)
+{
+	struct weir_pods_kube *kube = ctx;
+
+	while (bytes.length > 0 && kube->broken == NULL) {
+		const char *end = memchr(bytes.data, '\n', bytes.length);
+		size_t length = end != NULL ? (size_t)(end - bytes.data) : bytes.length;
+
+		weir_buf_add(&kube->line, bytes.data, length);
+		if (weir_buf_error(&kube->line) != 0) {
+			kube->broken = "an event of the watch is too long";
+			break;
+		}
+		if (end != NULL) {
+			if (weir_str_trim(weir_buf_str(&kube->line)).length > 0) {
+				kube->broken = event_take(kube, weir_buf_str(&kube->line));
+				kube->backoff_ns = BACKOFF_FIRST_NS;
+			}
+			weir_buf_clear(&kube->line);
+			length++;
+		}
+		bytes = weir_str_make(bytes.data + length, bytes.length - length);
+	}
+	return kube->broken == NULL;
+}
+
+/* It ended as watches do, or because the list is to be read anew; all else waits a little. */
+static void watch_done(void *ctx, const struct weir_fetch_answer *answer)
+{
+	struct weir_pods_kube *kube = ctx;
+	bool is_gone = answer->status == 410 || (kube->broken != NULL && kube->broken[0] == '\0');
+
+	if (kube->monotonic_ns - kube->watched_ns >= BACKOFF_MOST_NS) {
+		kube->backoff_ns = BACKOFF_FIRST_NS; /* it went well for a while */
+	}
+	if (is_gone || kube->is_again) {
+		kube->is_version_known = false;
+		wait_for(kube, 0);
+	} else if (kube->broken != NULL) {
+		kube->is_version_known = false;
+		fail(kube, kube->broken, 0);
+	} else if (answer->status != 200 || answer->why != NULL) {
+		fail(kube, answer->why, answer->status);
+	} else {
+		/* A server that ends each watch at once is asked no more than once a second. */
+		wait_for(kube, SECOND_NS);
+	}
+}
+
+static int watch_start(struct weir_pods_kube *kube)
+{
+	char url[URL_MAX];
+	const struct weir_fetch fetch = {
+		.url = url, .timeout_s = WATCH_S + LIST_S, .piece = watch_piece, .done = watch_done, .ctx = kube
+	};
+
+	kube->broken = NULL;
+	kube->watched_ns = kube->monotonic_ns;
+	weir_buf_clear(&kube->line);
+	snprintf(url, sizeof(url),
+		"%s/api/v1/pods?fieldSelector=spec.nodeName%%3D%s&watch=1&allowWatchBookmarks=true&timeoutSeconds=%u"
+		"&resourceVersion=%s",
+		kube->opts.url, kube->opts.node, WATCH_S, kube->version);
+	return weir_fetch_start(kube->opts.fetches, &fetch);
+}
+
+/* ---- peers ----------------------------------------------------------------------- */
+
+static void take_peer(void *ctx, struct weir_pod *pod)
+{
+	struct look *look = ctx;
+
+	look->found += !pod->is_over && !pod->is_host_network;
+	weir_pod_set_put(look->kube->opts.set, pod, true, look->kube->now_ns);
+}
+
+static void look_done(void *ctx, const struct weir_fetch_answer *answer)
+{
+	struct look *look = ctx;
+	struct weir_pods_kube *kube = look->kube;
+	struct weir_pod_list list;
+	bool is_answered = answer->why == NULL && (answer->status == 200 || answer->status == 404);
+
+	look->found = 0;
+	if (is_answered && answer->status == 200) {
+		is_answered = weir_pod_read_list(answer->body, take_peer, look, &list) == 0;
+	} else if (is_answered && !look->is_ask) {
+		weir_pod_set_remove(kube->opts.set, weir_str_of(look->pod), weir_str_of(look->space),
+			weir_str_make(NULL, 0), kube->now_ns);
+	}
+	weir_stat_add(!is_answered      ? WEIR_STAT_PEERS_FAILED
+		      : look->found > 0 ? WEIR_STAT_PEERS_FOUND
+					: WEIR_STAT_PEERS_NOBODY,
+		1);
+	if (look->is_ask) {
+		weir_asks_answer(kube->opts.asks, &look->ask, kube->monotonic_ns);
+	}
+	look->is_taken = false;
+}
+
+static void address_write(const uint8_t ip[16], char text[INET6_ADDRSTRLEN])
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool is_v4 = memcmp(ip, mapped, sizeof(mapped)) == 0;
+
+	inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? ip + 12 : ip, text, INET6_ADDRSTRLEN);
+}
+
+/* A colon of an IPv6 address needs no escaping in a query. 0, BUSY or a fault. */
+static int look_start(struct look *look)
+{
+	struct weir_pods_kube *kube = look->kube;
+	char url[URL_MAX], address[INET6_ADDRSTRLEN];
+	const struct weir_fetch fetch = { .url = url, .timeout_s = PEER_S, .done = look_done, .ctx = look };
+
+	if (look->is_ask && look->ask.is_address) {
+		address_write(look->ask.ip, address);
+		snprintf(url, sizeof(url), "%s/api/v1/pods?fieldSelector=status.podIP%%3D%s&resourceVersion=0",
+			kube->opts.url, address);
+	} else {
+		snprintf(url, sizeof(url), "%s/api/v1/namespaces/%s/pods/%s", kube->opts.url, look->space, look->pod);
+	}
+	return weir_fetch_start(kube->opts.fetches, &fetch);
+}
+
+static void name_copy(char *to, size_t size, struct weir_str text)
+{
+	size_t length = text.length < size ? text.length : 0;
+
+	memcpy(to, length > 0 ? text.data : "", length);
+	to[length] = '\0';
+}
+
+/* Whom to look at: who was asked for first, then a peer that is due. */
+static bool look_choose(struct weir_pods_kube *kube, struct look *look)
+{
+	const struct weir_pod *pod;
+
+	look->is_ask = weir_asks_take(kube->opts.asks, kube->monotonic_ns, &look->ask);
+	if (look->is_ask) {
+		name_copy(look->pod, sizeof(look->pod), look->ask.pod);
+		name_copy(look->space, sizeof(look->space), look->ask.namespace_);
+		return true;
+	}
+	pod = weir_pod_set_due(kube->opts.set, kube->now_ns);
+	if (pod == NULL) {
+		return false;
+	}
+	name_copy(look->pod, sizeof(look->pod), pod->name);
+	name_copy(look->space, sizeof(look->space), pod->namespace_);
+	return true;
+}
+
+static void peers_step(struct weir_pods_kube *kube)
+{
+	if (kube->monotonic_ns - kube->second_ns >= SECOND_NS) {
+		kube->second_ns = kube->monotonic_ns;
+		kube->looks_left = PEERS_A_SECOND;
+	}
+	for (unsigned i = 0; i < PEERS_AT_ONCE; i++) {
+		struct look *look = &kube->looks[i];
+
+		if (look->is_taken || kube->looks_left == 0) {
+			continue;
+		}
+		if (!look_choose(kube, look)) {
+			return;
+		}
+		kube->looks_left--;
+		look->is_taken = true;
+		if (look_start(look) != 0) {
+			look_done(look, &(struct weir_fetch_answer){ .why = "it cannot be asked" });
+		}
+	}
+}
+
+/* ---- steps ------------------------------------------------------------------------ */
+
+/* Without a node there is nobody to watch. */
+static bool has_own(const struct weir_pods_kube *kube)
+{
+	return kube->opts.is_kubelet || kube->opts.node[0] != '\0';
+}
+
+static void own_step(struct weir_pods_kube *kube)
+{
+	bool is_watch = kube->is_version_known && !kube->opts.is_kubelet && !kube->is_again;
+	int r = is_watch ? watch_start(kube) : list_start(kube);
+
+	if (r == 0) {
+		kube->phase = is_watch ? WATCH : LIST;
+	} else {
+		fail(kube, r < 0 ? strerror(-r) : "too many requests at once", 0);
+	}
+}
+
+int weir_pods_kube_step(struct weir_pods_kube *kube, uint64_t monotonic_ns, uint64_t now_ns)
+{
+	uint64_t wait_ns;
+
+	kube->monotonic_ns = monotonic_ns;
+	kube->now_ns = now_ns;
+	if (kube->is_again && kube->phase == WATCH) {
+		weir_fetch_cut(kube->opts.fetches, kube);
+	}
+	if (has_own(kube) && kube->phase == WAIT && (monotonic_ns >= kube->due_ns || kube->is_again)) {
+		own_step(kube);
+	}
+	if (kube->opts.asks != NULL) {
+		peers_step(kube);
+	}
+	if (!has_own(kube) || kube->phase != WAIT) {
+		return STEP_MS;
+	}
+	wait_ns = kube->due_ns > monotonic_ns ? kube->due_ns - monotonic_ns : 0;
+	return wait_ns < STEP_MS * UINT64_C(1000000) ? (int)(wait_ns / 1000000) + 1 : STEP_MS;
+}
+
+void weir_pods_kube_again(struct weir_pods_kube *kube)
+{
+	kube->is_again = true;
+}
+
+void weir_pods_kube_report(struct weir_pods_kube *kube, struct weir_pods_report *ret_report)
+{
+	*ret_report = kube->report;
+	kube->report.result = WEIR_PODS_NOTHING;
+}
