@@ -53,6 +53,11 @@ struct weir_fold {
 void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo);
 /* When a series that is new now began. */
 uint64_t weir_fold_created(const struct weir_fold *fold, const struct weir_batch *batch);
+/* Later than all that began until now. */
+static inline uint64_t weir_fold_since(const struct weir_fold *fold)
+{
+	return 1 + (fold->watermark_ns > fold->counters_since_ns ? fold->watermark_ns : fold->counters_since_ns);
+}
 /* The watermark in the units of series. */
 static inline uint32_t weir_fold_moment(uint64_t watermark_ns)
 {
