@@ -248,6 +248,14 @@ static uint32_t bucket_of(const struct weir_series_metric *metric, const struct 
 	return bucket;
 }
 
+/* A sum that no word holds stays: going round it would go down (a sender may say anything of sizes). */
+static inline void whole_add(uint64_t *word, uint64_t more)
+{
+	if (__builtin_add_overflow(*word, more, word)) {
+		*word = UINT64_MAX;
+	}
+}
+
 static inline void observe(
 	const struct weir_series_metric *metric, uint64_t *words, const struct weir_observation *observed)
 {
@@ -262,7 +270,7 @@ static inline void observe(
 	if (metric->unit == WEIR_UNIT_REAL) {
 		real_add(total, observed->real);
 	} else {
-		*total += observed->number;
+		whole_add(total, observed->number);
 	}
 }
 
@@ -360,7 +368,7 @@ static void gone_add(struct weir_series *series, const struct weir_series_set *s
 		if (metric->unit == WEIR_UNIT_REAL) {
 			gone->real += real_of(words[metric->words - 1]);
 		} else {
-			gone->number += words[metric->words - 1];
+			whole_add(&gone->number, words[metric->words - 1]);
 		}
 	}
 }
