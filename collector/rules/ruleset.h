@@ -55,7 +55,7 @@ uint32_t weir_ruleset_match(const struct weir_ruleset *ruleset, const struct wei
 	struct weir_scratch *scratch, struct weir_ruleset_hit *ret_hits);
 /* The label text of a group, `reporter="source",…`, escaped, appended. An empty
  * value is no label. A path is written as a template. Values are cut to
- * WEIR_LABEL_VALUE_MAX; returns how many were. */
+ * WEIR_LABEL_VALUE_MAX; returns how many were. `_overflow` is no value. */
 uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group, const struct weir_rules_record *record,
 	struct weir_scratch *scratch, struct weir_buf *ret_text);
 

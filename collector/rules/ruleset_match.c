@@ -98,6 +98,12 @@ uint32_t weir_ruleset_match(const struct weir_ruleset *ruleset, const struct wei
 	return count;
 }
 
+/* `_overflow` is what weir says of series that it has no room for: who sends it gets a `_` more. */
+static struct weir_str told_apart(struct weir_str value)
+{
+	return weir_str_is(value, "_overflow") ? weir_str_of("__overflow") : value;
+}
+
 uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group, const struct weir_rules_record *record,
 	struct weir_scratch *scratch, struct weir_buf *ret_text)
 {
@@ -111,7 +117,7 @@ uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group,
 		/* What cannot be evaluated was no hit; should it be asked all the same, it is no label. */
 		if (weir_ruleset_label_text(&labels->labels[i], record, scratch, &value) == 0 && value.length > 0) {
 			cut += value.length > WEIR_LABEL_VALUE_MAX;
-			weir_label_add(ret_text, weir_str_of(labels->labels[i].name), value);
+			weir_label_add(ret_text, weir_str_of(labels->labels[i].name), told_apart(value));
 		}
 		scratch->used = used;
 	}

@@ -766,6 +766,10 @@ static void values_are_cut_escaped_and_counted(void **state)
 	assert_int_equal(weir_ruleset_labels(ruleset, 0, &told->record, &scratch, &text), 1);
 	assert_memory_equal(text.data, "host=\"\\nxxx", 11);
 	assert_int_equal(text.length, strlen("host=\"\\n\",app=\"unknown\"") + WEIR_LABEL_VALUE_MAX - 1);
+	weir_buf_clear(&text);
+	tell_text(told, "request.host", "_overflow"); /* weir's own word */
+	assert_int_equal(weir_ruleset_labels(ruleset, 0, &told->record, &scratch, &text), 0);
+	assert_true(weir_str_is(weir_buf_str(&text), "host=\"__overflow\",app=\"unknown\""));
 	weir_buf_fini(&text);
 	free(told);
 	weir_ruleset_let_go(ruleset);
