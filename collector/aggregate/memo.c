@@ -107,16 +107,22 @@ static inline void copy(char *to, const char *from, uint32_t length)
 	}
 }
 
-static inline void add_ref(struct key_bytes *key, const struct weir_batch *batch, struct weir_ref ref, uint32_t share)
+struct texts { /* where refs point, and the seed of what does not fit: clients choose some of them */
+	const struct weir_batch *batch;
+	uint64_t seed;
+};
+
+static inline void add_ref(struct key_bytes *key, const struct texts *texts, struct weir_ref ref, uint32_t share)
 {
 	uint32_t length = ref.length;
 
 	add(key, &length, sizeof(length));
 	if (length <= share) {
-		copy(key->bytes + key->length, weir_batch_at(batch, ref.offset), length);
+		copy(key->bytes + key->length, weir_batch_at(texts->batch, ref.offset), length);
 		key->length += length;
 	} else {
-		XXH128_hash_t hash = XXH3_128bits(weir_batch_at(batch, ref.offset), length);
+		XXH128_hash_t hash =
+			XXH3_128bits_withSeed(weir_batch_at(texts->batch, ref.offset), length, texts->seed);
 
 		add(key, &hash, sizeof(hash));
 	}
@@ -148,6 +154,7 @@ static void add_labels(
 
 static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_batch *batch, uint32_t row)
 {
+	const struct texts texts = { batch, memo->seed };
 	struct weir_memo_workload *known;
 	const struct weir_workload *workload;
 	struct key_bytes key;
@@ -159,13 +166,13 @@ static XXH128_hash_t workload_hash(struct weir_memo *memo, const struct weir_bat
 	if (!known->is_known) {
 		workload = weir_batch_workload(batch, row);
 		key.length = 0;
-		add_ref(&key, batch, workload->name, 64);
-		add_ref(&key, batch, workload->namespace_, 64);
-		add_ref(&key, batch, workload->app, 64);
-		add_ref(&key, batch, workload->version, 64);
-		add_ref(&key, batch, workload->canonical_service, 64);
-		add_ref(&key, batch, workload->canonical_revision, 64);
-		add_ref(&key, batch, workload->cluster, 64);
+		add_ref(&key, &texts, workload->name, 64);
+		add_ref(&key, &texts, workload->namespace_, 64);
+		add_ref(&key, &texts, workload->app, 64);
+		add_ref(&key, &texts, workload->version, 64);
+		add_ref(&key, &texts, workload->canonical_service, 64);
+		add_ref(&key, &texts, workload->canonical_revision, 64);
+		add_ref(&key, &texts, workload->cluster, 64);
 		add_labels(&key, batch, workload, memo->seed);
 		known->hash = XXH3_128bits_withSeed(key.bytes, key.length, memo->seed);
 		known->is_known = true;
@@ -177,6 +184,7 @@ XXH128_hash_t weir_memo_key(
 	struct weir_memo *memo, const struct weir_rules_record *record, struct weir_ruleset_key beyond)
 {
 	const struct weir_batch *batch = record->batch;
+	const struct texts texts = { batch, memo->seed };
 	const struct weir_call *call = record->call;
 	const struct weir_request *request = record->request;
 	struct key_bytes key;
@@ -206,11 +214,11 @@ XXH128_hash_t weir_memo_key(
 	_Static_assert(sizeof(head) + STRINGS * (sizeof(uint32_t) + 88) <= INLINE_BYTES, "a call's key fits");
 	key.length = 0;
 	add(&key, &head, sizeof(head));
-	add_ref(&key, batch, call->service_host, 88);
-	add_ref(&key, batch, call->service_name, 88);
-	add_ref(&key, batch, call->service_namespace, 88);
-	add_ref(&key, batch, call->source_principal, 88);
-	add_ref(&key, batch, call->destination_principal, 88);
+	add_ref(&key, &texts, call->service_host, 88);
+	add_ref(&key, &texts, call->service_name, 88);
+	add_ref(&key, &texts, call->service_namespace, 88);
+	add_ref(&key, &texts, call->source_principal, 88);
+	add_ref(&key, &texts, call->destination_principal, 88);
 	return XXH3_128bits_withSeed(key.bytes, key.length, memo->seed);
 }
 
