@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "aggregate/run.h"
+#include "rules/ruleset.h"
 #include "support/batch_maker.h"
 #include "support/batch_random.h"
 
@@ -363,6 +364,39 @@ static void repeated_and_thinned_batches_have_no_detail(void **state)
 	batch_maker_fini(&maker);
 }
 
+/* Rules come from another thread while records and askers do; metrics that stay the same lose nothing. */
+static void rules_change_under_load_and_counting_goes_on(void **state)
+{
+	struct place *place = *state;
+	struct batch_maker maker = { 0 };
+	struct batch_random random = { .state = 10, .now_ns = T0, .step_ns = 1000000, .names = 8 };
+	struct asker asker = { place, WEIR_SNAPSHOT_SERIES, 0 };
+	uint8_t digests[2][16];
+	pthread_t thread;
+
+	start(place, true);
+	assert_int_equal(pthread_create(&thread, NULL, ask, &asker), 0);
+	for (unsigned i = 0; i < 3000; i++) {
+		put(place, batch_random_next(&random, &maker));
+		if (i % 100 == 0) {
+			const struct weir_ruleset_opts opts = { .is_both = false };
+			const struct weir_ruleset *rules = NULL;
+			struct weir_ruleset_error error;
+
+			assert_int_equal(weir_ruleset_load(&opts, &rules, &error), 0);
+			weir_run_rules(place->run, rules);
+			weir_ruleset_let_go(rules);
+		}
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(asker.answers, 300);
+	stop(place);
+	weir_fold_digest(place->fold, digests[0]);
+	weir_fold_digest(place->follower, digests[1]);
+	assert_memory_equal(digests[0], digests[1], 16);
+	batch_maker_fini(&maker);
+}
+
 static void after_the_end_there_are_no_snapshots(void **state)
 {
 	struct place *place = *state;
@@ -388,6 +422,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_failing_store_does_not_stop_the_counting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_restart_replays_what_was_not_stored, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(repeated_and_thinned_batches_have_no_detail, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rules_change_under_load_and_counting_goes_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_the_end_there_are_no_snapshots, set_up, tear_down),
 	};
 
