@@ -111,6 +111,10 @@ static int name_check(struct building *building, const struct entry *entry, cons
 		return weir_node_wrong(at, building->loading->error,
 			"%s: names that begin with weir_ and traces_ are weir's own", entry->name);
 	}
+	if (strcmp(entry->name, "target_info") == 0) {
+		return weir_node_wrong(
+			at, building->loading->error, "target_info: what senders say of themselves is called so");
+	}
 	for (uint32_t i = 0; i < schema->metric_count; i++) {
 		if (are_alike(&schema->metrics[i], entry->name, entry->kind)) {
 			return weir_node_wrong(at, building->loading->error,
