@@ -147,6 +147,7 @@ void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset)
 
 	weir_series_replace(&fold->series, weir_ruleset_schema(ruleset), weir_fold_since(fold));
 	fold->ruleset = weir_ruleset_hold(ruleset);
+	fold->must_image = true; /* image.c, 5 */
 	schemas_tell(fold);
 	weir_memo_clear(&fold->memo);
 	weir_ruleset_let_go(old);

@@ -17,6 +17,8 @@
  *  3. image, delta, delta … loaded in order give the tables of the last cut,
  *     and from there on the same behaviour: same digest, same future.
  *  4. At every cut the ledger closes.
+ *  5. An image and its deltas are of the same metrics: with other rules the next
+ *     cut is an image.
  *
  * Changing a payload: VERSION, and tests/golden. The versions before are read:
  * version 1 ends with LEDG, whose counts by reason were two and two, and its
@@ -303,8 +305,8 @@ int weir_fold_load(struct weir_fold *fold, struct weir_str bytes)
 		weir_fold_clear(fold);
 		return error;
 	}
-	weir_series_begin(&fold->series, weir_fold_since(fold));
-	weir_series_begin(&fold->traces, weir_fold_since(fold));
+	fold->must_image = weir_series_begin(&fold->series, weir_fold_since(fold)) || fold->must_image;
+	fold->must_image = weir_series_begin(&fold->traces, weir_fold_since(fold)) || fold->must_image;
 	fold->cut_number = head.number;
 	fold->image_bytes = head.kind == 1 ? head.length : fold->image_bytes;
 	fold->delta_bytes = head.kind == 1 ? 0 : fold->delta_bytes + head.length;

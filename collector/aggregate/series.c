@@ -482,11 +482,15 @@ void weir_series_replace(struct weir_series *series, const struct weir_schema *s
 	layout_free(&old);
 }
 
-void weir_series_begin(struct weir_series *series, uint64_t since_ns)
+bool weir_series_begin(struct weir_series *series, uint64_t since_ns)
 {
+	bool has_others = series->has_strange;
+
 	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
 		if (series->gone[i].since_ns == WEIR_SERIES_UNTOLD) {
 			series->gone[i].since_ns = since_ns;
+			has_others = true;
 		}
 	}
+	return has_others;
 }

@@ -62,6 +62,7 @@ struct weir_series {
 	uint32_t changes;    /* how often a set was made or grew: what was beyond the budget may not be now; no state */
 	uint64_t overflowed; /* records counted in an overflow series */
 	uint64_t cut_values; /* label values that were too long, of texts when they were made */
+	bool has_strange;    /* what was loaded had metrics that are not here */
 	struct weir_buf scratch;
 };
 
@@ -73,8 +74,8 @@ void weir_series_clear(struct weir_series *series); /* no series, as after init 
 /* Another schema: metrics of equal ids go on, the others' series are gone, and new ones begin at `since_ns`, which
  * is later than any time at which a series was created. */
 void weir_series_replace(struct weir_series *series, const struct weir_schema *schema, uint64_t since_ns);
-/* After a load: metrics that it did not know begin then. */
-void weir_series_begin(struct weir_series *series, uint64_t since_ns);
+/* After a load: metrics that it did not know begin then. True: what was loaded had others. */
+bool weir_series_begin(struct weir_series *series, uint64_t since_ns);
 
 struct weir_series_hit { /* where a record counts: these metrics of this set */
 	uint32_t set, mask;

@@ -8,7 +8,9 @@
  *
  * The layout is the one that was in use when the bytes were written. Loading
  * takes groups and metrics by their ids: what the table at hand does not have is
- * passed over, so that a weir with other rules goes on with what is the same.
+ * passed over, so that a weir with other rules goes on with what is the same. Cuts
+ * of one row are of one layout (weir_fold_rules(), weir_fold_load()): a delta that
+ * does not know a metric would leave what it was, for whoever knows it again.
  *
  * Invariants
  *  1. A set of a number that was removed, or given to another text, since the
@@ -142,7 +144,7 @@ static uint32_t place_find(const struct weir_series *series, uint32_t group, uin
 	return WEIR_NONE;
 }
 
-static int layout_load(const struct weir_series *series, struct weir_blob_reader *reader, struct told *ret)
+static int layout_load(struct weir_series *series, struct weir_blob_reader *reader, struct told *ret)
 {
 	ret->group_count = weir_blob_number(reader, WEIR_GROUPS_MAX);
 	for (uint32_t g = 0; g < ret->group_count && !reader->is_bad; g++) {
@@ -157,6 +159,7 @@ static int layout_load(const struct weir_series *series, struct weir_blob_reader
 
 			group->metrics[i] = (struct told_metric){ words, place_find(series, group->group, id, words) };
 			group->words += words;
+			series->has_strange = series->has_strange || group->metrics[i].place == WEIR_NONE;
 		}
 	}
 	return reader->is_bad ? -EBADMSG : 0;

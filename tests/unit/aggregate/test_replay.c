@@ -113,8 +113,8 @@ struct stored {
 
 static void store(struct stored *stored, struct weir_fold *fold, bool as_image)
 {
-	if (as_image || stored->count == 64) {
-		as_image = true;
+	as_image = as_image || stored->count == 64 || weir_fold_wants_image(fold);
+	if (as_image) {
 		weir_buf_clear(&stored->bytes);
 		stored->count = 0;
 	}
@@ -376,6 +376,89 @@ static void reloads_between_them_do_not_either(void **state)
 	}
 }
 
+static bool has_metric(const struct weir_snapshot *snapshot, uint64_t id)
+{
+	bool has = false;
+
+	for (uint32_t m = 0; m < snapshot->metric_count; m++) {
+		has = has || snapshot->metrics[m]->id == id;
+	}
+	return has;
+}
+
+/* What there was no metric for has no series, and nothing of it is gone: it may have counted long ago. */
+static void new_metrics_are_empty(const struct weir_snapshot *before, const struct weir_snapshot *now)
+{
+	for (uint32_t m = 0; m < now->metric_count; m++) {
+		if (!has_metric(before, now->metrics[m]->id)) {
+			struct total total = total_of(now, m);
+
+			assert_int_equal(now->series_counts[m], 0);
+			assert_true(total.count < 1 && total.sum <= 0);
+		}
+	}
+}
+
+/* Another fold, under other rules, goes on with what was stored; what the two scrape fits together. */
+static struct weir_fold *other_rules(struct run *run, struct weir_fold *fold)
+{
+	const struct weir_snapshot *before = scrape(fold), *now;
+	struct weir_fold *next;
+
+	run->rules = (unsigned)batch_random_number(&run->random, RULES);
+	store(&run->stored, fold, batch_random_number(&run->random, 6) == 0);
+	next = fold_make(run->max_series, run->expiry_ns, rules[run->rules]);
+	stored_load(&run->stored, next);
+	now = scrape(next);
+	follows(before, now);
+	points_follow(before, now);
+	new_metrics_are_empty(before, now);
+	weir_snapshot_let_go(before);
+	weir_snapshot_let_go(now);
+	weir_fold_destroy(fold);
+	return next;
+}
+
+static void restarts_with_other_rules_go_on_with_what_is_the_same(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 201; seed <= 220; seed++) {
+		struct batch_maker maker = { 0 };
+		struct run run = { .random = { .state = seed,
+					   .now_ns = T0,
+					   .step_ns = 2000000000,
+					   .names = 2 + (uint32_t)(seed % 5) },
+			.rules = 0,
+			.max_series = 5 + (uint32_t)(seed * 37 % 100),
+			.expiry_ns = 20000000000 };
+		struct weir_fold *fold = fold_make(run.max_series, run.expiry_ns, rules[0]);
+
+		weir_buf_init(&run.stored.bytes, 0);
+		store(&run.stored, fold, true);
+		for (unsigned i = 0; i < 120; i++) {
+			const struct weir_snapshot *before = scrape(fold), *now;
+
+			weir_fold_batch(fold, batch_random_next(&run.random, &maker));
+			now = scrape(fold);
+			follows(before, now);
+			weir_snapshot_let_go(before);
+			weir_snapshot_let_go(now);
+			if (batch_random_number(&run.random, 8) == 0) {
+				fold = other_rules(&run, fold);
+			} else if (batch_random_number(&run.random, 8) == 0) {
+				run.rules = (unsigned)batch_random_number(&run.random, RULES);
+				store(&run.stored, fold, false);
+				weir_fold_rules(fold, rules[run.rules]);
+			} else if (batch_random_number(&run.random, 4) == 0) {
+				store(&run.stored, fold, false);
+			}
+		}
+		weir_buf_fini(&run.stored.bytes);
+		weir_fold_destroy(fold);
+		batch_maker_fini(&maker);
+	}
+}
+
 /* ---- what did not fit, and fits in part ----------------------------------- */
 
 static void both(struct run *run, const struct weir_batch *batch)
@@ -490,6 +573,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(small_budgets_expiry_and_restarts_change_nothing_and_lose_nothing),
 		cmocka_unit_test(reloads_between_them_do_not_either),
+		cmocka_unit_test(restarts_with_other_rules_go_on_with_what_is_the_same),
 		cmocka_unit_test(what_was_beyond_the_budget_and_is_not_any_more_is_so_for_all),
 		cmocka_unit_test(so_it_is_for_calls_between_spans),
 	};
