@@ -24,7 +24,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "rules/standard.h"
 
 #define SUFFIXES_MAX 4u
 
