@@ -129,8 +129,8 @@ struct weir_point_view {        /* one series of a passed-through metric */
 struct weir_family_view { /* one passed-through metric */
 	struct weir_str name, help;
 	uint8_t exposed; /* enum weir_exposed of rules/passthrough.h */
-	uint32_t
-		metric; /* in `metrics`: weir's own of the same name and type, whose HELP and TYPE it shares; or WEIR_NONE */
+	/* In `metrics`: weir's own of the same name and type, whose HELP and TYPE it shares; or WEIR_NONE. */
+	uint32_t metric;
 	const struct weir_point_view *points;
 	uint32_t point_count;
 };

@@ -8,18 +8,7 @@
  * Any thread; no state. */
 #include "rules/label.h"
 
-static struct weir_str cut_to_limit(struct weir_str value)
-{
-	size_t length = WEIR_LABEL_VALUE_MAX;
-
-	if (value.length <= WEIR_LABEL_VALUE_MAX) {
-		return value;
-	}
-	while (length > 0 && ((unsigned char)value.data[length] & 0xc0) == 0x80) {
-		length--;
-	}
-	return weir_str_make(value.data, length);
-}
+#include "base/utf8.h"
 
 static void add_escaped(struct weir_buf *text, struct weir_str value)
 {
@@ -48,7 +37,7 @@ bool weir_label_add(struct weir_buf *text, struct weir_str name, struct weir_str
 	}
 	weir_buf_add_str(text, name);
 	weir_buf_add(text, "=\"", 2);
-	add_escaped(text, cut_to_limit(value));
+	add_escaped(text, weir_utf8_cut(value, WEIR_LABEL_VALUE_MAX));
 	weir_buf_add_char(text, '"');
 	return value.length > WEIR_LABEL_VALUE_MAX;
 }
