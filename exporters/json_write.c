@@ -129,11 +129,7 @@ void weir_json_write_lower(struct weir_json_write *json, struct weir_str text)
 	for (size_t at = 0; at < text.length;) {
 		size_t n = text.length - at < sizeof(piece) ? text.length - at : sizeof(piece);
 
-		for (size_t i = 0; i < n; i++) {
-			char c = text.data[at + i];
-
-			piece[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-		}
+		weir_str_copy_lower(piece, weir_str_make(text.data + at, n));
 		add_valid(json->buf, weir_str_make(piece, n));
 		at += n;
 	}

@@ -24,15 +24,10 @@ static bool is_letter(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
 static bool is_equal_ignoring_case(struct weir_str a, struct weir_str b)
 {
 	for (size_t i = 0; a.length == b.length && i < a.length; i++) {
-		if (lower(a.data[i]) != lower(b.data[i])) {
+		if (weir_str_lower(a.data[i]) != weir_str_lower(b.data[i])) {
 			return false;
 		}
 	}
