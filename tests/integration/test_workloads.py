@@ -8,6 +8,7 @@ import collections
 import datetime
 import json
 import signal
+import subprocess
 import time
 
 import pytest
@@ -18,7 +19,7 @@ import mixer
 import mtcap
 import test_mixer
 from kube import Kube, pod
-from weir import Weir, until
+from weir import PROGRAMS, Weir, until
 
 CAPTURE = "mixer-sidecar"
 NODES = "node-a", "node-b"
@@ -375,3 +376,11 @@ def test_what_is_missing_is_said_at_the_start(tmp_path, flags, why):
     weir.spawn()
     assert not weir.wait_ready()
     assert weir.process.wait(30) == 1 and why in weir.log()
+
+
+def test_check_says_what_is_missing(tmp_path):
+    (tmp_path / "weir.yaml").write_text("identity:\n  pods: file\n")
+    check = lambda: subprocess.run([PROGRAMS["weir"], "check", tmp_path / "weir.yaml"], capture_output=True, text=True)
+    assert check().returncode == 1 and "identity.pods_file is missing" in check().stderr
+    (tmp_path / "weir.yaml").write_text("identity:\n  pods: kubernetes\n")
+    assert check().returncode == 0, "where it will run has its own environment"
