@@ -265,8 +265,8 @@ static int file_read(const char *path, struct weir_buf *text, struct weir_buf *w
 	return why->length > 0 ? WEIR_EXPLAIN_BAD : weir_buf_error(text);
 }
 
-int weir_explain(const struct weir_ruleset *ruleset, const char *path, bool is_both, struct weir_buf *ret_text,
-	struct weir_buf *ret_why)
+int weir_explain(
+	const struct weir_ruleset *ruleset, const char *path, struct weir_buf *ret_text, struct weir_buf *ret_why)
 {
 	struct telling *telling = calloc(1, sizeof(*telling));
 	struct weir_value *profile;
@@ -286,12 +286,12 @@ int weir_explain(const struct weir_ruleset *ruleset, const char *path, bool is_b
 		const struct weir_rules_record record = { .told = telling->told,
 			.told_pairs = telling->pairs,
 			.told_pair_count = telling->pair_count,
-			.is_both = is_both };
+			.is_both = weir_ruleset_is_both(ruleset) };
 
 		profile = &telling->told[WEIR_ATTRIBUTE_WEIR_PROFILE];
 		if (profile->type == WEIR_TYPE_NONE) {
 			profile->type = WEIR_TYPE_STRING;
-			profile->text = weir_str_of(is_both ? "both" : "auto");
+			profile->text = weir_str_of(record.is_both ? "both" : "auto");
 		}
 		weir_ruleset_explain(ruleset, &record, ret_text);
 	}

@@ -28,6 +28,7 @@
 #include "process.h"
 #include "receive/admit.h"
 #include "receivers.h"
+#include "rulesets.h"
 #include "ring/ring.h"
 #include "serve/ack.h"
 #include "serve/grpc.h"
@@ -59,8 +60,10 @@ struct keeper {
 	struct weir_store *store;
 	struct weir_store_found found;
 	struct weir_ring *ring;
+	const struct weir_ruleset *ruleset; /* of the start */
 	struct weir_fold *fold;
 	struct weir_windows *windows;
+	struct weir_entries *entries;
 	struct weir_run *run;
 	struct weir_writer *writer;
 	struct weir_ack *ack;
@@ -259,6 +262,7 @@ static int state_open(struct keeper *keeper)
 	struct weir_fold_opts fold_opts = {
 		.max_series = (uint32_t)keeper->conf.metrics_max_series,
 		.expiry_ns = keeper->conf.metrics_expiry * 1000000000u,
+		.ruleset = keeper->ruleset,
 		.istio = istio_of(keeper->conf.metrics_istio),
 		.hash_seed = keeper->found.hash_seed,
 	};
@@ -290,13 +294,27 @@ static int state_open(struct keeper *keeper)
 	return 0;
 }
 
+static int entries_start(struct keeper *keeper)
+{
+	const char *which;
+	int r = weir_entries_start(keeper->ruleset, &which, &keeper->entries);
+
+	return r < 0 ? refuse("log entries cannot be written", which, r) : 0;
+}
+
 static int threads_start(struct keeper *keeper)
 {
 	struct weir_run_opts run_opts;
 	struct weir_writer_opts writer_opts;
 	int r = weir_windows_create(keeper->found.window + 1, &keeper->windows);
 
-	run_opts = (struct weir_run_opts){ .ring = keeper->ring, .fold = keeper->fold, .windows = keeper->windows };
+	run_opts = (struct weir_run_opts){
+		.ring = keeper->ring,
+		.fold = keeper->fold,
+		.windows = keeper->windows,
+		.watch = weir_entries_watch,
+		.ctx = keeper->entries,
+	};
 	r = r < 0 ? r : weir_run_create(&run_opts, &keeper->run);
 	r = r < 0 ? r : weir_ack_create(PARKED_ANSWERS, &keeper->ack);
 	writer_opts = (struct weir_writer_opts){
@@ -341,6 +359,7 @@ static int exporters_create(struct keeper *keeper)
 		.max_series = keeper->conf.metrics_max_series,
 		.started_ns = keeper->started_ns,
 		.version = WEIR_VERSION,
+		.has_om_created = strcmp(keeper->conf.metrics_om_created, "true") == 0,
 		.is_ready = is_ready,
 		.listener = listener,
 		.ctx = keeper,
@@ -421,11 +440,14 @@ static int keeper_start(struct keeper *keeper)
 	int r = memory_settle(keeper);
 
 	r = r < 0 ? r : weir_certificates_load(&keeper->conf, &keeper->tls);
+	r = r < 0 ? r : weir_rulesets_load(&keeper->conf, &keeper->ruleset);
+	r = r < 0 ? r : entries_start(keeper);
 	r = r < 0 ? r : store_open(keeper);
 	r = r < 0 ? r : ring_open(keeper);
 	r = r < 0 ? r : state_open(keeper);
 	r = r < 0 ? r : threads_start(keeper);
 	r = r < 0 ? r : weir_pod_source_start(&keeper->conf, &keeper->pod_source);
+	r = r < 0 ? r : weir_pod_source_want(&keeper->pod_source, keeper->ruleset);
 	r = r < 0 ? r : receivers_create(keeper);
 	r = r < 0 ? r : exporters_create(keeper);
 	r = r < 0 ? r : grpc_open(keeper);
@@ -478,10 +500,12 @@ static void keeper_stop(struct keeper *keeper)
 	weir_pod_source_stop(&keeper->pod_source);
 	weir_admit_destroy(keeper->admit);
 	weir_tls_destroy(keeper->tls);
+	weir_entries_stop(keeper->entries);
 	weir_run_destroy(keeper->run);
 	weir_ack_destroy(keeper->ack);
 	weir_windows_destroy(keeper->windows);
 	weir_fold_destroy(keeper->fold);
+	weir_ruleset_let_go(keeper->ruleset);
 	weir_ring_close(keeper->ring);
 	weir_store_close(keeper->store);
 }
@@ -515,6 +539,7 @@ static void wait_for_the_end(struct keeper *keeper)
 			weir_certificates_reload(keeper->tls, keeper->http, which == SIGHUP);
 		}
 		if (which == SIGHUP) {
+			weir_rulesets_reload(&keeper->conf, keeper->run, keeper->entries, &keeper->pod_source);
 			weir_pod_source_reload(&keeper->pod_source);
 		}
 		health_follow(keeper);

@@ -35,14 +35,14 @@ static int complain(const struct weir_buf *why, const char *otherwise)
 	return EXIT_FAILURE;
 }
 
-static int rules_explain(const struct weir_ruleset *ruleset, const char *record, bool is_both)
+static int rules_explain(const struct weir_ruleset *ruleset, const char *record)
 {
 	struct weir_buf text, why;
 	int status = EXIT_SUCCESS;
 
 	weir_buf_init(&text, 0);
 	weir_buf_init(&why, 0);
-	if (weir_explain(ruleset, record, is_both, &text, &why) != 0) {
+	if (weir_explain(ruleset, record, &text, &why) != 0) {
 		status = complain(&why, "the record cannot be read: out of memory");
 	} else {
 		print(stdout, &text);
@@ -75,7 +75,7 @@ static int rules_check(const struct weir_conf *conf, const char *rules_path, con
 		fwrite(notes.data, 1, notes.length, stdout);
 	}
 	if (record != NULL) {
-		status = rules_explain(ruleset, record, opts.is_both);
+		status = rules_explain(ruleset, record);
 	}
 	weir_ruleset_let_go(ruleset);
 	return status;

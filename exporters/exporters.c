@@ -14,6 +14,7 @@
 #include "exporters/graph/api.h"
 #include "exporters/graph/servicegraph.h"
 #include "exporters/logs.h"
+#include "exporters/metrics/scrape.h"
 #include "exporters/page.h"
 #include "exporters/requests.h"
 #include "exporters/status.h"
@@ -38,8 +39,8 @@ static void routes_add(struct weir_exporters *exporters)
 	route(exporters, WEIR_ROUTE_INGEST, "/healthz", weir_status_healthz);
 	route(exporters, WEIR_ROUTE_INGEST, "/ready", weir_status_ready);
 	route(exporters, WEIR_ROUTE_QUERY, "/status", weir_status_status);
-	route(exporters, WEIR_ROUTE_QUERY, "/metrics", weir_status_metrics);
-	route(exporters, WEIR_ROUTE_QUERY, "/federate", weir_status_federate);
+	route(exporters, WEIR_ROUTE_QUERY, "/metrics", weir_scrape_get);
+	route(exporters, WEIR_ROUTE_QUERY, "/federate", weir_scrape_federate);
 	route(exporters, WEIR_ROUTE_QUERY, "/api/ledger", weir_status_ledger);
 	route(exporters, WEIR_ROUTE_QUERY, "/api/graph", weir_api_graph);
 	route(exporters, WEIR_ROUTE_QUERY, "/api/logs", weir_logs_get);

@@ -19,6 +19,7 @@ struct weir_exporters_opts {
 	uint64_t max_series; /* metrics.max_series: /status says it */
 	uint64_t started_ns;
 	const char *version;
+	bool has_om_created;         /* `_created` lines in OpenMetrics */
 	bool (*is_ready)(void *ctx); /* all is open: /ready */
 	/* The real address of listener `i`; NULL: that many there are. /status has them. */
 	const char *(*listener)(void *ctx, bool is_grpc, size_t i);

@@ -5,26 +5,17 @@
  *   /ready    200 when all listeners are open, else 503
  *   /status   a page of JSON for a human with curl; who asks often says series=0
  *             and is spared the counting of labels
- *   /metrics  everything a scraper wants, in one snapshot
- *   /federate what of it selectors choose: the same text through a filter
  *
  * /healthz and /ready do not wait for anything, so they run on the listener's
  * thread and answer also when the query pool is full. */
 #include "exporters/status.h"
 
-#include <errno.h>
-
 #include "base/clock.h"
 #include "base/stat.h"
 #include "exporters/answer.h"
 #include "exporters/ledger.h"
-#include "exporters/metrics/federate.h"
 #include "exporters/metrics/own.h"
-#include "exporters/metrics/passed.h"
-#include "exporters/metrics/text.h"
 #include "exporters/series_status.h"
-
-#define SIEVE_BYTES (64u << 10)
 
 static const char *state_name(enum weir_store_state state)
 {
@@ -70,172 +61,6 @@ void weir_status_ready(void *ctx, const struct weir_http_request *request, struc
 	} else {
 		weir_http_response_text(response, 503, "not ready\n");
 	}
-}
-
-static void own_read(const struct weir_exporters *exporters, struct weir_own *ret_own)
-{
-	/* Tail before head: what is released in between cannot make used negative. */
-	*ret_own = (struct weir_own){
-		.version = exporters->opts.version,
-		.started_ns = exporters->opts.started_ns,
-		.ring_size_bytes = weir_ring_capacity(exporters->opts.ring),
-		.ring_tail = weir_ring_tail(exporters->opts.ring),
-		.ring_folded = weir_run_position(exporters->opts.run),
-		.store_state = weir_store_state(exporters->opts.store),
-	};
-	ret_own->ring_head = weir_ring_head(exporters->opts.ring);
-	weir_store_figures(exporters->opts.store, &ret_own->store);
-}
-
-/* All of /metrics. False: the response says why not. */
-static bool exposition_render(struct weir_exporters *exporters, struct weir_http_response *response,
-	struct weir_buf *text, const struct weir_text_drain *drain)
-{
-	const struct weir_snapshot *snapshot = weir_answer_snapshot(
-		exporters, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS, response);
-	struct weir_own_process process;
-	struct weir_own own;
-
-	if (snapshot == NULL) {
-		return false;
-	}
-	weir_text_series(text, snapshot, drain);
-	weir_passed_render(text, snapshot, drain);
-	weir_text_ledger(text, snapshot);
-	weir_snapshot_let_go(snapshot);
-	own_read(exporters, &own);
-	weir_own_render(text, &own);
-	weir_stat_render(text);
-	weir_own_process_read(&process);
-	weir_own_process_render(text, &process, own.started_ns);
-	return true;
-}
-
-static void pack(void *ctx)
-{
-	weir_http_response_pack(ctx);
-}
-
-void weir_status_metrics(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	const struct weir_text_drain drain = { pack, response };
-
-	(void)request;
-	if (exposition_render(ctx, response, &response->body, &drain)) {
-		response->content_type = WEIR_TEXT_CONTENT_TYPE;
-		weir_answer_json_end(response);
-	}
-}
-
-/* ---- /federate ------------------------------------------------------------ */
-
-struct sieve { /* the exposition passes through it, a piece at a time */
-	struct weir_buf piece;
-	struct weir_federate federate;
-	struct weir_http_response *response;
-	uint64_t deadline_ns;
-	int fault;
-};
-
-static void sieve_take(struct sieve *sieve)
-{
-	if (sieve->fault == 0) {
-		sieve->fault = weir_buf_error(&sieve->piece);
-	}
-	if (sieve->fault == 0 && weir_clock_monotonic_ns() > sieve->deadline_ns) {
-		sieve->fault = -ETIMEDOUT;
-	}
-	if (sieve->fault == 0) {
-		sieve->fault =
-			weir_federate_take(&sieve->federate, weir_buf_str(&sieve->piece), &sieve->response->body);
-		weir_http_response_pack(sieve->response);
-	}
-	weir_buf_clear(&sieve->piece);
-}
-
-static void sieve_drain(void *ctx)
-{
-	struct sieve *sieve = ctx;
-
-	if (sieve->piece.length >= SIEVE_BYTES) {
-		sieve_take(sieve);
-	}
-}
-
-/* Reads every match[]. True: all are selectors. */
-static bool selectors_read(const struct weir_http_request *request, struct weir_http_response *response,
-	struct weir_selectors *selectors, size_t *ret_count)
-{
-	struct weir_str texts[WEIR_SELECTORS_MAX];
-	size_t count = weir_http_request_arguments(request, "match[]", texts, WEIR_SELECTORS_MAX);
-	struct weir_buf why;
-	int outcome = 0;
-
-	*ret_count = count;
-	if (count > WEIR_SELECTORS_MAX) {
-		weir_http_response_text(response, 400, "more than 64 match[] in one request\n");
-		return false;
-	}
-	weir_buf_init(&why, 0);
-	for (size_t i = 0; i < count && outcome == 0; i++) {
-		outcome = weir_selectors_add(selectors, texts[i], &why);
-	}
-	if (outcome != 0) {
-		weir_buf_add_char(&why, '\n');
-		weir_buf_add_char(&why, '\0');
-		if (outcome == WEIR_SELECTOR_BAD && weir_buf_error(&why) == 0) {
-			weir_http_response_text(response, 400, why.data);
-		} else {
-			weir_answer_refused(response, WEIR_QUERY_TOO_LARGE);
-		}
-	}
-	weir_buf_fini(&why);
-	return outcome == 0;
-}
-
-static void federate_end(struct weir_http_response *response, int fault)
-{
-	switch (fault) {
-	case 0:
-		response->content_type = WEIR_TEXT_CONTENT_TYPE;
-		weir_answer_json_end(response);
-		return;
-	case -ETIMEDOUT:
-		weir_answer_refused(response, WEIR_QUERY_TIMEOUT);
-		return;
-	case -E2BIG:
-		weir_http_response_text(response, 400, "a regular expression needs too much memory\n");
-		return;
-	default:
-		weir_http_response_text(response, 500, "the exposition could not be filtered\n");
-	}
-}
-
-void weir_status_federate(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
-{
-	struct weir_exporters *exporters = ctx;
-	struct sieve sieve = { .response = response, .deadline_ns = weir_http_request_deadline_ns(request) };
-	const struct weir_text_drain drain = { sieve_drain, &sieve };
-	struct weir_selectors selectors;
-	struct weir_arena arena;
-	size_t count;
-
-	weir_arena_init(&arena, SIEVE_BYTES, exporters->opts.max_query_bytes);
-	if (weir_selectors_init(&selectors, &arena, sieve.deadline_ns) != 0) {
-		weir_answer_refused(response, WEIR_QUERY_TOO_LARGE);
-	} else if (selectors_read(request, response, &selectors, &count)) {
-		weir_federate_init(&sieve.federate, &selectors);
-		weir_buf_init(&sieve.piece, 0);
-		if (count == 0) { /* as Prometheus: nothing is asked, nothing is said */
-			federate_end(response, 0);
-		} else if (exposition_render(exporters, response, &sieve.piece, &drain)) {
-			sieve_take(&sieve);
-			federate_end(response, sieve.fault);
-		}
-		weir_buf_fini(&sieve.piece);
-		weir_federate_fini(&sieve.federate);
-	}
-	weir_arena_fini(&arena);
 }
 
 void weir_status_ledger(void *ctx, const struct weir_http_request *request, struct weir_http_response *response)
@@ -333,7 +158,7 @@ void weir_status_status(void *ctx, const struct weir_http_request *request, stru
 	if (snapshot == NULL) {
 		return;
 	}
-	own_read(exporters, &own);
+	weir_own_read(&exporters->opts, &own);
 	weir_own_process_read(&process);
 	response->cache_control = "no-store";
 	weir_answer_json(response, &json);

@@ -286,6 +286,16 @@ void weir_catalog_find(struct weir_catalog *catalog, uint32_t hash, struct weir_
 	pthread_rwlock_unlock(&catalog->lock);
 }
 
+bool weir_catalog_has(struct weir_catalog *catalog, uint32_t hash)
+{
+	bool has;
+
+	pthread_rwlock_rdlock(&catalog->lock);
+	has = weir_index_has(catalog->index, hash);
+	pthread_rwlock_unlock(&catalog->lock);
+	return has;
+}
+
 static int copy(struct weir_catalog *catalog, enum weir_rows kind, bool is_live, struct weir_arena *arena,
 	struct weir_catalog_entry **ret_entries, uint32_t *ret_count)
 {

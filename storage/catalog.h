@@ -46,6 +46,8 @@ uint64_t weir_catalog_enter(struct weir_catalog *catalog);
 void weir_catalog_leave(struct weir_catalog *catalog, uint64_t ticket);
 /* Appends numbers of segments that may have the trace (uint32_t each). */
 void weir_catalog_find(struct weir_catalog *catalog, uint32_t hash, struct weir_buf *ret_segments);
+/* Is there such a segment? Needs no ticket. */
+bool weir_catalog_has(struct weir_catalog *catalog, uint32_t hash);
 /* A copy of all entries of a kind, by rising id. NULL and count 0: none, or the arena is full (-ENOMEM). */
 int weir_catalog_copy(struct weir_catalog *catalog, enum weir_rows kind, struct weir_arena *arena,
 	struct weir_catalog_entry **ret_entries, uint32_t *ret_count);

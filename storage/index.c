@@ -249,6 +249,18 @@ void weir_index_find(const struct weir_index *index, uint32_t hash, struct weir_
 	}
 }
 
+bool weir_index_has(const struct weir_index *index, uint32_t hash)
+{
+	for (const struct page *page = *place_of(index, hash); page != NULL; page = page->next) {
+		for (uint32_t i = 0; i < page->count; i++) {
+			if (page->hashes[i] == hash) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
 uint64_t weir_index_entries(const struct weir_index *index)
 {
 	return index->entries;

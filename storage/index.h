@@ -2,6 +2,7 @@
 #ifndef WEIR_STORAGE_INDEX_H
 #define WEIR_STORAGE_INDEX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -17,6 +18,7 @@ void weir_index_remove(struct weir_index *index, const uint32_t *hashes, uint32_
 
 /* Appends the numbers of the segments (uint32_t each, in no order). */
 void weir_index_find(const struct weir_index *index, uint32_t hash, struct weir_buf *ret_segments);
+bool weir_index_has(const struct weir_index *index, uint32_t hash);
 uint64_t weir_index_entries(const struct weir_index *index);
 
 #endif

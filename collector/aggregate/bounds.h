@@ -17,11 +17,11 @@
  *   ledger                  16,384 rows      128 + text            2.6
  *   proxies                 8,192            500 + text            4.7
  *   requests known          131,072          64                    8.0
- *   families                16,384           120 + texts (2 MiB)   3.9
+ *   families                16,384           148 + texts (2 MiB)   4.3
  *   points: label texts     S / 2            44 + text (128 S)     7.2
- *   points: series, cells   S / 2            52 + 256              7.4
- *   points: overflow series 16,384           96 + 2 MiB            3.5
- *   points: streams         S                76 + 128             9.8
+ *   points: series, cells   S / 2            60 + 256              7.5
+ *   points: overflow series 16,384           104 + 2 MiB           3.6
+ *   points: streams         S                108 + 128           11.3
  *   bounds of histograms    1,024            2,064                 2.0
  *   services of logs        1,024            160                   0.2
  *   memo (a cache)          131,072          32                    4.0
@@ -59,9 +59,9 @@
 	(WEIR_BOUNDS_NAMES * 40u + WEIR_BOUNDS_NAME_BYTES + (max_series) * (22u + WEIR_BOUNDS_SERIES_TEXT + 144u) +    \
 		WEIR_BOUNDS_EDGES * 3460u + WEIR_BOUNDS_PAIRS * 68u + WEIR_BOUNDS_FLOWS * 68u +                        \
 		WEIR_BOUNDS_DIGESTS * 56u + WEIR_BOUNDS_LEDGER_ROWS * 128u + WEIR_BOUNDS_SOURCES * 168u +              \
-		WEIR_BOUNDS_PROXIES * 600u + WEIR_BOUNDS_REQUESTS * 64u + WEIR_BOUNDS_FAMILIES * 216u +                \
-		2u * WEIR_BOUNDS_FAMILY_BYTES + (max_series) / 2u * (96u + WEIR_BOUNDS_POINT_TEXT + 256u) +            \
-		WEIR_BOUNDS_OVERFLOW_WORDS * 8u + (max_series) * (76u + 128u) + WEIR_BOUNDS_HISTOGRAMS * 2064u +       \
+		WEIR_BOUNDS_PROXIES * 600u + WEIR_BOUNDS_REQUESTS * 64u + WEIR_BOUNDS_FAMILIES * 252u +                \
+		2u * WEIR_BOUNDS_FAMILY_BYTES + (max_series) / 2u * (104u + WEIR_BOUNDS_POINT_TEXT + 256u) +           \
+		WEIR_BOUNDS_OVERFLOW_WORDS * 8u + (max_series) * (108u + 128u) + WEIR_BOUNDS_HISTOGRAMS * 2064u +      \
 		WEIR_BOUNDS_SERVICES * 160u + WEIR_BOUNDS_MEMO * 32u)
 
 _Static_assert(WEIR_BOUNDS_BYTES(50000u) < 128u << 20, "all tables, full, leave room for what is not a table");

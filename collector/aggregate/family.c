@@ -7,29 +7,35 @@
  * very different length (a gauge has 3 words, an exponential histogram some
  * 330), so each series has its own piece of memory, made when the series is.
  *
- * A name has one type: the first. A family also takes the names that its
- * samples have (a histogram's _bucket, _sum, _count), and a family cannot be
- * made of a name that is such a sample's already. A name of weir's own cannot
- * be had; one of Istio's standard metrics is joined if the type is the same.
+ * Which names a family may have: family_name.c. Bounds of histograms:
+ * family_bounds.c. How all is saved: family_save.c.
  *
  * Beyond the budget (series, or words of cells) counters and histograms count
  * in one overflow series per family, gauges and summaries in none: a last
- * value of many is no value.
+ * value of many is no value. Overflow series do not expire.
+ *
+ * A series that no stream feeds any more expires (point.c says when): text and
+ * cells go, what a counter or a histogram counted is added to its family's
+ * `expired`. So it is when a histogram begins anew with other bounds. A family
+ * without a series goes at the next sweep, unless something expired in it: then
+ * its name stays to say how much, until names are short; what it said goes to
+ * `lost_…` then.
  *
  * Invariants
- *  1. Numbers of families, series and bounds never change and are given in
- *     order of arrival.
+ *  1. A number is given to the next that needs one when what had it is gone: of
+ *     names, helps, labels and bounds the lowest that is free.
  *  2. live_series <= max_series and word_total <= max_words, but for overflow
  *     series, of which a family has one at most, and which have a budget of words
  *     of their own (bounds.h).
- *  3. A series is in `dirty` exactly once if is_dirty, and then alone differs
- *     from the last cut.
- *
- * Save: texts; new families: help, standard is found again, exposed; new bounds;
- * overflowed, conflicting; dirty series: number, family and shape, created, words. */
+ *  3. A series' number is in `dirty` exactly once if is_dirty, and then alone
+ *     differs from the last cut, be it gone or made anew; so is a family's in
+ *     dirty_rows.
+ *  4. labels.live is live_series + overflow_series: a text without cells, or
+ *     cells without a text, there is none between two calls.
+ *  5. Of a counter or a histogram live + expired + overflow is all that was
+ *     added, whatever came and went. */
 #include "aggregate/family.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,10 +44,8 @@
 
 #define FAMILIES_MAX WEIR_BOUNDS_FAMILIES
 #define NAME_BYTES_MAX WEIR_BOUNDS_FAMILY_BYTES
-#define BOUNDS_SETS_MAX WEIR_BOUNDS_HISTOGRAMS
 #define BYTES_PER_SERIES WEIR_BOUNDS_POINT_TEXT
 #define WORDS_PER_SERIES WEIR_BOUNDS_POINT_WORDS
-#define WORDS_MAX (WEIR_EXPO_WORDS + WEIR_FAMILY_BOUNDS_MAX)
 
 void weir_families_init(struct weir_families *families, uint32_t max_series, uint64_t seed)
 {
@@ -53,153 +57,165 @@ void weir_families_init(struct weir_families *families, uint32_t max_series, uin
 	weir_buf_init(&families->scratch, 0);
 }
 
-static void cells_free(struct weir_families *families)
-{
-	for (uint32_t i = 1; i < families->labels.count; i++) {
-		free(families->series[i].words);
-	}
-	for (uint32_t i = 0; i < families->bounds_count; i++) {
-		free(families->bounds[i].at);
-	}
-}
-
 void weir_families_fini(struct weir_families *families)
 {
-	cells_free(families);
+	for (uint32_t i = 0; i < families->series_capacity; i++) {
+		free(families->series[i].words);
+	}
+	weir_families_bounds_fini(families);
 	weir_text_fini(&families->names);
 	weir_text_fini(&families->helps);
 	weir_text_fini(&families->labels);
 	weir_buf_fini(&families->scratch);
 	free(families->rows);
+	free(families->dirty_rows);
 	free(families->series);
 	free(families->dirty);
-	free(families->bounds);
 	families->rows = NULL;
+	families->dirty_rows = NULL;
 	families->series = NULL;
 	families->dirty = NULL;
-	families->bounds = NULL;
+	families->row_capacity = families->series_capacity = 0;
 }
 
 void weir_families_clear(struct weir_families *families)
 {
-	uint32_t max_series = families->max_series;
-	uint64_t seed = families->names.seed;
+	const struct weir_families was = *families;
 
 	weir_families_fini(families);
-	weir_families_init(families, max_series, seed);
+	weir_families_init(families, was.max_series, was.names.seed);
+	weir_families_retire(families, was.labels.retire);
+	memcpy(families->schemas, was.schemas, sizeof(families->schemas));
+}
+
+void weir_families_retire(struct weir_families *families, struct weir_retire *retire)
+{
+	families->names.retire = families->helps.retire = families->labels.retire = retire;
 }
 
 /* ---- families ----------------------------------------------------------- */
-
-static uint32_t standard_of(struct weir_str name)
-{
-	for (uint32_t i = 0; i < WEIR_STANDARD_METRICS; i++) {
-		if (weir_str_is(name, weir_standard_families[i].name)) {
-			return i;
-		}
-	}
-	return WEIR_NONE;
-}
-
-static uint32_t name_find(const struct weir_families *families, struct weir_str name)
-{
-	uint32_t id = weir_text_find(&families->names, name, 0);
-
-	return id != WEIR_TEXT_FULL && id != WEIR_TEXT_EMPTY ? id : WEIR_NONE;
-}
-
-static bool has_samples(enum weir_exposed exposed)
-{
-	return exposed == WEIR_EXPOSED_HISTOGRAM || exposed == WEIR_EXPOSED_SUMMARY;
-}
-
-static const char *const sample_suffixes[] = { "_bucket", "_sum", "_count" };
-
-#define SUFFIXES (sizeof(sample_suffixes) / sizeof(sample_suffixes[0]))
-
-/* Is there a family, ours or a sender's, of this name, with samples of other names? */
-static bool is_base(const struct weir_families *families, struct weir_str name)
-{
-	uint32_t family = name_find(families, name), standard = standard_of(name);
-
-	return (family != WEIR_NONE && has_samples(families->rows[family].exposed)) ||
-	       (standard != WEIR_NONE && weir_standard_families[standard].is_histogram);
-}
-
-/* Would a family of this name and type have a sample of a name that another has? */
-static bool clashes(struct weir_families *families, struct weir_str name, enum weir_exposed exposed)
-{
-	for (size_t i = 0; i < SUFFIXES; i++) {
-		struct weir_str base = name;
-
-		if (weir_str_ends_with(name, sample_suffixes[i])) {
-			base.length -= strlen(sample_suffixes[i]);
-			if (is_base(families, base)) {
-				return true;
-			}
-		}
-		if (has_samples(exposed)) {
-			weir_buf_clear(&families->scratch);
-			weir_buf_add_str(&families->scratch, name);
-			weir_buf_add_text(&families->scratch, sample_suffixes[i]);
-			if (name_find(families, weir_buf_str(&families->scratch)) != WEIR_NONE) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
-static bool is_standard_type(uint32_t standard, enum weir_exposed exposed)
-{
-	return standard == WEIR_NONE ||
-	       exposed ==
-		       (weir_standard_families[standard].is_histogram ? WEIR_EXPOSED_HISTOGRAM : WEIR_EXPOSED_COUNTER);
-}
 
 static void row_room(struct weir_families *families, uint32_t family)
 {
 	if (family >= families->row_capacity) {
 		uint32_t capacity = families->names.capacity;
 		struct weir_family *rows = realloc(families->rows, capacity * sizeof(*rows));
+		uint32_t *dirty = realloc(families->dirty_rows, capacity * sizeof(*dirty));
 
-		weir_assert(rows != NULL); /* bounded by FAMILIES_MAX */
+		weir_assert(rows != NULL && dirty != NULL); /* bounded by FAMILIES_MAX */
 		memset(rows + families->row_capacity, 0, (capacity - families->row_capacity) * sizeof(*rows));
 		families->rows = rows;
+		families->dirty_rows = dirty;
 		families->row_capacity = capacity;
 	}
 }
 
-static void family_make(struct weir_families *families, uint32_t family, uint32_t help, uint8_t exposed)
+void weir_families_row_touch(struct weir_families *families, uint32_t family)
+{
+	if (!families->rows[family].is_dirty) {
+		families->rows[family].is_dirty = true;
+		families->dirty_rows[families->dirty_row_count++] = family;
+	}
+}
+
+void weir_families_row_make(struct weir_families *families, uint32_t family, uint32_t help, uint8_t exposed)
 {
 	row_room(families, family);
 	families->rows[family] = (struct weir_family){ .help = help,
 		.overflow = WEIR_NONE,
-		.standard = standard_of(weir_text_str(&families->names, family)),
 		.exposed = exposed,
-		.is_known = true };
+		.is_known = true,
+		.is_dirty = families->rows[family].is_dirty };
+	families->idle++;
+	weir_families_place(families, family);
+	weir_families_row_touch(families, family);
 }
 
-uint32_t weir_families_find(
-	struct weir_families *families, struct weir_str name, struct weir_str help, enum weir_exposed exposed)
+void weir_families_row_drop(struct weir_families *families, uint32_t family)
 {
-	uint32_t family = name_find(families, name), text;
+	struct weir_family *row = &families->rows[family];
+
+	weir_assert(row->is_known && row->series == 0);
+	*row = (struct weir_family){ .overflow = WEIR_NONE, .is_dirty = row->is_dirty };
+	families->idle--;
+	weir_families_row_touch(families, family);
+}
+
+static bool is_nothing(const struct weir_family_total *total)
+{
+	return total->whole == 0 && !(total->real < 0 || total->real > 0);
+}
+
+/* The row and its texts. Images before version 4 have helps that several families share; those stay. */
+static void family_forget(struct weir_families *families, uint32_t family)
+{
+	uint32_t help = families->rows[family].help;
+
+	weir_families_row_drop(families, family);
+	weir_text_remove(&families->names, family);
+	if (help != WEIR_TEXT_EMPTY && families->helps.rows[help].salt == family) {
+		weir_text_remove(&families->helps, help);
+	}
+}
+
+static void total_add(struct weir_family_total *total, const struct weir_family_total *more)
+{
+	total->whole += more->whole;
+	total->real += more->real;
+}
+
+/* A name is needed and there is no room: the first family goes that has nothing
+ * but what expired. */
+static bool family_lose(struct weir_families *families)
+{
+	for (uint32_t i = 1; i < families->row_capacity && families->idle > 0; i++) {
+		struct weir_family *row = &families->rows[i];
+
+		if (row->is_known && row->series == 0) {
+			total_add(row->exposed == WEIR_EXPOSED_HISTOGRAM ? &families->lost_histograms
+									 : &families->lost_counters,
+				&row->expired);
+			family_forget(families, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+void weir_families_sweep(struct weir_families *families)
+{
+	for (uint32_t i = 1; i < families->row_capacity && families->idle > 0; i++) {
+		const struct weir_family *row = &families->rows[i];
+
+		if (row->is_known && row->series == 0 && is_nothing(&row->expired)) {
+			family_forget(families, i);
+		}
+	}
+	weir_families_bounds_sweep(families);
+}
+
+int weir_families_find(struct weir_families *families, struct weir_str name, struct weir_str help,
+	enum weir_exposed exposed, uint32_t *ret_family)
+{
+	uint32_t family = weir_families_named(families, name), text;
 
 	if (family != WEIR_NONE) {
-		families->conflicting += families->rows[family].exposed != exposed;
-		return families->rows[family].exposed == exposed ? family : WEIR_NONE;
+		*ret_family = family;
+		return families->rows[family].exposed == exposed ? 0 : WEIR_FAMILY_CONFLICTS;
 	}
-	if (!is_standard_type(standard_of(name), exposed) || clashes(families, name, exposed)) {
-		families->conflicting++;
-		return WEIR_NONE;
+	if (name.length == 0 || weir_families_clash(families, name, exposed)) {
+		return WEIR_FAMILY_CONFLICTS;
 	}
-	text = weir_text_add(&families->helps, help, 0, false);
-	family = weir_text_add(&families->names, name, 0, false);
-	if (family == WEIR_TEXT_FULL || family == WEIR_TEXT_EMPTY) {
-		return WEIR_NONE;
+	do {
+		family = weir_text_add(&families->names, name, 0, false);
+	} while (family == WEIR_TEXT_FULL && family_lose(families));
+	if (family == WEIR_TEXT_FULL) {
+		return WEIR_FAMILY_FULL;
 	}
-	family_make(families, family, text == WEIR_TEXT_FULL ? WEIR_TEXT_EMPTY : text, (uint8_t)exposed);
-	return family;
+	text = weir_text_add(&families->helps, help, family, false);
+	weir_families_row_make(families, family, text == WEIR_TEXT_FULL ? WEIR_TEXT_EMPTY : text, (uint8_t)exposed);
+	*ret_family = family;
+	return 0;
 }
 
 /* ---- series ------------------------------------------------------------- */
@@ -207,35 +223,127 @@ uint32_t weir_families_find(
 static void series_room(struct weir_families *families, uint32_t number)
 {
 	if (number >= families->series_capacity) {
-		uint32_t capacity = families->labels.capacity;
+		uint32_t capacity = families->labels.capacity, before = families->series_capacity;
 		struct weir_family_series *series = realloc(families->series, capacity * sizeof(*series));
 		uint32_t *dirty = realloc(families->dirty, capacity * sizeof(*dirty));
 
 		weir_assert(series != NULL && dirty != NULL); /* bounded by the budget */
+		memset(series + before, 0, (capacity - before) * sizeof(*series));
 		families->series = series;
 		families->dirty = dirty;
 		families->series_capacity = capacity;
 	}
 }
 
-static void series_make(struct weir_families *families, uint32_t number, const struct weir_family_series *made)
+/* `words` more of what this series' cells are counted in. */
+static void words_count(struct weir_families *families, const struct weir_family_series *series, uint64_t words)
 {
+	if (series->is_overflow) {
+		families->overflow_words += words;
+	} else {
+		families->word_total += words;
+	}
+}
+
+void weir_families_series_make(struct weir_families *families, uint32_t number, const struct weir_family_series *made)
+{
+	struct weir_family *row = &families->rows[made->family];
 	struct weir_family_series *series;
+	bool is_dirty;
 
 	series_room(families, number);
 	series = &families->series[number];
+	weir_assert(series->words == NULL);
+	is_dirty = series->is_dirty;
 	*series = *made;
-	series->is_dirty = false;
+	series->is_dirty = is_dirty;
 	series->words = calloc(made->word_count, sizeof(*series->words));
 	weir_assert(series->words != NULL); /* bounded by max_words */
+	words_count(families, series, made->word_count);
+	weir_families_bounds_hold(families, series);
 	if (made->is_overflow) {
-		families->rows[made->family].overflow = number;
-		families->overflow_words += made->word_count;
+		row->overflow = number;
+		families->overflow_series++;
 	} else {
 		families->live_series++;
-		families->word_total += made->word_count;
 	}
+	families->idle -= row->series == 0 ? 1 : 0;
+	row->series++;
 	weir_families_touch(families, number);
+}
+
+void weir_families_series_drop(struct weir_families *families, uint32_t number)
+{
+	struct weir_family_series *series = &families->series[number];
+	struct weir_family *row = &families->rows[series->family];
+
+	words_count(families, series, 0 - (uint64_t)series->word_count);
+	weir_families_bounds_let_go(families, series);
+	if (series->is_overflow) {
+		row->overflow = WEIR_NONE;
+		families->overflow_series--;
+	} else {
+		families->live_series--;
+	}
+	row->series--;
+	families->idle += row->series == 0 ? 1 : 0;
+	free(series->words);
+	*series = (struct weir_family_series){ .is_dirty = series->is_dirty };
+	weir_families_touch(families, number);
+}
+
+static double real_of(uint64_t bits)
+{
+	double real;
+
+	memcpy(&real, &bits, sizeof(real));
+	return real;
+}
+
+/* What a counter or a histogram counted, less what is said again, goes to what its family says of the expired. */
+static void expired_add(
+	struct weir_families *families, const struct weir_family_series *series, const struct weir_family_total *again)
+{
+	struct weir_family *row = &families->rows[series->family];
+	struct weir_family_total more = { 0 };
+	struct weir_expo expo;
+
+	if (row->exposed != WEIR_EXPOSED_COUNTER && row->exposed != WEIR_EXPOSED_HISTOGRAM) {
+		return;
+	}
+	switch (series->cell) {
+	case WEIR_CELL_NUMBER:
+		more.whole = series->words[WEIR_NUMBER_WHOLE];
+		more.real = real_of(series->words[WEIR_NUMBER_REAL]);
+		break;
+	case WEIR_CELL_HISTOGRAM:
+		for (uint32_t i = WEIR_HISTOGRAM_COUNTS; i < series->word_count; i++) {
+			more.whole += series->words[i];
+		}
+		more.real = real_of(series->words[WEIR_HISTOGRAM_SUM]);
+		break;
+	default:
+		memcpy(&expo, series->words, sizeof(expo));
+		more.whole = weir_expo_count(&expo);
+		more.real = expo.sum;
+		break;
+	}
+	more.whole -= again->whole < more.whole ? again->whole : more.whole;
+	more.real -= again->real;
+	if (!is_nothing(&more)) {
+		total_add(&row->expired, &more);
+		weir_families_row_touch(families, series->family);
+	}
+}
+
+void weir_families_expire(struct weir_families *families, uint32_t number)
+{
+	const struct weir_family_total nothing = { 0 };
+
+	weir_assert(families->series[number].streams == 0);
+	expired_add(families, &families->series[number], &nothing);
+	weir_families_series_drop(families, number);
+	weir_text_remove(&families->labels, number);
 }
 
 static uint32_t overflow_series(struct weir_families *families, const struct weir_family_wish *wish)
@@ -260,11 +368,27 @@ static uint32_t overflow_series(struct weir_families *families, const struct wei
 	}
 	number = weir_text_add(
 		&families->labels, weir_str_of("otel_metric_overflow=\"true\""), (uint16_t)wish->family, true);
-	if (number == WEIR_TEXT_FULL) {
-		return WEIR_NONE;
+	if (number == WEIR_TEXT_FULL || weir_families_is_live(families, number)) {
+		return WEIR_NONE; /* no memory; or a sender's own series says that it is one */
 	}
-	series_make(families, number, &made);
+	weir_families_series_make(families, number, &made);
 	return number;
+}
+
+/* A series without labels has a text too: only numbers above 0 are series. */
+static struct weir_str labels_of(const struct weir_family_wish *wish)
+{
+	return wish->labels.length > 0 ? wish->labels : weir_str_of(" ");
+}
+
+static uint32_t labels_find(const struct weir_families *families, const struct weir_family_wish *wish)
+{
+	return weir_text_find(&families->labels, labels_of(wish), (uint16_t)wish->family);
+}
+
+bool weir_families_has(const struct weir_families *families, const struct weir_family_wish *wish)
+{
+	return labels_find(families, wish) != WEIR_TEXT_FULL;
 }
 
 uint32_t weir_families_series(struct weir_families *families, const struct weir_family_wish *wish)
@@ -274,9 +398,7 @@ uint32_t weir_families_series(struct weir_families *families, const struct weir_
 		.family = wish->family,
 		.bounds = wish->bounds,
 		.cell = (uint8_t)wish->cell };
-	/* A series without labels has a text too: only numbers above 0 are series. */
-	struct weir_str labels = wish->labels.length > 0 ? wish->labels : weir_str_of(" ");
-	uint32_t number = weir_text_find(&families->labels, labels, (uint16_t)wish->family);
+	uint32_t number = labels_find(families, wish);
 
 	if (number != WEIR_TEXT_FULL) {
 		return families->series[number].cell == wish->cell ? number : WEIR_NONE;
@@ -285,239 +407,42 @@ uint32_t weir_families_series(struct weir_families *families, const struct weir_
 		families->word_total + wish->word_count > families->max_words) {
 		return overflow_series(families, wish);
 	}
-	number = weir_text_add(&families->labels, labels, (uint16_t)wish->family, false);
+	number = weir_text_add(&families->labels, labels_of(wish), (uint16_t)wish->family, false);
 	if (number == WEIR_TEXT_FULL) {
 		return overflow_series(families, wish);
 	}
-	series_make(families, number, &made);
+	weir_families_series_make(families, number, &made);
 	return number;
 }
 
-bool weir_families_reshape(
+void weir_families_series_shape(
 	struct weir_families *families, uint32_t number, uint32_t bounds, uint32_t word_count, uint64_t created_ns)
 {
 	struct weir_family_series *series = &families->series[number];
-	uint64_t *words;
+	uint64_t *words = calloc(word_count, sizeof(*words));
 
-	if (!series->is_overflow) {
-		if (families->word_total - series->word_count + word_count > families->max_words) {
-			return false;
-		}
-		families->word_total += word_count;
-		families->word_total -= series->word_count;
-	}
-	words = calloc(word_count, sizeof(*words));
-	weir_assert(words != NULL);
+	weir_assert(words != NULL); /* bounded by max_words */
+	words_count(families, series, (uint64_t)word_count - series->word_count);
 	free(series->words);
 	series->words = words;
 	series->word_count = word_count;
+	weir_families_bounds_let_go(families, series);
 	series->bounds = bounds;
+	weir_families_bounds_hold(families, series);
 	series->created_ns = created_ns;
 	weir_families_touch(families, number);
-	return true;
 }
 
-uint32_t weir_families_bounds(struct weir_families *families, const double *at, uint32_t count)
-{
-	struct weir_family_bounds *rows = families->bounds, *row;
-
-	for (uint32_t i = 0; i < families->bounds_count; i++) {
-		if (rows[i].count == count && (count == 0 || memcmp(rows[i].at, at, count * sizeof(*at)) == 0)) {
-			return i;
-		}
-	}
-	if (families->bounds_count == BOUNDS_SETS_MAX) {
-		return WEIR_NONE;
-	}
-	if (rows == NULL) {
-		rows = calloc(BOUNDS_SETS_MAX, sizeof(*rows));
-		weir_assert(rows != NULL);
-		families->bounds = rows;
-	}
-	row = &rows[families->bounds_count];
-	row->count = count;
-	row->at = malloc(count > 0 ? count * sizeof(*at) : 1);
-	weir_assert(row->at != NULL);
-	if (count > 0) {
-		memcpy(row->at, at, count * sizeof(*at));
-	}
-	return families->bounds_count++;
-}
-
-/* ---- save and load ------------------------------------------------------ */
-
-static uint32_t count_of(const struct weir_text *text)
-{
-	return text->count == 0 ? 1 : text->count;
-}
-
-static void series_save(const struct weir_families *families, uint32_t number, struct weir_buf *buf)
+bool weir_families_reshape(struct weir_families *families, uint32_t number, const struct weir_family_wish *shape,
+	const struct weir_family_total *again)
 {
 	const struct weir_family_series *series = &families->series[number];
 
-	weir_blob_add_varint(buf, number);
-	weir_blob_add_varint(buf, series->family);
-	weir_blob_add_varint(buf, (uint64_t)series->cell << 1 | series->is_overflow);
-	weir_blob_add_varint(buf, series->bounds);
-	weir_blob_add_varint(buf, series->created_ns);
-	weir_blob_add_varint(buf, series->word_count);
-	weir_blob_add_words(buf, series->words, series->word_count);
-}
-
-void weir_families_save(struct weir_families *families, bool all, struct weir_buf *buf)
-{
-	uint32_t family = all || families->cut_families == 0 ? 1 : families->cut_families;
-	uint32_t bounds = all ? 0 : families->cut_bounds;
-	uint32_t count = all ? count_of(&families->labels) - 1 : families->dirty_count;
-
-	weir_text_save(&families->names, all, buf);
-	weir_text_save(&families->helps, all, buf);
-	weir_text_save(&families->labels, all, buf);
-	for (; family < count_of(&families->names); family++) {
-		weir_blob_add_varint(buf, families->rows[family].help);
-		weir_blob_add_varint(buf, families->rows[family].exposed);
-	}
-	weir_blob_add_varint(buf, families->bounds_count - bounds);
-	for (; bounds < families->bounds_count; bounds++) {
-		weir_blob_add_varint(buf, families->bounds[bounds].count);
-		weir_buf_add(buf, families->bounds[bounds].at, families->bounds[bounds].count * sizeof(double));
-	}
-	weir_blob_add_varint(buf, families->overflowed);
-	weir_blob_add_varint(buf, families->conflicting);
-	weir_blob_add_varint(buf, count);
-	for (uint32_t i = 0; i < count; i++) {
-		series_save(families, all ? i + 1 : families->dirty[i], buf);
-	}
-	for (uint32_t i = 0; i < families->dirty_count; i++) {
-		families->series[families->dirty[i]].is_dirty = false;
-	}
-	families->dirty_count = 0;
-	families->cut_families = count_of(&families->names);
-	families->cut_bounds = families->bounds_count;
-}
-
-static int bounds_load(struct weir_families *families, struct weir_blob_reader *reader)
-{
-	uint32_t sets = weir_blob_number(reader, BOUNDS_SETS_MAX - families->bounds_count);
-
-	for (uint32_t i = 0; i < sets && !reader->is_bad; i++) {
-		uint32_t count = weir_blob_number(reader, WEIR_FAMILY_BOUNDS_MAX);
-		const unsigned char *bytes = weir_blob_bytes(reader, count * sizeof(double));
-		double at[WEIR_FAMILY_BOUNDS_MAX];
-		uint32_t number = families->bounds_count;
-
-		if (bytes == NULL) {
-			return -EBADMSG;
-		}
-		memcpy(at, bytes, count * sizeof(double));
-		if (weir_families_bounds(families, at, count) != number) {
-			return -EBADMSG;
-		}
-	}
-	return reader->is_bad ? -EBADMSG : 0;
-}
-
-/* Are these words of that kind of cell? */
-static bool is_shape(const struct weir_families *families, const struct weir_family_series *series)
-{
-	switch (series->cell) {
-	case WEIR_CELL_NUMBER:
-		return series->word_count == WEIR_NUMBER_WORDS;
-	case WEIR_CELL_HISTOGRAM:
-		return series->bounds < families->bounds_count &&
-		       series->word_count == WEIR_HISTOGRAM_COUNTS + families->bounds[series->bounds].count + 1;
-	case WEIR_CELL_EXPONENTIAL:
-		return series->word_count == WEIR_EXPO_WORDS;
-	case WEIR_CELL_SUMMARY:
-		return series->word_count >= WEIR_SUMMARY_QUANTILES &&
-		       series->word_count <= WEIR_SUMMARY_QUANTILES + 2 * WEIR_FAMILY_QUANTILES_MAX &&
-		       (series->word_count - WEIR_SUMMARY_QUANTILES) % 2 == 0;
-	default:
+	if (!series->is_overflow &&
+		families->word_total - series->word_count + shape->word_count > families->max_words) {
 		return false;
 	}
-}
-
-static int series_load(struct weir_families *families, struct weir_blob_reader *reader, uint32_t *made)
-{
-	uint32_t number = weir_blob_number(reader, count_of(&families->labels) - 1), kind;
-	struct weir_family_series series = { .family = weir_blob_number(reader, count_of(&families->names) - 1) };
-	struct weir_expo expo;
-
-	kind = weir_blob_number(reader, 2 * WEIR_CELLS - 1);
-	series.cell = (uint8_t)(kind >> 1);
-	series.is_overflow = kind & 1;
-	series.bounds = weir_blob_number(reader, UINT32_MAX);
-	series.created_ns = weir_blob_varint(reader);
-	series.word_count = weir_blob_number(reader, WORDS_MAX);
-	/* New series come in the order of their numbers, so none is without cells. */
-	if (reader->is_bad || number == 0 || number > *made || series.family == 0 || !is_shape(families, &series)) {
-		return -EBADMSG;
-	}
-	if (number == *made) {
-		series_make(families, number, &series);
-		++*made;
-	} else if (families->series[number].family != series.family || families->series[number].cell != series.cell) {
-		return -EBADMSG;
-	} else if (!weir_families_reshape(families, number, series.bounds, series.word_count, series.created_ns)) {
-		return -EBADMSG;
-	}
-	weir_blob_words(reader, families->series[number].words, series.word_count);
-	if (series.cell == WEIR_CELL_EXPONENTIAL) {
-		memcpy(&expo, families->series[number].words, sizeof(expo));
-		return weir_expo_is_sound(&expo) ? 0 : -EBADMSG;
-	}
-	return 0;
-}
-
-int weir_families_load(struct weir_families *families, struct weir_blob_reader *reader)
-{
-	uint32_t family = count_of(&families->names), made = count_of(&families->labels), count;
-	int error = weir_text_load(&families->names, reader);
-
-	error = error != 0 ? error : weir_text_load(&families->helps, reader);
-	error = error != 0 ? error : weir_text_load(&families->labels, reader);
-	for (; error == 0 && family < count_of(&families->names); family++) {
-		uint32_t help = weir_blob_number(reader, count_of(&families->helps) - 1);
-		uint32_t exposed = weir_blob_number(reader, WEIR_EXPOSEDS - 1);
-
-		family_make(families, family, help, (uint8_t)exposed);
-	}
-	error = error != 0 ? error : bounds_load(families, reader);
-	if (error != 0) {
-		return error;
-	}
-	families->overflowed = weir_blob_varint(reader);
-	families->conflicting = weir_blob_varint(reader);
-	count = weir_blob_number(reader, UINT32_MAX - 1);
-	for (uint32_t i = 0; i < count && error == 0; i++) {
-		error = reader->is_bad ? -EBADMSG : series_load(families, reader, &made);
-	}
-	for (uint32_t i = 0; i < families->dirty_count; i++) {
-		families->series[families->dirty[i]].is_dirty = false;
-	}
-	families->dirty_count = 0;
-	families->cut_families = count_of(&families->names);
-	families->cut_bounds = families->bounds_count;
-	return error != 0 ? error : reader->is_bad || made != count_of(&families->labels) ? -EBADMSG : 0;
-}
-
-void weir_families_digest(const struct weir_families *families, XXH3_state_t *state)
-{
-	const uint64_t own[2] = { families->overflowed, families->conflicting };
-
-	weir_text_digest(&families->names, state);
-	weir_text_digest(&families->helps, state);
-	weir_text_digest(&families->labels, state);
-	XXH3_128bits_update(state, own, sizeof(own));
-	for (uint32_t i = 0; i < families->bounds_count; i++) {
-		XXH3_128bits_update(state, families->bounds[i].at, families->bounds[i].count * sizeof(double));
-	}
-	for (uint32_t i = 1; i < families->labels.count; i++) {
-		const struct weir_family_series *series = &families->series[i];
-		uint64_t head[3] = { series->created_ns, (uint64_t)series->family << 32 | series->bounds,
-			(uint64_t)series->cell << 1 | series->is_overflow };
-
-		XXH3_128bits_update(state, head, sizeof(head));
-		XXH3_128bits_update(state, series->words, series->word_count * sizeof(uint64_t));
-	}
+	expired_add(families, series, again);
+	weir_families_series_shape(families, number, shape->bounds, shape->word_count, shape->created_ns);
+	return true;
 }

@@ -40,6 +40,14 @@
 #define LINKS_MAX 8u    /* of one CONSUMER span */
 #define AHEAD 16u       /* spans or requests whose entries are asked for before they are needed */
 
+/* Which names are weir's own, for what senders call theirs. */
+static void schemas_tell(struct weir_fold *fold)
+{
+	const struct weir_schema *schemas[] = { fold->series.schema, fold->traces.schema };
+
+	weir_families_schema(&fold->points.families, schemas, 2);
+}
+
 static void tables_init(struct weir_fold *fold)
 {
 	uint64_t seed = fold->opts.hash_seed;
@@ -58,6 +66,8 @@ static void tables_init(struct weir_fold *fold)
 	weir_ledger_init(&fold->ledger, seed);
 	weir_owners_init(&fold->owners, fold->opts.istio, seed);
 	weir_points_init(&fold->points, &fold->owners, fold->opts.max_series / POINTS_SHARE, seed);
+	weir_points_retire(&fold->points, fold->retire);
+	schemas_tell(fold);
 	weir_logs_init(&fold->logs, seed);
 	weir_memo_init(&fold->memo, seed);
 }
@@ -81,7 +91,7 @@ static void tables_fini(struct weir_fold *fold)
 
 int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold)
 {
-	const struct weir_ruleset_opts standard = { .is_both = opts->is_both };
+	const struct weir_ruleset_opts standard = { 0 };
 	struct weir_fold *fold = calloc(1, sizeof(*fold));
 	struct weir_ruleset_error wrong;
 	int error;
@@ -136,6 +146,7 @@ void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset)
 
 	weir_series_replace(&fold->series, weir_ruleset_schema(ruleset));
 	fold->ruleset = weir_ruleset_hold(ruleset);
+	schemas_tell(fold);
 	weir_memo_clear(&fold->memo);
 	weir_ruleset_let_go(old);
 }
@@ -215,9 +226,10 @@ static bool is_left_out(const struct weir_batch *batch, const struct weir_call *
 static struct weir_rules_record record_of(
 	const struct weir_fold *fold, const struct weir_batch *batch, const struct weir_request *request)
 {
-	return (struct weir_rules_record){
-		.batch = batch, .call = &request->call, .request = request, .is_both = fold->opts.is_both
-	};
+	return (struct weir_rules_record){ .batch = batch,
+		.call = &request->call,
+		.request = request,
+		.is_both = weir_ruleset_is_both(fold->ruleset) };
 }
 
 static XXH128_hash_t key_of(struct weir_fold *fold, const struct weir_rules_record *record)
@@ -258,7 +270,7 @@ static void fold_request(
 static void request_prefetch(const struct weir_fold *fold, const struct weir_memo_entry *entry)
 {
 	if (entry != NULL && entry->hit_count > 0 && entry->edge != WEIR_NONE) {
-		weir_series_prefetch(&fold->series, fold->memo.hits[entry->hits].set);
+		weir_series_prefetch(&fold->series, fold->memo.hits[entry->hits].at.set);
 		weir_edges_prefetch(&fold->edges, entry->edge);
 	}
 }
@@ -267,7 +279,7 @@ static void request_prefetch_cells(
 	const struct weir_fold *fold, const struct weir_memo_entry *entry, const struct weir_call *call)
 {
 	if (entry != NULL && entry->hit_count > 0 && entry->edge != WEIR_NONE) {
-		weir_series_prefetch_cells(&fold->series, fold->memo.hits[entry->hits].set);
+		weir_series_prefetch_cells(&fold->series, fold->memo.hits[entry->hits].at.set);
 		weir_edges_prefetch_counts(&fold->edges, entry->edge, evidence_of(call));
 	}
 }
@@ -323,9 +335,10 @@ static void fold_connection(
 	const struct weir_owner_report report = {
 		.call = &connection->call, .start_ns = connection->start_ns, .is_connection = true
 	};
-	struct weir_rules_record record = {
-		.batch = batch, .call = &connection->call, .connection = connection, .is_both = fold->opts.is_both
-	};
+	struct weir_rules_record record = { .batch = batch,
+		.call = &connection->call,
+		.connection = connection,
+		.is_both = weir_ruleset_is_both(fold->ruleset) };
 	unsigned counts = weir_owners_judge(&fold->owners, batch, &report, fold->watermark_ns);
 	struct weir_edge_record edge = { .time_ns = batch->received_ns };
 	struct weir_flow_growth more;
@@ -537,11 +550,13 @@ static void seen(struct weir_fold *fold, const struct weir_batch *batch)
  * function of the batches alone. */
 static void sweep(struct weir_fold *fold, uint64_t before_ns)
 {
-	uint32_t expiry = weir_fold_moment(fold->opts.expiry_ns), every = expiry / SWEEPS, now, from;
+	uint64_t told_ns = weir_ruleset_expiry_ns(fold->ruleset);
+	uint64_t expiry_ns = told_ns > 0 ? told_ns : fold->opts.expiry_ns;
+	uint32_t expiry = weir_fold_moment(expiry_ns), every = expiry / SWEEPS, now, from;
 
 	every = every > SWEEP_MAX ? SWEEP_MAX : every == 0 ? 1 : every;
 	now = weir_fold_moment(fold->watermark_ns);
-	if (fold->opts.expiry_ns == 0 || before_ns == 0 || now / every == weir_fold_moment(before_ns) / every) {
+	if (expiry_ns == 0 || before_ns == 0 || now / every == weir_fold_moment(before_ns) / every) {
 		return;
 	}
 	from = now > expiry ? now - expiry : 0;
@@ -551,6 +566,7 @@ static void sweep(struct weir_fold *fold, uint64_t before_ns)
 	if (weir_series_expire(&fold->traces, from) > 0) {
 		weir_span_counts_forget(&fold->span_counts);
 	}
+	weir_points_expire(&fold->points, fold->watermark_ns, expiry_ns);
 	weir_retire_turn(fold->retire);
 }
 

@@ -26,7 +26,6 @@ enum weir_fold_istio { WEIR_FOLD_ISTIO_AUTO, WEIR_FOLD_ISTIO_ON, WEIR_FOLD_ISTIO
 struct weir_fold_opts {
 	uint32_t max_series; /* metrics.max_series */
 	uint64_t expiry_ns;  /* metrics.expiry; 0: series stay */
-	bool is_both;        /* metrics.profile: both */
 	/* Which metrics there are; the fold holds a reference. NULL: the standard ones. */
 	const struct weir_ruleset *ruleset;
 	enum weir_fold_istio istio;

@@ -3,8 +3,9 @@
  *   record ─▶ memo ─known─▶ hits ─▶ what each metric observes ─▶ cells
  *               └new─▶ rules that match ─▶ labels ─▶ sets ─┘
  *
- * Rules and labels are evaluated once for each key of the memo; what a metric
- * observes is evaluated for every record.
+ * Rules and labels are evaluated once for each key of the memo, and so is which
+ * field of the record a metric reads; only what is more than a field is evaluated
+ * for every record.
  *
  * Invariants
  *  1. A metric that cannot be evaluated for a record does not count it.
@@ -14,7 +15,6 @@
 #include <string.h>
 
 #include "aggregate/state.h"
-#include "base/stat.h"
 
 #define HITS_MAX (2 * WEIR_GROUPS_MAX)
 
@@ -23,24 +23,44 @@ uint64_t weir_fold_created(const struct weir_fold *fold, const struct weir_batch
 	return batch->received_ns > fold->counters_since_ns ? batch->received_ns : fold->counters_since_ns;
 }
 
+/* Remembers where records of this key count, and what the metrics read there. */
+static void hit_keep(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo,
+	struct weir_series_hit hit)
+{
+	const struct weir_metric_group *group = &fold->series.schema->groups[fold->series.sets[hit.set].group];
+	struct weir_reading readings[WEIR_GROUP_METRICS_MAX];
+	uint32_t count = 0;
+
+	for (uint32_t rest = hit.mask; rest != 0; rest &= rest - 1) {
+		weir_scratch_reset(&fold->values);
+		readings[count++] =
+			weir_ruleset_reading(fold->ruleset, group->metrics[__builtin_ctz(rest)], record, &fold->values);
+	}
+	weir_memo_hit_add(&fold->memo, memo, hit, readings);
+}
+
 static void hits_find(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo)
 {
 	struct weir_ruleset_hit matches[WEIR_GROUPS_MAX];
 	struct weir_series_hit hits[HITS_MAX];
-	uint32_t count, found = 0;
+	uint32_t count, found = 0, before, cut;
 
 	weir_scratch_reset(&fold->values);
 	count = weir_ruleset_match(fold->ruleset, record, &fold->values, matches);
 	for (uint32_t i = 0; i < count; i++) {
 		weir_buf_clear(&fold->scratch);
 		weir_scratch_reset(&fold->values);
-		weir_stat_add(WEIR_STAT_LABEL_VALUES_CUT,
-			weir_ruleset_labels(fold->ruleset, matches[i].group, record, &fold->values, &fold->scratch));
+		cut = weir_ruleset_labels(fold->ruleset, matches[i].group, record, &fold->values, &fold->scratch);
+		before = fold->series.labels.live;
 		found += weir_series_find(&fold->series, matches[i].group, weir_buf_str(&fold->scratch),
 			(struct weir_series_hit){ 0, matches[i].mask }, weir_fold_created(fold, record->batch),
 			hits + found);
+		fold->series.cut_values += fold->series.labels.live > before ? cut : 0;
 	}
-	weir_memo_hits(&fold->memo, memo, hits, found);
+	memo->has_hits = true;
+	for (uint32_t i = 0; i < found; i++) {
+		hit_keep(fold, record, memo, hits[i]);
+	}
 }
 
 static unsigned digit_of(char c)
@@ -77,18 +97,24 @@ static bool example_of(const struct weir_rules_record *record, struct weir_serie
 	return true;
 }
 
-static void hit_count(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_series_hit hit,
+static void hit_count(struct weir_fold *fold, const struct weir_rules_record *record, const struct weir_memo_hit *known,
 	const struct weir_series_example *example)
 {
-	const struct weir_metric_group *group = &fold->series.schema->groups[fold->series.sets[hit.set].group];
+	const struct weir_reading *reading = fold->memo.readings + known->readings;
 	struct weir_observation observed[WEIR_GROUP_METRICS_MAX];
+	struct weir_series_hit hit = known->at;
 
-	for (uint32_t rest = hit.mask; rest != 0; rest &= rest - 1) {
+	for (uint32_t rest = hit.mask; rest != 0; rest &= rest - 1, reading++) {
 		uint32_t place = (uint32_t)__builtin_ctz(rest);
 
+		if (reading->kind != WEIR_READING_OTHER) {
+			observed[place].number = weir_reading_take(*reading, record);
+			continue;
+		}
 		weir_scratch_reset(&fold->values);
-		if (!weir_ruleset_value(
-			    fold->ruleset, group->metrics[place], record, &fold->values, &observed[place])) {
+		if (!weir_ruleset_value(fold->ruleset,
+			    fold->series.schema->groups[fold->series.sets[hit.set].group].metrics[place], record,
+			    &fold->values, &observed[place])) {
 			hit.mask &= ~(UINT32_C(1) << place);
 		}
 	}
@@ -111,7 +137,7 @@ void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *rec
 	}
 	has_example = memo->hit_count > 0 && example_of(record, &example);
 	for (uint32_t i = 0; i < memo->hit_count; i++) {
-		hit_count(fold, record, fold->memo.hits[memo->hits + i], has_example ? &example : NULL);
+		hit_count(fold, record, &fold->memo.hits[memo->hits + i], has_example ? &example : NULL);
 	}
 	if (fold->watch != NULL) {
 		fold->watch(fold->watch_ctx, record);

@@ -11,8 +11,9 @@
  * same result. It is not saved and not in the digest.
  *
  * Invariants
- *  1. All that labels or edge are made of is in the key; nothing else is (pod
- *     and node id are not: they would multiply the entries).
+ *  1. All that labels or edge are made of is in the key, and all attributes that
+ *     rules/vocabulary.def says to be keyed; nothing else is (pod and node id are
+ *     not: they would multiply the entries).
  *  2. It is at most half full: it grows to CAPACITY_MAX, then starts anew, which
  *     costs each live label set one text. */
 #include "aggregate/memo.h"
@@ -38,6 +39,8 @@ void weir_memo_fini(struct weir_memo *memo)
 	free(memo->entries);
 	free(memo->workloads);
 	free(memo->hits);
+	free(memo->readings);
+	memo->readings = NULL;
 	memo->entries = NULL;
 	memo->hits = NULL;
 	memo->workloads = NULL;
@@ -50,6 +53,7 @@ void weir_memo_clear(struct weir_memo *memo)
 	}
 	memo->count = 0;
 	memo->hit_count = 0;
+	memo->reading_count = 0;
 }
 
 void weir_memo_batch(struct weir_memo *memo, const struct weir_batch *batch)
@@ -178,7 +182,8 @@ XXH128_hash_t weir_memo_key(
 		uint32_t flags, response_code;
 		int32_t grpc_status;
 		uint8_t reporter, protocol, security, signal;
-		uint64_t is_connection;
+		uint8_t is_connection, event, is_probe, has_messages;
+		uint32_t zero;
 	} head = { .source = workload_hash(memo, batch, call->source),
 		.destination = workload_hash(memo, batch, call->destination),
 		.beyond = beyond,
@@ -189,7 +194,10 @@ XXH128_hash_t weir_memo_key(
 		.protocol = call->protocol,
 		.security = call->security,
 		.signal = batch->signal,
-		.is_connection = request == NULL };
+		.is_connection = request == NULL,
+		.event = record->event,
+		.is_probe = call->is_probe,
+		.has_messages = request != NULL && (request->request_messages > 0 || request->response_messages > 0) };
 
 	_Static_assert(sizeof(head) + STRINGS * (sizeof(uint32_t) + 88) <= INLINE_BYTES, "a call's key fits");
 	key.length = 0;
@@ -257,20 +265,35 @@ struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key
 	return entry;
 }
 
-void weir_memo_hits(
-	struct weir_memo *memo, struct weir_memo_entry *entry, const struct weir_series_hit *hits, uint32_t count)
+/* Room for `more` rows of `size` bytes behind `count`. */
+static void *room_grow(void *rows, size_t size, uint32_t count, uint32_t more, uint32_t *capacity)
 {
-	if (memo->hit_count + count > memo->hit_capacity) {
-		uint32_t capacity = memo->hit_capacity == 0 ? CAPACITY_MIN : memo->hit_capacity * 2;
-		struct weir_series_hit *grown = realloc(memo->hits, capacity * sizeof(*grown));
+	uint32_t wanted = *capacity == 0 ? CAPACITY_MIN : *capacity;
 
-		weir_assert(grown != NULL); /* bounded by the entries: one or two each, as a rule */
-		memo->hits = grown;
-		memo->hit_capacity = capacity;
+	while (wanted - count < more) {
+		wanted *= 2;
 	}
-	memcpy(memo->hits + memo->hit_count, hits, count * sizeof(*hits));
-	entry->hits = memo->hit_count;
-	entry->hit_count = (uint8_t)count;
-	entry->has_hits = true;
-	memo->hit_count += count;
+	if (wanted != *capacity) {
+		rows = realloc(rows, wanted * size);
+		weir_assert(rows != NULL); /* bounded by the entries: one or two hits each, as a rule */
+		*capacity = wanted;
+	}
+	return rows;
+}
+
+void weir_memo_hit_add(struct weir_memo *memo, struct weir_memo_entry *entry, struct weir_series_hit hit,
+	const struct weir_reading *readings)
+{
+	uint32_t count = (uint32_t)__builtin_popcount(hit.mask);
+
+	memo->hits = room_grow(memo->hits, sizeof(*memo->hits), memo->hit_count, 1, &memo->hit_capacity);
+	memo->readings =
+		room_grow(memo->readings, sizeof(*memo->readings), memo->reading_count, count, &memo->reading_capacity);
+	memcpy(memo->readings + memo->reading_count, readings, count * sizeof(*readings));
+	if (entry->hit_count == 0) {
+		entry->hits = memo->hit_count;
+	}
+	memo->hits[memo->hit_count++] = (struct weir_memo_hit){ hit, memo->reading_count };
+	memo->reading_count += count;
+	entry->hit_count++;
 }

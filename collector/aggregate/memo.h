@@ -20,8 +20,13 @@ struct weir_memo_entry {
 struct weir_memo {
 	struct weir_memo_entry *entries;
 	uint32_t count, capacity;
-	struct weir_series_hit *hits; /* of the entries */
+	struct weir_memo_hit { /* of the entries */
+		struct weir_series_hit at;
+		uint32_t readings; /* first of those of its mask's metrics */
+	} * hits;
 	uint32_t hit_count, hit_capacity;
+	struct weir_reading *readings;
+	uint32_t reading_count, reading_capacity;
 	uint64_t seed;
 	struct weir_memo_workload {
 		XXH128_hash_t hash;
@@ -41,9 +46,10 @@ XXH128_hash_t weir_memo_key(
 	struct weir_memo *memo, const struct weir_rules_record *record, struct weir_ruleset_key beyond);
 /* Its entry: known, or with nothing made yet. Valid until the next call of this. */
 struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key);
-/* What it leads to from now on. */
-void weir_memo_hits(
-	struct weir_memo *memo, struct weir_memo_entry *entry, const struct weir_series_hit *hits, uint32_t count);
+/* One more place that it leads to; the readings are of the metrics of the hit's
+ * mask, one each. The entry's hits are made one after the other. */
+void weir_memo_hit_add(struct weir_memo *memo, struct weir_memo_entry *entry, struct weir_series_hit hit,
+	const struct weir_reading *readings);
 
 /* The cache is asked for where the entry probably is; in a second step that is
  * looked at. NULL: it is elsewhere, or there is none. */

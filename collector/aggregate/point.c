@@ -5,33 +5,55 @@
  *
  * A key is 128 bits, hashed with the database's seed; the attributes' hashes
  * are added up, so their order does not matter. Names and labels are made when
- * a stream is new, never again: a known point costs its hashes, one look and
- * the addition.
+ * a stream is new or wakes up, never else: a known point costs its hashes, one
+ * look and the addition.
  *
  * A stream is one sender's; its resource is told by service.instance.id, if it
  * has one, else by all its attributes. What streams do to a series is in
- * point_cell.c, their table and their lives are in point_stream.c. target_info is a series too: one for each job and instance, the
- * latest; the one before it gets the value 0, which is not shown.
+ * point_cell.c, their table and their lives are in point_stream.c, how they are
+ * saved is in point_save.c. target_info is a series too: one for each job and
+ * instance, the latest; the one before it gets the value 0, which is not shown,
+ * and goes at the next sweep.
  *
  * A proxy's own istio_* move their series only while they own (owner.c), and its
  * counters of what it sent feed completeness.
+ *
+ * Expiry. A sweep puts streams to sleep that had no point for so long, then
+ * series go that no stream feeds (family.c). A stream that comes back makes a
+ * new series, or feeds the one that others of its labels made meanwhile, with
+ * what it grew by since it spoke last: what it had said is in the total of the
+ * expired. Only when its table is full a sleeper is forgotten. From then on
+ * a stream that is new to us, but began before the last of the forgotten was
+ * heard (or does not say when), may be one of these: it is met midway, its first
+ * value is where it begins, not what it grew by. Of a delta stream, likewise,
+ * what is not after that time came too late to tell. So nothing is counted twice,
+ * however long somebody was away; what may be missed is what a stream counted
+ * before its first point. Weighed: counting such a first value whole; a mesh in
+ * which pods come and go fills the table, and each proxy that was cut off for
+ * longer than the expiry would then tell its whole history again.
+ *
+ * A stream that found no room looks again at the next sweep, as many of them as
+ * there is room for; one whose name was taken, too, by turns.
  *
  * Invariants
  *  1. Each point moves its stream, or is counted in late, in the families'
  *     overflowed or conflicting.
  *  2. At most max_streams streams: twice the budget of series, so that growth
  *     is known for some of what overflows, too.
- *
- * Save: families; late; each dirty stream: number, key, series, times, raw. */
+ *  3. A series' `streams` are those that are awake or wait, and feed it. Between
+ *     two sweeps some may have none.
+ *  4. What a sweep does depends on the tables and the watermark, not on the
+ *     queue of sleepers or on what was restarted when. */
 #include "aggregate/point.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 
 #define CHUNK_BYTES 512u
+#define LOOKS_MAX 1024u /* of streams without a name or a shape, at one sweep */
+#define LOOKS_PERIOD_NS 10000000000u
 
 void weir_points_init(struct weir_points *points, struct weir_owners *owners, uint32_t max_series, uint64_t seed)
 {
@@ -41,33 +63,44 @@ void weir_points_init(struct weir_points *points, struct weir_owners *owners, ui
 	weir_buf_init(&points->name, 0);
 }
 
-void weir_points_fini(struct weir_points *points)
+static void streams_fini(struct weir_points *points)
 {
-	weir_families_fini(&points->families);
 	for (uint32_t i = 0; i < points->count; i++) {
 		free(points->streams[i].raw);
 	}
 	free(points->streams);
+	free(points->free_numbers);
 	free(points->buckets);
 	free(points->dirty);
+	free(points->queue);
 	free(points->prefixes);
 	weir_buf_fini(&points->text);
 	weir_buf_fini(&points->name);
-	points->streams = NULL;
-	points->buckets = NULL;
-	points->dirty = NULL;
-	points->prefixes = NULL;
-	points->count = points->capacity = points->bucket_count = points->prefix_capacity = 0;
+}
+
+void weir_points_fini(struct weir_points *points)
+{
+	weir_families_fini(&points->families);
+	streams_fini(points);
+	*points = (struct weir_points){ .owners = NULL };
 }
 
 void weir_points_clear(struct weir_points *points)
 {
-	uint32_t max_series = points->families.max_series;
-	struct weir_owners *owners = points->owners;
-	uint64_t seed = points->seed;
+	struct weir_points was = *points;
 
-	weir_points_fini(points);
-	weir_points_init(points, owners, max_series, seed);
+	streams_fini(points);
+	weir_families_clear(&was.families);
+	*points = (struct weir_points){
+		.families = was.families, .owners = was.owners, .seed = was.seed, .max_streams = was.max_streams
+	};
+	weir_buf_init(&points->text, 0);
+	weir_buf_init(&points->name, 0);
+}
+
+void weir_points_retire(struct weir_points *points, struct weir_retire *retire)
+{
+	weir_families_retire(&points->families, retire);
 }
 
 /* ---- keys --------------------------------------------------------------- */
@@ -217,30 +250,59 @@ static void gate_find(struct weir_point_stream *stream, const struct weir_point_
 	}
 }
 
-static uint32_t series_find(struct weir_points *points, const struct weir_point_at *at)
+/* What the point is a series of, made when it is new; WEIR_NONE, and what it lacks. */
+static uint32_t series_find(struct weir_points *points, const struct weir_point_at *at, enum weir_point_lack *ret_lack)
 {
 	struct weir_families *families = &points->families;
 	struct weir_family_wish wish = { .created_ns = at->created_ns };
+	uint32_t series, live = families->live_series;
 	struct weir_str name;
+	unsigned cut;
+	int r;
 
 	weir_buf_clear(&points->name);
 	weir_passthrough_name(at->batch, at->instrument, &points->name);
 	name = weir_buf_str(&points->name);
+	*ret_lack = WEIR_LACK_NAME;
 	if (!weir_passthrough_is_free(name)) {
-		families->conflicting++;
 		return WEIR_NONE;
 	}
 	weir_buf_clear(&points->text);
 	weir_passthrough_help(at->batch, at->instrument, &points->text);
-	wish.family =
-		weir_families_find(families, name, weir_buf_str(&points->text), weir_passthrough_type(at->instrument));
-	if (wish.family == WEIR_NONE || !weir_point_cell_shape(families, at, &wish)) {
+	r = weir_families_find(
+		families, name, weir_buf_str(&points->text), weir_passthrough_type(at->instrument), &wish.family);
+	if (r != 0) {
+		*ret_lack = r == WEIR_FAMILY_FULL ? WEIR_LACK_ROOM : WEIR_LACK_NAME;
+		return WEIR_NONE;
+	}
+	*ret_lack = WEIR_LACK_SHAPE;
+	if (at->point->attr_count > WEIR_PASSTHROUGH_ATTRS_MAX || !weir_point_cell_shape(families, at, &wish)) {
 		return WEIR_NONE;
 	}
 	weir_buf_clear(&points->text);
-	weir_passthrough_labels(at->batch, at->instrument, at->point, &points->text);
+	cut = weir_passthrough_labels(at->batch, at->instrument, at->point, &points->text);
 	wish.labels = weir_buf_str(&points->text);
-	return weir_families_series(families, &wish);
+	series = weir_families_series(families, &wish);
+	if (series == WEIR_NONE && !weir_families_has(families, &wish)) {
+		*ret_lack = WEIR_LACK_ROOM;
+	}
+	families->cut_values += families->live_series > live ? cut : 0;
+	return series;
+}
+
+/* It is awake, and feeds the series that its point is of. */
+static void stream_settle(struct weir_points *points, const struct weir_point_at *at, uint32_t number)
+{
+	struct weir_point_stream *stream = &points->streams[number];
+	enum weir_point_lack lack;
+	uint32_t series = series_find(points, at, &lack);
+
+	weir_point_stream_feed(points, number, series);
+	points->asleep -= stream->state == WEIR_STREAM_ASLEEP ? 1 : 0;
+	stream->state = WEIR_STREAM_AWAKE;
+	stream->lack = series == WEIR_NONE ? (uint8_t)lack : WEIR_LACK_NOTHING;
+	stream->used_ns = at->now_ns;
+	weir_point_stream_touch(points, number);
 }
 
 /* The stream of this point, made when it is new; WEIR_NONE: there are too many. */
@@ -250,22 +312,26 @@ static uint32_t stream_of(struct weir_points *points, struct weir_point_at *at, 
 	struct weir_point_stream *stream;
 
 	if (number != WEIR_NONE) {
+		if (points->streams[number].state != WEIR_STREAM_AWAKE) {
+			stream_settle(points, at, number);
+		}
 		return number;
 	}
 	number = weir_point_stream_make(points, key);
 	if (number == WEIR_NONE) {
 		return WEIR_NONE;
 	}
+	stream_settle(points, at, number);
 	stream = &points->streams[number];
-	stream->series = at->point->attr_count <= WEIR_PASSTHROUGH_ATTRS_MAX ? series_find(points, at) : WEIR_NONE;
+	if (at->instrument->temporality == WEIR_TEMPORALITY_DELTA) {
+		stream->time_ns = points->forgotten_ns;
+	}
 	gate_find(stream, at);
 	measure_find(stream, at);
 	if (stream->gate != 0 || stream->measure != 0) {
 		stream->owner = weir_owners_row(
 			points->owners, at->batch, weir_batch_resources(at->batch)[at->instrument->resource].proxy);
 	}
-	at->is_first = true;
-	weir_point_stream_touch(points, number);
 	return number;
 }
 
@@ -281,23 +347,41 @@ static void measure_move(struct weir_points *points, const struct weir_point_at 
 	}
 }
 
+/* Counts a point that is not, or not only, in a series that is exposed. */
+static void beyond_count(struct weir_points *points, const struct weir_point_stream *stream)
+{
+	struct weir_families *families = &points->families;
+
+	if (stream->series == WEIR_NONE) {
+		families->conflicting += stream->lack == WEIR_LACK_NAME ? 1 : 0;
+		families->overflowed += stream->lack == WEIR_LACK_NAME ? 0 : 1;
+		return;
+	}
+	families->overflowed += families->series[stream->series].is_overflow ? 1 : 0;
+	families->conflicting += families->rows[families->series[stream->series].family].is_hidden ? 1 : 0;
+}
+
 static void point_fold(struct weir_points *points, struct weir_point_at *at, struct weir_point_key key)
 {
-	uint32_t number = stream_of(points, at, key);
+	uint32_t number;
 	uint64_t more, overflowed;
 
+	weir_point_stream_relieve(points);
+	number = stream_of(points, at, key);
 	if (number == WEIR_NONE) {
 		points->families.overflowed++;
 		return;
 	}
 	number = weir_point_stream_life(points, at, key, number);
 	at->stream = &points->streams[number];
+	at->stream->used_ns = at->now_ns;
+	weir_point_stream_touch(points, number);
 	at->is_first = !at->stream->is_known;
+	at->is_midway = at->is_first && weir_point_grows(at->instrument) &&
+			(at->is_midway || (points->forgotten_ns != 0 && at->point->start_ns <= points->forgotten_ns));
 	at->is_counted = at->stream->gate == 0 || weir_owners_own(points->owners, at->stream->owner,
 							  at->stream->gate - 1u, at->point->time_ns, at->now_ns);
-	if (at->stream->series == WEIR_NONE || points->families.series[at->stream->series].is_overflow) {
-		points->families.overflowed++;
-	}
+	beyond_count(points, at->stream);
 	overflowed = points->families.overflowed;
 	if (!weir_point_cell_apply(&points->families, at, &more)) {
 		points->late += at->stream->series != WEIR_NONE && points->families.overflowed == overflowed;
@@ -306,40 +390,59 @@ static void point_fold(struct weir_points *points, struct weir_point_at *at, str
 	if (at->stream->measure != 0) {
 		measure_move(points, at, more);
 	}
+	points->midway += at->is_midway ? 1 : 0;
 	at->stream->is_known = true;
-	weir_point_stream_touch(points, number);
 }
 
 /* ---- target_info -------------------------------------------------------- */
 
+/* Whose target_info it is: a stream that was heard now. WEIR_NONE: there are too many. */
+static uint32_t target_stream(struct weir_points *points, const struct weir_batch *batch,
+	const struct weir_resource *resource, uint64_t now_ns)
+{
+	struct weir_point_key key = { points->seed, 2 };
+	uint32_t number;
+
+	weir_buf_clear(&points->name);
+	weir_passthrough_identity(batch, resource, WEIR_NAMING_OTEL, &points->name);
+	weir_point_key_chain(&key, points->name.data, points->name.length);
+	number = weir_point_stream_find(points, key);
+	number = number == WEIR_NONE ? weir_point_stream_make(points, key) : number;
+	if (number != WEIR_NONE) {
+		points->streams[number].used_ns = now_ns;
+		points->streams[number].state = WEIR_STREAM_AWAKE; /* it cannot be asleep: its series is a gauge */
+		points->streams[number].lack = WEIR_LACK_NOTHING;
+		weir_point_stream_touch(points, number);
+	}
+	return number;
+}
+
 /* The resource's attributes as a series of value 1; what was said before of
  * the same job and instance gets 0. */
 static void target_fold(struct weir_points *points, const struct weir_batch *batch,
-	const struct weir_resource *resource, uint64_t created_ns)
+	const struct weir_resource *resource, uint64_t created_ns, uint64_t now_ns)
 {
 	struct weir_families *families = &points->families;
 	struct weir_family_wish wish = {
 		.cell = WEIR_CELL_NUMBER, .word_count = WEIR_NUMBER_WORDS, .created_ns = created_ns
 	};
-	struct weir_point_key key = { points->seed, 2 };
-	uint32_t number, series;
-	bool is_told;
+	uint32_t number, series, live = families->live_series;
+	unsigned cut;
 
 	weir_buf_clear(&points->text);
-	weir_passthrough_identity(batch, resource, WEIR_NAMING_OTEL, &points->text);
-	weir_point_key_chain(&key, points->text.data, points->text.length);
-	weir_buf_clear(&points->text);
-	is_told = weir_passthrough_target(batch, resource, &points->text);
-	if (!is_told) {
+	if (!weir_passthrough_target(batch, resource, &points->text, &cut)) {
+		return;
+	}
+	number = target_stream(points, batch, resource, now_ns);
+	if (number == WEIR_NONE ||
+		weir_families_find(families, weir_str_of(WEIR_PASSTHROUGH_TARGET),
+			weir_str_of("Attributes of the resource."), WEIR_EXPOSED_GAUGE, &wish.family) != 0) {
 		return;
 	}
 	wish.labels = weir_buf_str(&points->text);
-	wish.family = weir_families_find(families, weir_str_of(WEIR_PASSTHROUGH_TARGET),
-		weir_str_of("Attributes of the resource."), WEIR_EXPOSED_GAUGE);
-	number = weir_point_stream_find(points, key);
-	number = number == WEIR_NONE ? weir_point_stream_make(points, key) : number;
-	series = wish.family == WEIR_NONE ? WEIR_NONE : weir_families_series(families, &wish);
-	if (number == WEIR_NONE || series == WEIR_NONE || points->streams[number].series == series) {
+	series = weir_families_series(families, &wish);
+	families->cut_values += families->live_series > live ? cut : 0;
+	if (series == WEIR_NONE || points->streams[number].series == series) {
 		return;
 	}
 	if (points->streams[number].series != WEIR_NONE) {
@@ -348,12 +451,12 @@ static void target_fold(struct weir_points *points, const struct weir_batch *bat
 	}
 	families->series[series].words[WEIR_NUMBER_WHOLE] = 1;
 	weir_families_touch(families, series);
-	points->streams[number].series = series;
-	weir_point_stream_touch(points, number);
+	weir_point_stream_feed(points, number, series);
 }
 
 /* A resource is told once in a batch, by the first of its instruments. */
-static void targets_fold(struct weir_points *points, const struct weir_batch *batch, uint64_t created_ns)
+static void targets_fold(
+	struct weir_points *points, const struct weir_batch *batch, uint64_t created_ns, uint64_t now_ns)
 {
 	const struct weir_instrument *instruments = weir_batch_instruments(batch);
 	uint32_t known = WEIR_NONE;
@@ -363,7 +466,7 @@ static void targets_fold(struct weir_points *points, const struct weir_batch *ba
 			continue;
 		}
 		known = instruments[i].resource;
-		target_fold(points, batch, &weir_batch_resources(batch)[known], created_ns);
+		target_fold(points, batch, &weir_batch_resources(batch)[known], created_ns, now_ns);
 	}
 }
 
@@ -383,7 +486,7 @@ void weir_points_fold(struct weir_points *points, const struct weir_batch *batch
 	for (uint32_t i = 0; i < instruments; i++) {
 		points->prefixes[i].is_known = false;
 	}
-	targets_fold(points, batch, created_ns);
+	targets_fold(points, batch, created_ns, now_ns);
 	for (uint32_t i = 0; i < batch->points.count; i++) {
 		struct weir_point_key key = prefix_of(points, batch, rows[i].instrument);
 		struct weir_point_at at = { .batch = batch,
@@ -397,129 +500,81 @@ void weir_points_fold(struct weir_points *points, const struct weir_batch *batch
 	}
 }
 
-/* ---- save and load ------------------------------------------------------ */
+/* ---- expiry ------------------------------------------------------------- */
 
-static void stream_save(const struct weir_points *points, uint32_t number, struct weir_buf *buf)
+static void streams_expire(struct weir_points *points, uint64_t watermark_ns, uint64_t expiry_ns)
 {
-	const struct weir_point_stream *stream = &points->streams[number];
-
-	weir_blob_add_varint(buf, number);
-	weir_blob_add_u64(buf, stream->low);
-	weir_blob_add_u64(buf, stream->high);
-	weir_blob_add_varint(buf, stream->series == WEIR_NONE ? 0 : stream->series);
-	weir_blob_add_varint(buf, stream->owner);
-	weir_blob_add_varint(buf, (uint64_t)stream->gate << 6 | (uint64_t)stream->measure << 2 |
-					  (uint64_t)stream->is_dropped << 1 | stream->is_known);
-	weir_blob_add_varint(buf, stream->start_ns);
-	weir_blob_add_varint(buf, stream->time_ns);
-	weir_blob_add_varint(buf, stream->raw_count);
-	weir_blob_add_words(buf, stream->raw, stream->raw_count);
-}
-
-void weir_points_save(struct weir_points *points, bool all, struct weir_buf *buf)
-{
-	uint32_t count = all ? points->count : points->dirty_count;
-
-	weir_families_save(&points->families, all, buf);
-	weir_blob_add_varint(buf, points->late);
-	weir_blob_add_varint(buf, count);
-	for (uint32_t i = 0; i < count; i++) {
-		stream_save(points, all ? i : points->dirty[i], buf);
-	}
-	for (uint32_t i = 0; i < points->dirty_count; i++) {
-		points->streams[points->dirty[i]].is_dirty = false;
-	}
-	points->dirty_count = 0;
-}
-
-/* A cumulative exponential histogram remembers one: it must be sound. */
-static bool is_raw(const struct weir_points *points, const struct weir_point_stream *stream)
-{
-	struct weir_expo expo;
-
-	if (stream->series == WEIR_NONE || stream->raw_count != WEIR_EXPO_WORDS ||
-		points->families.series[stream->series].cell != WEIR_CELL_EXPONENTIAL) {
-		return true;
-	}
-	memcpy(&expo, stream->raw, sizeof(expo));
-	return weir_expo_is_sound(&expo);
-}
-
-static int stream_load(struct weir_points *points, struct weir_blob_reader *reader)
-{
-	uint32_t number = weir_blob_number(reader, points->count), flags;
-	struct weir_point_key key = { .low = weir_blob_u64(reader) };
-	struct weir_point_stream *stream;
-
-	key.high = weir_blob_u64(reader);
-	if (reader->is_bad || (number == points->count && weir_point_stream_make(points, key) != number)) {
-		return -EBADMSG;
-	}
-	stream = &points->streams[number];
-	stream->series =
-		weir_blob_number(reader, points->families.labels.count == 0 ? 0 : points->families.labels.count - 1);
-	stream->series = stream->series == 0 ? WEIR_NONE : stream->series;
-	stream->owner = weir_blob_number(reader, points->owners->row_capacity);
-	flags = weir_blob_number(reader, UINT8_MAX);
-	stream->gate = (uint8_t)(flags >> 6);
-	stream->measure = flags >> 2 & 15;
-	stream->is_dropped = flags >> 1 & 1;
-	stream->is_known = flags & 1;
-	stream->start_ns = weir_blob_varint(reader);
-	stream->time_ns = weir_blob_varint(reader);
-	free(stream->raw);
-	stream->raw = NULL;
-	points->families.raw_total -= stream->raw_count;
-	stream->raw_count = weir_blob_number(reader, WEIR_EXPO_WORDS);
-	if (reader->is_bad || stream->low != key.low || stream->high != key.high || stream->measure > WEIR_MEASURES ||
-		(stream->owner > 0 && stream->owner >= points->owners->row_capacity)) {
-		stream->raw_count = 0;
-		return -EBADMSG;
-	}
-	if (stream->raw_count > 0) {
-		stream->raw = calloc(stream->raw_count, sizeof(*stream->raw));
-		if (stream->raw == NULL) {
-			stream->raw_count = 0;
-			return -ENOMEM;
-		}
-		weir_blob_words(reader, stream->raw, stream->raw_count);
-		points->families.raw_total += stream->raw_count;
-	}
-	return is_raw(points, stream) ? 0 : -EBADMSG;
-}
-
-int weir_points_load(struct weir_points *points, struct weir_blob_reader *reader)
-{
-	int error = weir_families_load(&points->families, reader);
-	uint32_t count;
-
-	if (error != 0) {
-		return error;
-	}
-	points->late = weir_blob_varint(reader);
-	count = weir_blob_number(reader, UINT32_MAX - 1);
-	for (uint32_t i = 0; i < count && error == 0; i++) {
-		error = reader->is_bad ? -EBADMSG : stream_load(points, reader);
-	}
-	return error != 0 ? error : reader->is_bad ? -EBADMSG : 0;
-}
-
-/* Keys are left out: they depend on the seed. Streams are told by their order. */
-void weir_points_digest(const struct weir_points *points, XXH3_state_t *state)
-{
-	weir_families_digest(&points->families, state);
-	XXH3_128bits_update(state, &points->late, sizeof(points->late));
 	for (uint32_t i = 0; i < points->count; i++) {
-		const struct weir_point_stream *stream = &points->streams[i];
-		const uint64_t head[5] = { stream->start_ns, stream->time_ns,
-			(uint64_t)stream->series << 32 | stream->owner,
-			(uint64_t)stream->gate << 24 | (uint64_t)stream->measure << 16 |
-				(uint64_t)stream->is_dropped << 8 | stream->is_known,
-			stream->raw_count };
+		struct weir_point_stream *stream = &points->streams[i];
 
-		XXH3_128bits_update(state, head, sizeof(head));
-		if (stream->raw_count > 0) {
-			XXH3_128bits_update(state, stream->raw, stream->raw_count * sizeof(uint64_t));
+		if (!stream->is_live || stream->state == WEIR_STREAM_ASLEEP) {
+			continue;
+		}
+		if (stream->used_ns == 0) {
+			stream->used_ns = watermark_ns;
+			weir_point_stream_touch(points, i);
+		} else if (watermark_ns - stream->used_ns >= expiry_ns) {
+			weir_point_stream_sleep(points, i);
 		}
 	}
+}
+
+/* Does it look for a series: because there was no room, or for another reason? */
+static bool wants_room(const struct weir_families *families, const struct weir_point_stream *stream)
+{
+	return stream->is_live && stream->state == WEIR_STREAM_AWAKE &&
+	       (stream->lack == WEIR_LACK_ROOM ||
+		       (stream->series != WEIR_NONE && families->series[stream->series].is_overflow));
+}
+
+static bool wants_name(const struct weir_point_stream *stream)
+{
+	return stream->is_live && stream->state == WEIR_STREAM_AWAKE &&
+	       (stream->lack == WEIR_LACK_NAME || stream->lack == WEIR_LACK_SHAPE);
+}
+
+/* Streams that feed no series of their own look again: those that want room, as
+ * far as there is some; of the others so many at each sweep, by turns. */
+static void streams_rouse(struct weir_points *points, uint64_t watermark_ns)
+{
+	const struct weir_families *families = &points->families;
+	uint32_t room = families->live_series < families->max_series ? families->max_series - families->live_series : 0;
+	uint64_t named = 0, first, rank = 0;
+
+	for (uint32_t i = 0; i < points->count; i++) {
+		named += wants_name(&points->streams[i]) ? 1 : 0;
+	}
+	first = named == 0 ? 0 : watermark_ns / LOOKS_PERIOD_NS * LOOKS_MAX % named;
+	for (uint32_t i = 0; i < points->count; i++) {
+		bool looks = false;
+
+		if (wants_name(&points->streams[i])) {
+			looks = (rank++ + named - first) % named < LOOKS_MAX;
+		} else if (room > 0 && wants_room(families, &points->streams[i])) {
+			looks = true;
+			room--;
+		}
+		if (looks) {
+			points->streams[i].state = WEIR_STREAM_WAITING;
+			weir_point_stream_touch(points, i);
+		}
+	}
+}
+
+void weir_points_expire(struct weir_points *points, uint64_t watermark_ns, uint64_t expiry_ns)
+{
+	struct weir_families *families = &points->families;
+
+	if (expiry_ns == 0) {
+		return;
+	}
+	streams_expire(points, watermark_ns, expiry_ns);
+	for (uint32_t i = 1; i < families->series_capacity; i++) {
+		if (weir_families_is_live(families, i) && families->series[i].streams == 0 &&
+			!families->series[i].is_overflow) {
+			weir_families_expire(families, i);
+		}
+	}
+	weir_families_sweep(families);
+	streams_rouse(points, watermark_ns);
 }

@@ -3,7 +3,8 @@
  *   gauge, up-down sum  the value of the latest time stands; a delta is added
  *   sum, histogram      delta: added, if no point of its times was (seen.c)
  *                       cumulative: what it grew since the last one; all of it, if
- *                       it started anew (a later start, or a smaller value)
+ *                       it is the first, or started anew (a later start, or a
+ *                       smaller value); nothing, if it is met midway (point.c)
  *   summary             the latest stands
  *
  * A series may have several streams: replicas that say nothing of what tells
@@ -26,6 +27,9 @@
 
 #include "aggregate/seen.h"
 #include "base/err.h"
+
+/* Of what a cumulative histogram said last: the hash of its bounds; 0: not known (images before version 4). */
+#define RAW_BOUNDS WEIR_HISTOGRAM_HAS_SUM
 
 static uint64_t bits_of(double real)
 {
@@ -190,8 +194,8 @@ static bool sum_grow(
 	if (raw == NULL) {
 		return false;
 	}
-	ret_more[0] = now[0];
-	ret_more[1] = now[1];
+	ret_more[0] = at->is_midway ? 0 : now[0];
+	ret_more[1] = at->is_midway ? 0 : now[1];
 	if (!at->is_first && !has_restarted(at) && value_of(now) >= value_of(raw)) {
 		ret_more[0] -= raw[0];
 		ret_more[1] = bits_of(real_of(now[1]) - real_of(raw[1]));
@@ -249,32 +253,75 @@ static void counts_read(const struct weir_point_at *at, uint64_t *counts, uint32
 	}
 }
 
+static uint64_t counts_sum(const uint64_t *words, uint32_t word_count)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = WEIR_HISTOGRAM_COUNTS; i < word_count; i++) {
+		sum += words[i];
+	}
+	return sum;
+}
+
+/* Does a cumulative histogram say again what it said before, with other bounds? */
+static bool says_again(const struct weir_point_at *at, const uint64_t *now, uint32_t words)
+{
+	const struct weir_point_stream *stream = at->stream;
+
+	return !is_delta(at) && !at->is_first && stream->raw_count > WEIR_HISTOGRAM_COUNTS && !has_restarted(at) &&
+	       counts_sum(stream->raw, stream->raw_count) <= counts_sum(now, words);
+}
+
+enum growth { GROWTH_NONE, GROWTH_SINCE, GROWTH_ALL };
+
+/* With bounds that are not those of what it said last no growth can be told. */
+static enum growth growth_of(const struct weir_point_at *at, const uint64_t *now, uint32_t words)
+{
+	const struct weir_point_stream *stream = at->stream;
+
+	if (at->is_midway) {
+		return GROWTH_NONE;
+	}
+	if (at->is_first || stream->raw_count == 0 || has_restarted(at)) {
+		return GROWTH_ALL;
+	}
+	if (stream->raw_count != words ||
+		(stream->raw[RAW_BOUNDS] != 0 && stream->raw[RAW_BOUNDS] != now[RAW_BOUNDS])) {
+		return says_again(at, now, words) ? GROWTH_NONE : GROWTH_ALL;
+	}
+	for (uint32_t i = WEIR_HISTOGRAM_COUNTS; i < words; i++) {
+		if (now[i] < stream->raw[i]) {
+			return GROWTH_ALL;
+		}
+	}
+	return GROWTH_SINCE;
+}
+
 /* Makes of `now` what it grew by; `raw` becomes what it said. */
 static bool histogram_grow(
 	struct weir_families *families, const struct weir_point_at *at, uint64_t *now, uint32_t words)
 {
-	bool is_new = at->is_first || at->stream->raw_count != words || has_restarted(at);
+	enum growth growth = growth_of(at, now, words);
 	uint64_t *raw = raw_of(families, at, words);
 
 	if (raw == NULL) {
 		return false;
 	}
-	for (uint32_t i = WEIR_HISTOGRAM_COUNTS; i < words && !is_new; i++) {
-		is_new = now[i] < raw[i];
-	}
 	for (uint32_t i = WEIR_HISTOGRAM_COUNTS; i < words; i++) {
 		uint64_t said = now[i];
 
-		now[i] -= is_new ? 0 : raw[i];
+		now[i] -= growth == GROWTH_NONE ? said : growth == GROWTH_SINCE ? raw[i] : 0;
 		raw[i] = said;
 	}
-	if (is_new) {
-		raw[WEIR_HISTOGRAM_SUM] = now[WEIR_HISTOGRAM_SUM];
-	} else {
+	raw[RAW_BOUNDS] = now[RAW_BOUNDS];
+	if (growth == GROWTH_SINCE) {
 		double said = real_of(now[WEIR_HISTOGRAM_SUM]);
 
 		now[WEIR_HISTOGRAM_SUM] = bits_of(said - real_of(raw[WEIR_HISTOGRAM_SUM]));
 		raw[WEIR_HISTOGRAM_SUM] = bits_of(said);
+	} else {
+		raw[WEIR_HISTOGRAM_SUM] = now[WEIR_HISTOGRAM_SUM];
+		now[WEIR_HISTOGRAM_SUM] = growth == GROWTH_NONE ? 0 : now[WEIR_HISTOGRAM_SUM];
 	}
 	return true;
 }
@@ -302,8 +349,26 @@ static void raw_forget(struct weir_families *families, const struct weir_point_a
 	}
 }
 
+/* The series takes these bounds. What a cumulative stream says again is not of
+ * the expired. False: no room. */
+static bool bounds_change(struct weir_families *families, const struct weir_point_at *at,
+	const struct weir_family_wish *shape, const uint64_t *now)
+{
+	struct weir_family_total again = { 0 };
+
+	if (says_again(at, now, shape->word_count)) {
+		again.whole = counts_sum(at->stream->raw, at->stream->raw_count);
+		again.real = real_of(at->stream->raw[WEIR_HISTOGRAM_SUM]);
+	}
+	if (!weir_families_reshape(families, at->stream->series, shape, &again)) {
+		return false;
+	}
+	raw_forget(families, at);
+	return true;
+}
+
 static bool histogram_apply(
-	struct weir_families *families, const struct weir_point_at *at, const struct weir_family_wish *shape)
+	struct weir_families *families, const struct weir_point_at *at, struct weir_family_wish *shape)
 {
 	uint64_t now[WEIR_HISTOGRAM_COUNTS + WEIR_FAMILY_BOUNDS_MAX + 1] = { 0 };
 	uint32_t words = shape->word_count, count = words - WEIR_HISTOGRAM_COUNTS;
@@ -314,6 +379,7 @@ static bool histogram_apply(
 		return false;
 	}
 	now[WEIR_HISTOGRAM_SUM] = bits_of(has_sum ? at->point->sum : 0);
+	now[RAW_BOUNDS] = families->bounds[shape->bounds].hash;
 	counts_read(at, now + WEIR_HISTOGRAM_COUNTS, count);
 	if (at->stream->series != WEIR_NONE) {
 		series = &families->series[at->stream->series];
@@ -326,11 +392,10 @@ static bool histogram_apply(
 					families, at); /* nothing observed, no bounds told: the series keeps its own */
 				return true;
 			}
-			if (!weir_families_reshape(
-				    families, at->stream->series, shape->bounds, words, at->created_ns)) {
+			shape->created_ns = at->created_ns;
+			if (!bounds_change(families, at, shape, now)) {
 				return false;
 			}
-			raw_forget(families, at);
 		}
 	}
 	if (!is_delta(at) && !histogram_grow(families, at, now, words)) {
@@ -373,7 +438,7 @@ static bool exponential_apply(
 		}
 		memcpy(raw, &now, sizeof(now));
 	}
-	if (series != NULL && at->is_counted) {
+	if (series != NULL && at->is_counted && !at->is_midway) {
 		memcpy(&cells, series->words, sizeof(cells));
 		if (has_before) {
 			weir_expo_take(&cells, &before);
@@ -385,8 +450,9 @@ static bool exponential_apply(
 }
 
 static bool summary_apply(
-	struct weir_families *families, const struct weir_point_at *at, const struct weir_family_wish *shape)
+	struct weir_families *families, const struct weir_point_at *at, struct weir_family_wish *shape)
 {
+	const struct weir_family_total nothing = { 0 };
 	struct weir_family_series *series;
 	uint32_t quantiles = (shape->word_count - WEIR_SUMMARY_QUANTILES) / 2;
 
@@ -397,8 +463,9 @@ static bool summary_apply(
 	if (at->point->time_ns != 0 && at->point->time_ns < series->words[WEIR_SUMMARY_TIME]) {
 		return false;
 	}
-	if (series->word_count != shape->word_count && !weir_families_reshape(families, at->stream->series,
-							       series->bounds, shape->word_count, series->created_ns)) {
+	shape->created_ns = series->created_ns;
+	if (series->word_count != shape->word_count &&
+		!weir_families_reshape(families, at->stream->series, shape, &nothing)) {
 		return false;
 	}
 	series->words[WEIR_SUMMARY_COUNT] = at->point->count;

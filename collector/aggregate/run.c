@@ -66,7 +66,7 @@ struct weir_run {
 	const struct weir_snapshot *shared;
 	uint64_t shared_ns;                    /* monotonic */
 	const struct weir_ruleset *next_rules; /* held; NULL: none */
-	bool is_stopped;    /* the thread answers nothing any more */
+	bool is_stopped;                       /* the thread answers nothing any more */
 
 	/* the thread's own */
 	uint64_t seal_due_ns;    /* monotonic; 0: no window is open */

@@ -148,7 +148,7 @@ void weir_series_clear(struct weir_series *series)
 {
 	sets_free(series);
 	weir_text_clear(&series->labels);
-	series->overflowed = 0;
+	series->overflowed = series->cut_values = 0;
 	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
 		series->gone[i] = (struct weir_series_gone){ .id = series->gone[i].id };
 	}
@@ -398,6 +398,10 @@ void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit
 	const struct weir_series_metric *metrics = &series->metrics[group->first];
 	uint64_t *words;
 
+	if (set->example_ns == example->time_ns) {
+		return;
+	}
+	set->example_ns = example->time_ns;
 	if (set->exemplars == NULL) {
 		set->exemplars = calloc(group->exemplar_words, sizeof(*set->exemplars));
 		if (set->exemplars == NULL) {
@@ -516,6 +520,7 @@ static bool set_move(struct weir_series *to, const struct weir_series *from, str
 	free(set->exemplars); /* examples are refreshed soon enough */
 	set->words = words;
 	set->exemplars = NULL;
+	set->example_ns = 0;
 	set->mask = mask;
 	set->group = (uint16_t)(new_ - to->groups);
 	return mask != 0;

@@ -32,6 +32,7 @@ struct weir_series_set { /* the series of one label text; its number is the text
 	uint64_t created_ns;
 	uint64_t *words;     /* NULL: no set */
 	uint64_t *exemplars; /* NULL: none yet */
+	uint64_t example_ns; /* of the newest of them */
 	uint32_t mask;       /* which of its group's metrics there are */
 	uint32_t used;       /* when it last counted, in units of 2^30 ns */
 	uint16_t group;
@@ -55,6 +56,7 @@ struct weir_series {
 	struct weir_series_gone *gone;      /* in the schema's order */
 	uint32_t max_series, live_series, overflow_sets;
 	uint64_t overflowed; /* records counted in an overflow series */
+	uint64_t cut_values; /* label values that were too long, of texts when they were made */
 	struct weir_buf scratch;
 };
 
@@ -82,7 +84,7 @@ struct weir_series_example {
 	uint8_t trace_id[16], span_id[8];
 	uint64_t time_ns;
 };
-/* … whose trace this is. */
+/* … whose trace this is. One of a moment suffices: others of the same time_ns are passed over. */
 void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit,
 	const struct weir_observation *observed, const struct weir_series_example *example);
 

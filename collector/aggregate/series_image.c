@@ -1,7 +1,7 @@
 /* series_image: the series table as bytes.
  *
  * Payload: the layout: how many groups; each id, how many metrics; each of
- * these id, words | the texts | overflowed | what went: how many; each metric's
+ * these id, words | the texts | overflowed, cut values | what went: how many; each metric's
  * id, count, number, bits of the real | the sets: how many; each number, group
  * and overflow, created, used, mask, words, and whether there are examples, then
  * their words.
@@ -86,6 +86,7 @@ void weir_series_save(struct weir_series *series, bool all, struct weir_buf *buf
 	layout_save(series, buf);
 	weir_text_save(&series->labels, all, buf);
 	weir_blob_add_varint(buf, series->overflowed);
+	weir_blob_add_varint(buf, series->cut_values);
 	gone_save(series, buf);
 	for (uint32_t i = all ? 1 : 0; i < last; i++) {
 		count += is_set(series, all ? i : series->dirty[i]);
@@ -279,6 +280,11 @@ static int examples_load(
 			return -ENOMEM;
 		}
 		memcpy(set->exemplars, words, count * sizeof(*words));
+		for (uint32_t i = 0; i < WEIR_SERIES_EXEMPLARS; i++) {
+			uint64_t time_ns = words[i * (WEIR_SERIES_EXEMPLAR_HEAD + told->metric_count) + 3];
+
+			set->example_ns = time_ns > set->example_ns ? time_ns : set->example_ns;
+		}
 	}
 	return 0;
 }
@@ -347,6 +353,7 @@ int weir_series_load(struct weir_series *series, struct weir_blob_reader *reader
 	error = error != 0 ? error : texts_load(series, reader);
 	if (error == 0) {
 		series->overflowed = weir_blob_varint(reader);
+		series->cut_values = weir_blob_varint(reader);
 		error = gone_load(series, reader);
 	}
 	error = error != 0 ? error : sets_load(series, reader, told);
@@ -362,6 +369,7 @@ void weir_series_digest(const struct weir_series *series, XXH3_state_t *state)
 {
 	weir_text_digest(&series->labels, state);
 	XXH3_128bits_update(state, &series->overflowed, sizeof(series->overflowed));
+	XXH3_128bits_update(state, &series->cut_values, sizeof(series->cut_values));
 	XXH3_128bits_update(state, series->gone, series->schema->metric_count * sizeof(*series->gone));
 	for (uint32_t i = 1; i < series->labels.count; i++) {
 		const struct weir_series_set *set = &series->sets[i];

@@ -153,6 +153,8 @@ int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t po
 		.overflowed_edges = fold->edges.overflowed };
 	kept->snapshot.shortfall_bytes = fold->flows.shortfall_bytes;
 	kept->snapshot.shortfall_connections = fold->flows.shortfall_connections;
+	kept->snapshot.label_values_cut =
+		fold->series.cut_values + fold->traces.cut_values + fold->points.families.cut_values;
 	kept->snapshot.points_total = fold->points.families.live_series;
 	kept->snapshot.points_overflowed = fold->points.families.overflowed;
 	kept->snapshot.points_conflicting = fold->points.families.conflicting;

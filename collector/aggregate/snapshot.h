@@ -167,6 +167,8 @@ struct weir_snapshot {
 	uint32_t family_count;
 	uint64_t points_total; /* series of passed-through metrics */
 	uint64_t points_overflowed, points_conflicting, points_late;
+	uint64_t points_midway;    /* streams whose first value was where they began, since it may have been counted */
+	uint64_t label_values_cut; /* label values of passed-through series that were too long */
 };
 
 void weir_snapshot_let_go(const struct weir_snapshot *snapshot); /* ref-counted */

@@ -1,7 +1,8 @@
 /* snapshot_part: copies of completeness, logs and passed-through metrics.
  *
  * Series lie in order of their numbers, families are exposed one by one: a
- * count for each family, then each view is written to its family's place.
+ * count for each family, then each view is written to its family's place. Some
+ * numbers of families and series are free.
  *
  * Invariants: those of snapshot.c. */
 #include "aggregate/snapshot_part.h"
@@ -88,7 +89,7 @@ void weir_snapshot_ledger_copy(
 
 static uint32_t series_count(const struct weir_families *families)
 {
-	return families->labels.count > 0 ? families->labels.count - 1 : 0;
+	return families->live_series + families->overflow_series;
 }
 
 /* Words of a series that its view points at. */
@@ -111,8 +112,10 @@ size_t weir_snapshot_points_bytes(const struct weir_fold *fold)
 	const struct weir_families *families = &fold->points.families;
 	size_t size = families->names.count * (sizeof(struct weir_family_view) + sizeof(uint32_t)) + sizeof(uint64_t);
 
-	for (uint32_t i = 1; i <= series_count(families); i++) {
-		size += sizeof(struct weir_point_view) + words_of(&families->series[i]) * sizeof(uint64_t);
+	for (uint32_t i = 1; i < families->series_capacity; i++) {
+		if (weir_families_is_live(families, i)) {
+			size += sizeof(struct weir_point_view) + words_of(&families->series[i]) * sizeof(uint64_t);
+		}
 	}
 	for (uint32_t i = 0; i < families->bounds_count; i++) {
 		size += families->bounds[i].count * sizeof(double);
@@ -210,52 +213,162 @@ static void point_copy(const struct weir_families *families, uint32_t number, co
 	}
 }
 
-/* Shown: all but the target_info that another has followed. */
+/* Shown: all but the target_info that another has followed, and families whose
+ * name is weir's while the rules are what they are. */
 static bool is_point_shown(const struct weir_families *families, uint32_t number, uint32_t target)
 {
 	const struct weir_family_series *series = &families->series[number];
 
-	return series->family != target || series->words[WEIR_NUMBER_WHOLE] != 0;
+	return series->words != NULL && !families->rows[series->family].is_hidden &&
+	       (series->family != target || series->words[WEIR_NUMBER_WHOLE] != 0);
+}
+
+/* The families, and for each of them where its series will stand. */
+static uint32_t families_copy(const struct weir_families *families, struct weir_family_view *views,
+	const struct weir_point_view *points, uint32_t *places)
+{
+	uint32_t count = 0, first = 0;
+
+	for (uint32_t i = 1; i < families->names.count; i++) {
+		if (!families->rows[i].is_known || families->rows[i].is_hidden) {
+			continue;
+		}
+		views[count++] = (struct weir_family_view){ .name = weir_text_str(&families->names, i),
+			.help = weir_text_str(&families->helps, families->rows[i].help),
+			.exposed = families->rows[i].exposed,
+			.metric = families->rows[i].metric,
+			.points = points + first,
+			.point_count = places[i] };
+		first += places[i];
+		places[i] = first - places[i];
+	}
+	return count;
 }
 
 void weir_snapshot_points_copy(
 	const struct weir_fold *fold, struct weir_snapshot *snapshot, struct weir_snapshot_room *room)
 {
 	const struct weir_families *families = &fold->points.families;
-	uint32_t names = families->names.count, total = series_count(families), first = 0;
+	uint32_t names = families->names.count;
 	struct weir_family_view *views = weir_snapshot_take(room, names * sizeof(*views));
 	uint32_t *places = weir_snapshot_take(room, names * sizeof(*places));
 	const double **bounds = weir_snapshot_take(room, families->bounds_count * sizeof(*bounds));
-	struct weir_point_view *points = weir_snapshot_take(room, total * sizeof(*points));
+	struct weir_point_view *points = weir_snapshot_take(room, series_count(families) * sizeof(*points));
 	uint32_t target = weir_text_find(&families->names, weir_str_of(WEIR_PASSTHROUGH_TARGET), 0);
 
 	for (uint32_t i = 0; i < families->bounds_count; i++) {
 		double *at = weir_snapshot_take(room, families->bounds[i].count * sizeof(*at));
 
-		memcpy(at, families->bounds[i].at, families->bounds[i].count * sizeof(*at));
+		if (families->bounds[i].at != NULL) {
+			memcpy(at, families->bounds[i].at, families->bounds[i].count * sizeof(*at));
+		}
 		bounds[i] = at;
 	}
 	for (uint32_t i = 0; i < names; i++) {
 		places[i] = 0;
 	}
-	for (uint32_t i = 1; i <= total; i++) {
-		places[families->series[i].family] += is_point_shown(families, i, target);
+	for (uint32_t i = 1; i < families->series_capacity; i++) {
+		if (is_point_shown(families, i, target)) {
+			places[families->series[i].family]++;
+		}
 	}
-	for (uint32_t i = 1; i < names; i++) {
-		views[i - 1] = (struct weir_family_view){ .name = weir_text_str(&families->names, i),
-			.help = weir_text_str(&families->helps, families->rows[i].help),
-			.exposed = families->rows[i].exposed,
-			.metric = families->rows[i].standard,
-			.points = points + first,
-			.point_count = places[i] };
-		first += places[i];
-		places[i] = first - places[i];
-	}
-	for (uint32_t i = 1; i <= total; i++) {
+	snapshot->families = views;
+	snapshot->family_count = families_copy(families, views, points, places);
+	for (uint32_t i = 1; i < families->series_capacity; i++) {
 		if (is_point_shown(families, i, target)) {
 			point_copy(families, i, bounds, &points[places[families->series[i].family]++], room);
 		}
 	}
-	snapshot->families = views;
-	snapshot->family_count = names > 0 ? names - 1 : 0;
+	snapshot->points_midway = fold->points.midway;
+}
+
+/* ---- what expired of them ----------------------------------------------- */
+
+#define LOST_NAME "_overflow" /* families that had to make room */
+
+static bool has_expired(const struct weir_family_total *total)
+{
+	return total->whole != 0 || total->real < 0 || total->real > 0;
+}
+
+size_t weir_snapshot_points_expired_count(const struct weir_fold *fold)
+{
+	const struct weir_families *families = &fold->points.families;
+	size_t count = 3;
+
+	for (uint32_t i = 1; i < families->row_capacity; i++) {
+		count += has_expired(&families->rows[i].expired) ? 2 : 0;
+	}
+	return count;
+}
+
+size_t weir_snapshot_points_expired_bytes(const struct weir_fold *fold)
+{
+	const struct weir_families *families = &fold->points.families;
+	size_t size = 4 * sizeof(LOST_NAME "_count");
+
+	for (uint32_t i = 1; i < families->row_capacity; i++) {
+		if (has_expired(&families->rows[i].expired)) {
+			size += 2 * (families->names.rows[i].length + sizeof("_count") + 7);
+		}
+	}
+	return size;
+}
+
+struct expired { /* the rows so far */
+	struct weir_expired_view *rows;
+	uint32_t first_count, count; /* the first are those of weir's own metrics */
+	struct weir_snapshot_room *room;
+};
+
+/* A row of this name, unless one of weir's own metrics has it: then it is part of that. */
+static void row_add(struct expired *expired, struct weir_str name, const char *suffix, double value)
+{
+	size_t length = name.length + strlen(suffix);
+	char *text = weir_snapshot_take(expired->room, length);
+	struct weir_str metric = weir_str_make(text, length);
+
+	memcpy(text, name.data, name.length);
+	memcpy(text + name.length, suffix, length - name.length);
+	for (uint32_t i = 0; i < expired->first_count; i++) {
+		if (weir_str_equal(expired->rows[i].metric, metric)) {
+			expired->rows[i].value += value;
+			return;
+		}
+	}
+	expired->rows[expired->count++] = (struct weir_expired_view){ .metric = metric, .value = value };
+}
+
+static void total_copy(
+	struct expired *expired, struct weir_str name, bool is_histogram, const struct weir_family_total *total)
+{
+	if (!has_expired(total)) {
+		return;
+	}
+	if (is_histogram) {
+		row_add(expired, name, "_count", (double)total->whole);
+		row_add(expired, name, "_sum", total->real);
+	} else {
+		row_add(expired, name, "", (double)total->whole + total->real);
+	}
+}
+
+uint32_t weir_snapshot_points_expired_copy(const struct weir_fold *fold, struct weir_expired_view *rows,
+	uint32_t row_count, struct weir_snapshot_room *room)
+{
+	const struct weir_families *families = &fold->points.families;
+	struct expired expired = { .rows = rows, .first_count = row_count, .count = row_count, .room = room };
+	struct weir_str lost = weir_str_of(LOST_NAME);
+
+	for (uint32_t i = 1; i < families->row_capacity; i++) {
+		const struct weir_family *row = &families->rows[i];
+
+		if (row->is_known) {
+			total_copy(&expired, weir_text_str(&families->names, i), row->exposed == WEIR_EXPOSED_HISTOGRAM,
+				&row->expired);
+		}
+	}
+	total_copy(&expired, lost, false, &families->lost_counters);
+	total_copy(&expired, lost, true, &families->lost_histograms);
+	return expired.count;
 }

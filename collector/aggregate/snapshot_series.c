@@ -81,7 +81,9 @@ static size_t table_bytes(const struct weir_series *series)
 
 size_t weir_snapshot_series_bytes(const struct weir_fold *fold)
 {
-	return table_bytes(&fold->series) + table_bytes(&fold->traces) + 5 * sizeof(uint64_t);
+	return table_bytes(&fold->series) + table_bytes(&fold->traces) + 5 * sizeof(uint64_t) +
+	       weir_snapshot_points_expired_count(fold) * sizeof(struct weir_expired_view) +
+	       weir_snapshot_points_expired_bytes(fold);
 }
 
 /* ---- copies -------------------------------------------------------------- */
@@ -244,10 +246,11 @@ void weir_snapshot_series_copy(
 {
 	const struct weir_series *tables[2] = { &fold->series, &fold->traces };
 	uint32_t total = tables[0]->schema->metric_count + tables[1]->schema->metric_count, first = 0;
+	size_t rows = GONE_ROWS * total + weir_snapshot_points_expired_count(fold);
 	const struct weir_metric **metrics = weir_snapshot_take(room, total * sizeof(*metrics));
 	struct weir_series_view **views = weir_snapshot_take(room, total * sizeof(*views));
 	uint32_t *counts = weir_snapshot_take(room, total * sizeof(*counts));
-	struct weir_expired_view *expired = weir_snapshot_take(room, GONE_ROWS * total * sizeof(*expired));
+	struct weir_expired_view *expired = weir_snapshot_take(room, rows * sizeof(*expired));
 
 	for (unsigned t = 0; t < 2; t++) {
 		const struct place place = { counts + first, views + first };
@@ -259,6 +262,7 @@ void weir_snapshot_series_copy(
 		gone_copy(tables[t], snapshot, expired, room);
 		first += tables[t]->schema->metric_count;
 	}
+	snapshot->expired_count = weir_snapshot_points_expired_copy(fold, expired, snapshot->expired_count, room);
 	snapshot->metric_count = total;
 	snapshot->metrics = metrics;
 	snapshot->series = views;

@@ -53,11 +53,14 @@ static struct weir_span_known *known_of(struct weir_span_counts *counts, XXH128_
 	return known;
 }
 
-static void known_find(struct weir_span_counts *counts, struct weir_span_known *known, uint32_t group, uint32_t mask,
-	uint64_t created_ns)
+static void known_find(struct weir_span_counts *counts, struct weir_span_known *known, uint32_t group,
+	struct weir_series_hit wish, uint32_t cut, uint64_t created_ns)
 {
-	known->count = weir_series_find(counts->series, group, weir_buf_str(&counts->text),
-		(struct weir_series_hit){ 0, mask }, created_ns, known->hits);
+	uint32_t before = counts->series->labels.live;
+
+	known->count =
+		weir_series_find(counts->series, group, weir_buf_str(&counts->text), wish, created_ns, known->hits);
+	counts->series->cut_values += counts->series->labels.live > before ? cut : 0;
 	weir_buf_clear(&counts->text);
 }
 
@@ -79,11 +82,11 @@ void weir_span_count(struct weir_span_counts *counts, const struct weir_batch *b
 	if (known->count == 0) {
 		const struct weir_traces_span labels = { weir_text_str(counts->names, service), name, span->kind,
 			status };
+		const struct weir_series_hit wish = { 0,
+			1u << WEIR_TRACES_SPAN_CALLS | (has_duration ? 1u << WEIR_TRACES_SPAN_LATENCY : 0) };
+		uint32_t cut = weir_traces_span_labels(&labels, &counts->text);
 
-		weir_traces_span_labels(&labels, &counts->text);
-		known_find(counts, known, WEIR_TRACES_SPANS,
-			1u << WEIR_TRACES_SPAN_CALLS | (has_duration ? 1u << WEIR_TRACES_SPAN_LATENCY : 0),
-			moment->created_ns);
+		known_find(counts, known, WEIR_TRACES_SPANS, wish, cut, moment->created_ns);
 	}
 	memcpy(example.trace_id, span->trace_id, sizeof(example.trace_id));
 	memcpy(example.span_id, span->span_id, sizeof(example.span_id));
@@ -118,9 +121,11 @@ void weir_span_call(
 	};
 
 	if (known->count == 0) {
-		weir_traces_call_labels(weir_text_str(counts->names, call->client),
+		uint32_t cut = weir_traces_call_labels(weir_text_str(counts->names, call->client),
 			weir_text_str(counts->names, call->server), call->connection, &counts->text);
-		known_find(counts, known, WEIR_TRACES_CALLS, mask, moment->created_ns);
+
+		known_find(
+			counts, known, WEIR_TRACES_CALLS, (struct weir_series_hit){ 0, mask }, cut, moment->created_ns);
 	}
 	for (uint32_t i = 0; i < known->count; i++) {
 		weir_series_count(counts->series, known->hits[i], observed, moment->now);

@@ -18,6 +18,7 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -109,43 +110,36 @@ uint64_t weir_stat_refused_get(unsigned signal, unsigned refusal)
 	return sum;
 }
 
-static void render_family(struct weir_buf *text, const char *name, const char *kind, const char *help)
+static void each_refusal(weir_stat_fn *fn, void *ctx)
 {
-	weir_buf_addf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind);
-}
+	struct weir_stat_row row = { .name = "weir_refused_items_total" };
+	char labels[160];
 
-static void render_refusals(struct weir_buf *text)
-{
-	static const char name[] = "weir_refused_items_total";
-
-	if (signal_count == 0 || reason_count == 0) {
-		return;
-	}
-	render_family(text, name, "counter", "Items of requests that were refused and never entered the ring.");
 	for (unsigned s = 0; s < signal_count; s++) {
 		for (unsigned r = 0; r < reason_count; r++) {
-			weir_buf_addf(text, "%s{signal=\"%s\",reason=\"%s\"} ", name, signal_names[s], reason_names[r]);
-			weir_buf_add_u64(text, weir_stat_refused_get(s, r));
-			weir_buf_add_char(text, '\n');
+			snprintf(labels, sizeof(labels), "signal=\"%s\",reason=\"%s\"", signal_names[s],
+				reason_names[r]);
+			row.labels = labels;
+			row.help = s == 0 && r == 0 ? "Items of requests that were refused and never entered the ring."
+						    : "";
+			row.value = weir_stat_refused_get(s, r);
+			fn(ctx, &row);
 		}
 	}
 }
 
-void weir_stat_render(struct weir_buf *ret_text)
+void weir_stat_each(weir_stat_fn *fn, void *ctx)
 {
 	for (size_t i = 0; i < WEIR_STATS; i++) {
-		const struct row *row = &rows[i];
+		const struct weir_stat_row row = {
+			.name = rows[i].name,
+			.help = rows[i].help,
+			.labels = rows[i].labels,
+			.is_gauge = strcmp(rows[i].kind, "gauge") == 0,
+			.value = weir_stat_get((enum weir_stat)i),
+		};
 
-		if (i == 0 || strcmp(row->name, rows[i - 1].name) != 0) {
-			render_family(ret_text, row->name, row->kind, row->help);
-		}
-		weir_buf_add_text(ret_text, row->name);
-		if (row->labels[0] != '\0') {
-			weir_buf_addf(ret_text, "{%s}", row->labels);
-		}
-		weir_buf_add_char(ret_text, ' ');
-		weir_buf_add_u64(ret_text, weir_stat_get((enum weir_stat)i));
-		weir_buf_add_char(ret_text, '\n');
+		fn(ctx, &row);
 	}
-	render_refusals(ret_text);
+	each_refusal(fn, ctx);
 }

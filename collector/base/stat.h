@@ -6,10 +6,9 @@
 #ifndef WEIR_BASE_STAT_H
 #define WEIR_BASE_STAT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "base/buf.h"
 
 #define WEIR_STAT_THREADS 64u /* threads with cells of their own; further ones share */
 
@@ -27,7 +26,7 @@ uint64_t weir_stat_get(enum weir_stat stat);             /* the sum over all thr
 /* weir_refused_items_total{signal,reason} has two dimensions and a cell each.
  * Base does not know the ring's enumerations: the texts come from whoever
  * starts the process, before other threads run. Only the pointers are copied,
- * so the texts must live on. Without names the family is not rendered. */
+ * so the texts must live on. Without names the family is not there. */
 #define WEIR_STAT_SIGNALS 8u
 #define WEIR_STAT_REASONS 16u
 
@@ -36,7 +35,15 @@ void weir_stat_name_refusals(
 void weir_stat_refused(unsigned signal, unsigned refusal, uint64_t items);
 uint64_t weir_stat_refused_get(unsigned signal, unsigned refusal);
 
-/* Text 0.0.4: HELP and TYPE once a family, all rows. */
-void weir_stat_render(struct weir_buf *ret_text);
+struct weir_stat_row {
+	const char *name, *help; /* static; help: of the first row of a name, "" of the others */
+	const char *labels;      /* text between the braces, or ""; for the time of the call */
+	bool is_gauge;           /* else a counter */
+	uint64_t value;
+};
+
+/* Calls `fn` with every row, those of one name one after the other. Any thread. */
+typedef void weir_stat_fn(void *ctx, const struct weir_stat_row *row);
+void weir_stat_each(weir_stat_fn *fn, void *ctx);
 
 #endif

@@ -354,6 +354,12 @@ static int call_get(const struct weir_rules_record *record, enum weir_attribute 
 		return weir_attribute_set_text(weir_str_of(record->is_both ? "both" : "auto"), ret);
 	case WEIR_ATTRIBUTE_WEIR_PROBE:
 		return weir_attribute_set_number(WEIR_TYPE_BOOL, call->is_probe != 0, ret);
+	case WEIR_ATTRIBUTE_WEIR_MESSAGES:
+		return record->request == NULL ? WEIR_VALUE_ABSENT
+					       : weir_attribute_set_number(WEIR_TYPE_BOOL,
+							 record->request->request_messages > 0 ||
+								 record->request->response_messages > 0,
+							 ret);
 	case WEIR_ATTRIBUTE_WEIR_PROXY:
 		return weir_attribute_set_ref(record, call->proxy, ret);
 	case WEIR_ATTRIBUTE_WEIR_UPSTREAM_CLUSTER:

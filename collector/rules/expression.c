@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "rules/check.h"
+#include "rules/functions.h"
 #include "rules/program.h"
 
 struct weir_expression {
@@ -33,23 +34,41 @@ static bool is_keyed(const struct weir_expression *expression)
 	return true;
 }
 
-static void form_find(struct weir_expression *expression)
+static enum weir_expression_form form_of(
+	const struct weir_node *node, enum weir_attribute *ret_attribute, struct weir_value *ret_value)
 {
-	const struct weir_node *root = expression->root, *first = root->first;
+	const struct weir_node *first = node->first;
 
-	expression->form = WEIR_EXPRESSION_OTHER;
-	if (root->kind == WEIR_NODE_LITERAL) {
-		expression->form = WEIR_EXPRESSION_CONSTANT;
-		expression->value = root->value;
-	} else if (root->kind == WEIR_NODE_ATTRIBUTE) {
-		expression->form = WEIR_EXPRESSION_ATTRIBUTE;
-		expression->attribute = root->attribute;
-	} else if (root->kind == WEIR_NODE_FIRST && first->kind == WEIR_NODE_ATTRIBUTE &&
-		   first->next->kind == WEIR_NODE_LITERAL) { /* what follows a literal is never asked */
-		expression->form = WEIR_EXPRESSION_ATTRIBUTE;
-		expression->attribute = first->attribute;
-		expression->value = first->next->value;
+	*ret_value = (struct weir_value){ .type = WEIR_TYPE_NONE };
+	if (node->kind == WEIR_NODE_LITERAL) {
+		*ret_value = node->value;
+		return WEIR_EXPRESSION_CONSTANT;
 	}
+	if (node->kind == WEIR_NODE_ATTRIBUTE) {
+		*ret_attribute = node->attribute;
+		return WEIR_EXPRESSION_ATTRIBUTE;
+	}
+	if (node->kind == WEIR_NODE_FIRST && first->kind == WEIR_NODE_ATTRIBUTE &&
+		first->next->kind == WEIR_NODE_LITERAL) { /* what follows a literal is never asked */
+		*ret_attribute = first->attribute;
+		*ret_value = first->next->value;
+		return WEIR_EXPRESSION_ATTRIBUTE;
+	}
+	return WEIR_EXPRESSION_OTHER;
+}
+
+/* As deep as WEIR_EXPRESSION_DEPTH_MAX. */
+static bool is_node_keyed(const struct weir_node *node)
+{
+	if (node->kind == WEIR_NODE_ATTRIBUTE && !weir_attribute_is_keyed(node->attribute)) {
+		return false;
+	}
+	for (const struct weir_node *operand = node->first; operand != NULL; operand = operand->next) {
+		if (!is_node_keyed(operand)) {
+			return false;
+		}
+	}
+	return true;
 }
 
 int weir_expression_compile(struct weir_arena *arena, struct weir_str text, enum weir_type wanted,
@@ -69,7 +88,7 @@ int weir_expression_compile(struct weir_arena *arena, struct weir_str text, enum
 	}
 	expression->root = root;
 	expression->is_keyed = is_keyed(expression);
-	form_find(expression);
+	expression->form = form_of(root, &expression->attribute, &expression->value);
 	*ret = expression;
 	return 0;
 }
@@ -128,4 +147,22 @@ enum weir_expression_form weir_expression_form(
 		*ret_attribute = expression->attribute;
 	}
 	return expression->form;
+}
+
+enum weir_expression_form weir_expression_settle(const struct weir_expression *expression,
+	const struct weir_rules_record *record, struct weir_scratch *scratch, enum weir_attribute *ret_attribute,
+	struct weir_value *ret_value)
+{
+	const struct weir_node *node = expression->root;
+
+	while (node->kind == WEIR_NODE_CALL && node->function->special == WEIR_FUNCTION_CONDITIONAL &&
+		is_node_keyed(node->first)) {
+		struct weir_value condition;
+
+		if (weir_program_run(node->first, record, scratch, &condition) != 0) {
+			return WEIR_EXPRESSION_OTHER;
+		}
+		node = condition.number != 0 ? node->first->next : node->first->next->next;
+	}
+	return form_of(node, ret_attribute, ret_value);
 }

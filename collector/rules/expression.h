@@ -40,4 +40,10 @@ enum weir_expression_form { WEIR_EXPRESSION_CONSTANT, WEIR_EXPRESSION_ATTRIBUTE,
 enum weir_expression_form weir_expression_form(
 	const struct weir_expression *expression, enum weir_attribute *ret_attribute, struct weir_value *ret_value);
 
+/* Its form for all records of this one's base key: a `conditional` whose
+ * condition reads keyed attributes only is the branch that it takes. */
+enum weir_expression_form weir_expression_settle(const struct weir_expression *expression,
+	const struct weir_rules_record *record, struct weir_scratch *scratch, enum weir_attribute *ret_attribute,
+	struct weir_value *ret_value);
+
 #endif

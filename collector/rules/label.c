@@ -41,7 +41,7 @@ static void add_escaped(struct weir_buf *text, struct weir_str value)
 	}
 }
 
-void weir_label_add(struct weir_buf *text, struct weir_str name, struct weir_str value)
+bool weir_label_add(struct weir_buf *text, struct weir_str name, struct weir_str value)
 {
 	if (text->length > 0) {
 		weir_buf_add_char(text, ',');
@@ -50,6 +50,7 @@ void weir_label_add(struct weir_buf *text, struct weir_str name, struct weir_str
 	weir_buf_add(text, "=\"", 2);
 	add_escaped(text, cut_to_limit(value));
 	weir_buf_add_char(text, '"');
+	return value.length > WEIR_LABEL_VALUE_MAX;
 }
 
 static bool is_digit(char c)

@@ -2,14 +2,16 @@
 #ifndef WEIR_RULES_LABEL_H
 #define WEIR_RULES_LABEL_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/str.h"
 
 #define WEIR_LABEL_VALUE_MAX 1024u /* bytes of a value before escaping */
 
 /* `name="value"`, escaped, with a comma before it when `text` is not empty. The
- * value is cut to WEIR_LABEL_VALUE_MAX, between UTF-8 characters. */
-void weir_label_add(struct weir_buf *text, struct weir_str name, struct weir_str value);
+ * value is cut to WEIR_LABEL_VALUE_MAX, between UTF-8 characters. True: it was too long. */
+bool weir_label_add(struct weir_buf *text, struct weir_str name, struct weir_str value);
 
 enum weir_label_style {
 	WEIR_LABEL_PLAIN,    /* every foreign character becomes one `_` */

@@ -74,7 +74,8 @@ static const struct {
 	{ "MiBy", "mebibytes", "mebibyte" },
 	{ "GiBy", "gibibytes", "gibibyte" },
 	{ "TiBy", "tibibytes", "tibibyte" },
-	{ "KBy", "kilobytes", "kilobyte" },
+	{ "kBy", "kilobytes", "kilobyte" },
+	{ "KBy", "kilobytes", "kilobyte" }, /* not UCUM, but written */
 	{ "MBy", "megabytes", "megabyte" },
 	{ "GBy", "gigabytes", "gigabyte" },
 	{ "TBy", "terabytes", "terabyte" },
@@ -234,14 +235,14 @@ bool weir_passthrough_is_free(struct weir_str name)
 {
 	static const char *const own[] = { "process_cpu_seconds_total", "process_resident_memory_bytes",
 		"process_virtual_memory_bytes", "process_start_time_seconds", "process_open_fds", "process_max_fds",
-		WEIR_PASSTHROUGH_TARGET };
+		WEIR_PASSTHROUGH_TARGET, "target", "up", "ALERTS", "ALERTS_FOR_STATE" };
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		if (weir_str_is(name, own[i])) {
 			return false;
 		}
 	}
-	return name.length > 0 && !weir_str_starts_with(name, "weir_");
+	return name.length > 0 && !weir_str_starts_with(name, "weir_") && !weir_str_starts_with(name, "scrape_");
 }
 
 /* ---- values ------------------------------------------------------------- */
@@ -382,15 +383,15 @@ static bool is_identity(struct weir_str key)
 	       weir_str_is(key, "service.instance.id");
 }
 
-/* Attributes as labels; without those that are in job and instance if they are a resource's. */
-static bool attrs_add(
+/* Attributes as labels; without those that are in job and instance if they are a resource's. How many were cut. */
+static unsigned attrs_add(
 	struct weir_buf *text, const struct weir_batch *batch, uint32_t first, uint32_t count, bool is_resource)
 {
 	struct label labels[WEIR_PASSTHROUGH_ATTRS_MAX];
 	const struct weir_attr *attrs = weir_batch_attrs(batch) + first;
-	size_t length = text->length;
 	struct weir_buf names, value;
 	uint32_t n = 0;
+	unsigned cut = 0;
 
 	weir_buf_init(&names, 0);
 	weir_buf_init(&value, 0);
@@ -420,12 +421,12 @@ static bool attrs_add(
 			value_add(&value, batch, labels[i].attr);
 		}
 		if (value.length > 0) {
-			weir_label_add(text, name, weir_buf_str(&value));
+			cut += weir_label_add(text, name, weir_buf_str(&value)) ? 1 : 0;
 		}
 	}
 	weir_buf_fini(&names);
 	weir_buf_fini(&value);
-	return text->length > length;
+	return cut;
 }
 
 static struct weir_str text_of(const struct weir_batch *batch, const struct weir_attr *attr)
@@ -440,7 +441,7 @@ static struct weir_str resource_text(
 	return text_of(batch, weir_passthrough_attr(batch, resource->attr_first, resource->attr_count, key));
 }
 
-void weir_passthrough_identity(const struct weir_batch *batch, const struct weir_resource *resource,
+unsigned weir_passthrough_identity(const struct weir_batch *batch, const struct weir_resource *resource,
 	enum weir_instrument_naming naming, struct weir_buf *ret_text)
 {
 	static const char *const keys[] = { "k8s.pod.name", "host.name", "host.id" };
@@ -448,6 +449,7 @@ void weir_passthrough_identity(const struct weir_batch *batch, const struct weir
 	struct weir_str namespace_ = resource_text(batch, resource, "service.namespace");
 	struct weir_str instance = resource_text(batch, resource, "service.instance.id");
 	struct weir_buf job;
+	unsigned cut = 0;
 
 	weir_buf_init(&job, 0);
 	if (namespace_.length > 0 && name.length > 0) {
@@ -456,7 +458,7 @@ void weir_passthrough_identity(const struct weir_batch *batch, const struct weir
 	}
 	weir_buf_add_str(&job, name.length > 0 || naming == WEIR_NAMING_OTEL ? name : weir_str_of("envoy"));
 	if (job.length > 0) {
-		weir_label_add(ret_text, weir_str_of("job"), weir_buf_str(&job));
+		cut += weir_label_add(ret_text, weir_str_of("job"), weir_buf_str(&job)) ? 1 : 0;
 	}
 	weir_buf_fini(&job);
 	instance = instance.length > 0 ? instance : weir_batch_str(batch, resource->proxy);
@@ -464,30 +466,34 @@ void weir_passthrough_identity(const struct weir_batch *batch, const struct weir
 		instance = resource_text(batch, resource, keys[i]);
 	}
 	if (instance.length > 0) {
-		weir_label_add(ret_text, weir_str_of("instance"), instance);
+		cut += weir_label_add(ret_text, weir_str_of("instance"), instance) ? 1 : 0;
 	}
+	return cut;
 }
 
-void weir_passthrough_labels(const struct weir_batch *batch, const struct weir_instrument *instrument,
+unsigned weir_passthrough_labels(const struct weir_batch *batch, const struct weir_instrument *instrument,
 	const struct weir_point *point, struct weir_buf *ret_text)
 {
 	const struct weir_resource *resource = &weir_batch_resources(batch)[instrument->resource];
 	struct weir_str scope = weir_batch_str(batch, resource->scope_name);
 	struct weir_str version = weir_batch_str(batch, resource->scope_version);
+	unsigned cut = weir_passthrough_identity(batch, resource, instrument->naming, ret_text);
 
-	weir_passthrough_identity(batch, resource, instrument->naming, ret_text);
 	if (scope.length > 0) {
-		weir_label_add(ret_text, weir_str_of("otel_scope_name"), scope);
+		cut += weir_label_add(ret_text, weir_str_of("otel_scope_name"), scope) ? 1 : 0;
 	}
 	if (version.length > 0) {
-		weir_label_add(ret_text, weir_str_of("otel_scope_version"), version);
+		cut += weir_label_add(ret_text, weir_str_of("otel_scope_version"), version) ? 1 : 0;
 	}
-	attrs_add(ret_text, batch, point->attr_first, point->attr_count, false);
+	return cut + attrs_add(ret_text, batch, point->attr_first, point->attr_count, false);
 }
 
-bool weir_passthrough_target(
-	const struct weir_batch *batch, const struct weir_resource *resource, struct weir_buf *ret_text)
+bool weir_passthrough_target(const struct weir_batch *batch, const struct weir_resource *resource,
+	struct weir_buf *ret_text, unsigned *ret_cut)
 {
-	weir_passthrough_identity(batch, resource, WEIR_NAMING_OTEL, ret_text);
-	return attrs_add(ret_text, batch, resource->attr_first, resource->attr_count, true);
+	unsigned cut = weir_passthrough_identity(batch, resource, WEIR_NAMING_OTEL, ret_text);
+	size_t length = ret_text->length;
+
+	*ret_cut = cut + attrs_add(ret_text, batch, resource->attr_first, resource->attr_count, true);
+	return ret_text->length > length;
 }

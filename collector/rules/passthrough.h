@@ -31,20 +31,21 @@ void weir_passthrough_name(
 void weir_passthrough_help(
 	const struct weir_batch *batch, const struct weir_instrument *instrument, struct weir_buf *ret_help);
 
-/* May a sender have a family of this name? weir's own are not to be had. */
+/* May a sender have a family of this name? weir's own and those that Prometheus makes itself are not to be had. */
 bool weir_passthrough_is_free(struct weir_str name);
 
 /* The labels, appended to an empty text: job, instance, scope, then the
- * point's attributes by name. */
-void weir_passthrough_labels(const struct weir_batch *batch, const struct weir_instrument *instrument,
+ * point's attributes by name. How many values were too long, and cut. */
+unsigned weir_passthrough_labels(const struct weir_batch *batch, const struct weir_instrument *instrument,
 	const struct weir_point *point, struct weir_buf *ret_text);
 
-/* The labels of the resource's target_info, appended to an empty text. False: it says nothing but its name. */
-bool weir_passthrough_target(
-	const struct weir_batch *batch, const struct weir_resource *resource, struct weir_buf *ret_text);
+/* The labels of the resource's target_info, appended to an empty text, and how
+ * many values were cut. False: it says nothing but its name. */
+bool weir_passthrough_target(const struct weir_batch *batch, const struct weir_resource *resource,
+	struct weir_buf *ret_text, unsigned *ret_cut);
 
-/* job and instance alone: whose target_info it is. */
-void weir_passthrough_identity(const struct weir_batch *batch, const struct weir_resource *resource,
+/* job and instance alone: whose target_info it is. How many values were cut. */
+unsigned weir_passthrough_identity(const struct weir_batch *batch, const struct weir_resource *resource,
 	enum weir_instrument_naming naming, struct weir_buf *ret_text);
 
 /* An attribute of the resource or of the point, by name; NULL: not there. */

@@ -1,7 +1,7 @@
 /* ruleset: loads rule documents into what records are counted by.
  *
  *   files ─▶ documents ─▶ Mixer's parts ─▶ instances ─▶ rules ─▶ handlers: metrics, outputs ─▶ key
- *            document.c   mixer_yaml.c     ruleset_compile.c      ruleset_metrics.c            here
+ *            document.c   mixer_yaml.c     ruleset_compile.c      ruleset_metrics.c            ruleset_key.c
  *                                                                 ruleset_outputs.c
  *
  * All of it lives in one arena that goes with the last reference. Loading either
@@ -21,46 +21,6 @@
 #define ARENA_CHUNK (256u << 10)
 #define ARENA_MAX (64u << 20)
 #define NOTES_MAX (256u << 10)
-
-static int label_by_text(const struct weir_ruleset *set, const struct weir_ruleset_term *label)
-{
-	for (uint32_t i = 0; i < set->unkeyed_label_count; i++) {
-		if (weir_str_equal(set->unkeyed_labels[i]->text, label->text)) {
-			return 1;
-		}
-	}
-	return 0;
-}
-
-/* What the key is made of. */
-static int key_prepare(struct weir_ruleset *set)
-{
-	uint32_t most = 0;
-
-	for (uint32_t i = 0; i < set->schema.group_count; i++) {
-		most += set->groups[i].label_count;
-	}
-	set->unkeyed_labels = weir_arena_alloc(&set->arena, (most + 1) * sizeof(*set->unkeyed_labels));
-	set->unkeyed_rules = weir_arena_alloc(&set->arena, (set->rule_count + 1) * sizeof(*set->unkeyed_rules));
-	if (set->unkeyed_labels == NULL || set->unkeyed_rules == NULL) {
-		return -ENOMEM;
-	}
-	for (uint32_t i = 0; i < set->schema.group_count; i++) {
-		for (uint32_t j = 0; j < set->groups[i].label_count; j++) {
-			const struct weir_ruleset_term *label = &set->groups[i].labels[j];
-
-			if (!label->is_keyed && !label_by_text(set, label)) {
-				set->unkeyed_labels[set->unkeyed_label_count++] = label;
-			}
-		}
-	}
-	for (uint32_t i = 0; i < set->rule_count; i++) {
-		if (set->rules[i].counts && !set->rules[i].is_keyed) {
-			set->unkeyed_rules[set->unkeyed_rule_count++] = i;
-		}
-	}
-	return 0;
-}
 
 static int load(struct weir_ruleset_loading *loading, const struct weir_ruleset_opts *opts)
 {
@@ -82,7 +42,7 @@ static int load(struct weir_ruleset_loading *loading, const struct weir_ruleset_
 	r = r != 0 ? r : weir_ruleset_compile_rules(loading);
 	r = r != 0 ? r : weir_ruleset_build_metrics(loading);
 	r = r != 0 ? r : weir_ruleset_build_outputs(loading);
-	return r != 0 ? r : key_prepare(set);
+	return r != 0 ? r : weir_ruleset_key_prepare(set);
 }
 
 int weir_ruleset_load(
@@ -124,6 +84,11 @@ void weir_ruleset_let_go(const struct weir_ruleset *ruleset)
 		weir_arena_fini(&set->arena);
 		free(set);
 	}
+}
+
+bool weir_ruleset_is_both(const struct weir_ruleset *ruleset)
+{
+	return ruleset->is_both;
 }
 
 const struct weir_schema *weir_ruleset_schema(const struct weir_ruleset *ruleset)

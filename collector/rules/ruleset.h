@@ -31,6 +31,9 @@ int weir_ruleset_load(
 const struct weir_ruleset *weir_ruleset_hold(const struct weir_ruleset *ruleset);
 void weir_ruleset_let_go(const struct weir_ruleset *ruleset); /* NULL is nothing */
 
+/* metrics.profile: what weir_rules_record.is_both is for records that these rules see. */
+bool weir_ruleset_is_both(const struct weir_ruleset *ruleset);
+
 const struct weir_schema *weir_ruleset_schema(const struct weir_ruleset *ruleset);
 
 /* What leads to the record's labels and rules beyond the base key of the fold's
@@ -60,6 +63,45 @@ uint32_t weir_ruleset_labels(const struct weir_ruleset *ruleset, uint32_t group,
  * REAL: real). False: it cannot be evaluated, or is negative where it counts. */
 bool weir_ruleset_value(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
 	const struct weir_rules_record *record, struct weir_scratch *scratch, struct weir_observation *ret);
+
+/* The same, known ahead: of records of equal keys a metric reads the same field,
+ * or it is to be asked (OTHER). */
+enum weir_reading_kind {
+	WEIR_READING_CONSTANT,
+	WEIR_READING_DURATION_NS,
+	WEIR_READING_DURATION_MS,
+	WEIR_READING_REQUEST_BYTES,
+	WEIR_READING_RESPONSE_BYTES,
+	WEIR_READING_SENT_BYTES,
+	WEIR_READING_RECEIVED_BYTES,
+	WEIR_READING_OTHER,
+};
+struct weir_reading {
+	enum weir_reading_kind kind;
+	uint64_t constant;
+};
+struct weir_reading weir_ruleset_reading(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
+	const struct weir_rules_record *record, struct weir_scratch *scratch);
+
+static inline uint64_t weir_reading_take(struct weir_reading reading, const struct weir_rules_record *record)
+{
+	switch (reading.kind) {
+	case WEIR_READING_DURATION_NS:
+		return record->request->duration_ns;
+	case WEIR_READING_DURATION_MS:
+		return record->request->duration_ns / 1000000;
+	case WEIR_READING_REQUEST_BYTES:
+		return record->request->request_bytes;
+	case WEIR_READING_RESPONSE_BYTES:
+		return record->request->response_bytes;
+	case WEIR_READING_SENT_BYTES:
+		return record->sent_bytes;
+	case WEIR_READING_RECEIVED_BYTES:
+		return record->received_bytes;
+	default:
+		return reading.constant;
+	}
+}
 
 /* Log entries (logentry instances with a stdio handler). */
 enum weir_ruleset_sink { WEIR_SINK_STDOUT, WEIR_SINK_STDERR, WEIR_SINK_FILE };

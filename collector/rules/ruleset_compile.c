@@ -454,8 +454,6 @@ static int rule_compile(struct weir_ruleset_loading *loading, struct weir_rulese
 	if (r == 0 && match != NULL && !(match->kind == WEIR_NODE_TEXT && match->text.length == 0)) {
 		r = weir_ruleset_compile(loading, match, WEIR_TYPE_BOOL, &rule->match);
 	}
-	rule->is_keyed = (rule->match.expression == NULL || rule->match.is_keyed) &&
-			 (rule->protocol == NULL || weir_expression_is_keyed(rule->protocol));
 	if (r == 0 && actions != NULL && actions->kind != WEIR_NODE_LIST && !actions->is_null) {
 		r = weir_node_wrong(actions, loading->error, "a list of actions stands here");
 	}

@@ -16,6 +16,7 @@
 
 #include "rules/label.h"
 #include "rules/ruleset_inside.h"
+#include "rules/split.h"
 
 struct telling {
 	const struct weir_ruleset *set;
@@ -76,77 +77,18 @@ static void reads_tell(struct telling *telling, const struct weir_expression *ex
 	}
 }
 
-/* Where the operator stands outside of all brackets and quotes, or the text's length. */
-static size_t outermost(struct weir_str text, const char *operator_)
-{
-	unsigned depth = 0;
-	char quote = '\0';
-
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
-
-		if (quote != '\0') {
-			quote = c == quote ? '\0' : quote;
-			i += quote != '\0' && quote != '`' && c == '\\';
-		} else if (c == '"' || c == '`' || c == '\'') {
-			quote = c;
-		} else if (c == '(' || c == '[') {
-			depth++;
-		} else if ((c == ')' || c == ']') && depth > 0) {
-			depth--;
-		} else if (depth == 0 && i + 2 <= text.length && memcmp(text.data + i, operator_, 2) == 0) {
-			return i;
-		}
-	}
-	return text.length;
-}
-
-/* Without blanks around, and brackets that hold the whole. */
-static struct weir_str bare(struct weir_str text)
-{
-	for (;;) {
-		while (text.length > 0 && strchr(" \t\n\r", text.data[0]) != NULL) {
-			text.data++;
-			text.length--;
-		}
-		while (text.length > 0 && strchr(" \t\n\r", text.data[text.length - 1]) != NULL) {
-			text.length--;
-		}
-		/* The first bracket is closed by the last character if nothing stands behind its end. */
-		if (text.length < 2 || text.data[0] != '(' || text.data[text.length - 1] != ')') {
-			return text;
-		}
-		for (size_t i = 0, depth = 0; i < text.length; i++) {
-			char c = text.data[i];
-
-			if (c == '"' || c == '`') {
-				const char *end = memchr(text.data + i + 1, c, text.length - i - 1);
-
-				i = end != NULL ? (size_t)(end - text.data) : i;
-				continue;
-			}
-			depth += c == '(';
-			depth -= c == ')';
-			if (depth == 0 && i + 1 < text.length) {
-				return text;
-			}
-		}
-		text = weir_str_make(text.data + 1, text.length - 2);
-	}
-}
-
 #define PARTS_DEEP 16u
 
 /* Says why the expression is not true. False: it is. */
 static bool why_not(struct telling *telling, struct weir_arena *arena, struct weir_str text, unsigned depth)
 {
-	struct weir_str whole = bare(text);
+	struct weir_str whole = weir_split_bare(text);
 	const struct weir_expression *expression;
 	struct weir_expression_error error;
 	struct weir_value value = { 0 };
 	uint32_t used = telling->scratch->used;
-	size_t cut =
-		outermost(whole, "||") < whole.length || depth == PARTS_DEEP ? whole.length : outermost(whole, "&&");
+	size_t cut = weir_split_at(whole, "||") < whole.length || depth == PARTS_DEEP ? whole.length
+										      : weir_split_at(whole, "&&");
 	int r;
 
 	if (cut < whole.length) {

@@ -12,6 +12,7 @@
 #define WEIR_RULESET_VARIABLES_MAX 128u
 #define WEIR_RULESET_OUTPUTS_MAX 32u
 #define WEIR_RULESET_WANTED_MAX 16u /* as many as identity keeps of a workload: WEIR_WANTED_MAX */
+#define WEIR_RULESET_GUARDS_MAX 64u
 #define WEIR_RULESET_RULE_WORDS (WEIR_MIXER_RULES_MAX / 64u)
 
 struct weir_ruleset_term { /* an expression of an instance, and its name */
@@ -48,6 +49,46 @@ struct weir_ruleset_rule {
 	const struct weir_expression *protocol; /* of the label istio-protocol, or NULL */
 	bool is_keyed, counts;                  /* counts: metrics hang on it */
 	struct weir_ruleset_action *actions, **last_action;
+};
+
+enum weir_ruleset_operator {
+	WEIR_OPERATOR_EQUAL,
+	WEIR_OPERATOR_UNEQUAL,
+	WEIR_OPERATOR_BELOW,
+	WEIR_OPERATOR_NOT_ABOVE,
+	WEIR_OPERATOR_ABOVE,
+	WEIR_OPERATOR_NOT_BELOW,
+};
+
+struct weir_ruleset_value { /* an expression and what it is when it is simple (weir_expression_form) */
+	const struct weir_expression *expression;
+	enum weir_expression_form form;
+	enum weir_attribute attribute;
+	struct weir_value constant;
+};
+
+struct weir_ruleset_test { /* a yes-or-no question about a record */
+	const struct weir_expression *expression;
+	struct weir_str text;
+	bool is_simple; /* `left` is an attribute that is compared with the constant */
+	enum weir_ruleset_operator operator_;
+	struct weir_ruleset_value left;
+	struct weir_value constant;
+};
+
+struct weir_ruleset_guard { /* a test that the base key answers: when the answer is `closing`, what it guards is moot */
+	uint32_t test;      /* of `guards`; WEIR_RULESET_GUARDS_MAX: none */
+	uint32_t closing;
+};
+
+struct weir_ruleset_question { /* one that the base key does not answer */
+	struct weir_ruleset_test test;
+	struct weir_ruleset_guard guard;
+};
+
+struct weir_ruleset_key_label { /* a label that the base key does not tell */
+	const struct weir_ruleset_term *label;
+	struct weir_ruleset_guard guard;
 };
 
 struct weir_ruleset_metric {
@@ -99,10 +140,11 @@ struct weir_ruleset {
 	struct weir_ruleset_stdio *outputs;
 	struct weir_ruleset_log *logs;
 	uint32_t output_count, log_count;
-	/* What the key is made of: labels that the base key does not tell, each once, and rules likewise. */
-	const struct weir_ruleset_term **unkeyed_labels;
-	uint32_t *unkeyed_rules;
-	uint32_t unkeyed_label_count, unkeyed_rule_count;
+	/* What the key is made of (ruleset_key.c). */
+	struct weir_ruleset_question *questions;
+	struct weir_ruleset_test *guards;
+	struct weir_ruleset_key_label *key_labels;
+	uint32_t question_count, guard_count, key_label_count;
 	uint64_t expiry_ns;
 	const char **wanted_labels; /* ended by NULL */
 	uint32_t wanted_label_count;
@@ -128,6 +170,19 @@ const struct weir_ruleset_instance *weir_ruleset_instance_of(
 
 int weir_ruleset_build_metrics(struct weir_ruleset_loading *loading);
 int weir_ruleset_build_outputs(struct weir_ruleset_loading *loading);
+
+/* ---- ruleset_test.c ------------------------------------------------------- */
+
+enum { WEIR_TEST_NO, WEIR_TEST_YES, WEIR_TEST_UNTOLD };
+
+/* The text is an expression of type BOOL, or part of a match that is; it must outlive the arena.
+ * 0; above 0: it is none by itself; -ENOMEM. */
+int weir_ruleset_test_make(struct weir_arena *arena, struct weir_str text, struct weir_ruleset_test *ret);
+unsigned weir_ruleset_test_ask(
+	const struct weir_ruleset_test *test, const struct weir_rules_record *record, struct weir_scratch *scratch);
+/* ---- ruleset_key.c -------------------------------------------------------- */
+
+int weir_ruleset_key_prepare(struct weir_ruleset *set);
 
 /* ---- ruleset_match.c ------------------------------------------------------ */
 

@@ -1,24 +1,12 @@
-/* ruleset_match: what a record means to a rule set. The per-record path.
- *
- * The key (weir_ruleset_key) is asked for each record, labels and matches only
- * for one that the fold's memo does not know:
- *
- *   labels that the base key does not tell    their value, as it will be written: a path's template, not the path
- *   rules that it does not tell               one bit: whether they match
- *
- * So what multiplies the memo's entries is what multiplies series, and no more:
- * a rule may look at user agents without an entry for each of them.
+/* ruleset_match: which metrics a record counts in, under which labels, and what
+ * it adds. Matches, labels and what values read are asked for once per entry of
+ * the fold's memo, other values for each record.
  *
  * Invariants
- *  1. Records of equal base keys and equal keys have equal hits and equal label
- *     texts. A label that cannot be evaluated is told apart from an empty one.
- *  2. Scratch is left as it was found, so the bound is per expression.
- *  3. A value that falls below 0 where only a rise can be told (counters,
+ *  1. Scratch is left as it was found, so the bound is per expression.
+ *  2. A value that falls below 0 where only a rise can be told (counters,
  *     histograms) is no observation. */
 #include <math.h>
-#include <stdlib.h>
-
-#include <xxhash.h>
 
 #include "base/stat.h"
 #include "rules/buckets.h"
@@ -61,49 +49,6 @@ int weir_ruleset_label_text(const struct weir_ruleset_term *label, const struct 
 		return ret->data != NULL ? 0 : WEIR_VALUE_ABSENT;
 	}
 	return 0;
-}
-
-/* ---- the key --------------------------------------------------------------- */
-
-static void key_add(struct weir_ruleset_key *key, uint32_t which, const void *data, size_t length)
-{
-	XXH128_hash_t hash = XXH3_128bits_withSeed(data, length, which + 1);
-
-	key->low = (key->low ^ hash.low64) * UINT64_C(0x9e3779b97f4a7c15);
-	key->high = (key->high ^ hash.high64) * UINT64_C(0xc2b2ae3d27d4eb4f);
-}
-
-struct weir_ruleset_key weir_ruleset_key(
-	const struct weir_ruleset *ruleset, const struct weir_rules_record *record, struct weir_scratch *scratch)
-{
-	struct weir_ruleset_key key = { 0, 0 };
-	uint64_t bits = 0;
-
-	for (uint32_t i = 0; i < ruleset->unkeyed_rule_count; i++) {
-		const struct weir_ruleset_rule *rule = &ruleset->rules[ruleset->unkeyed_rules[i]];
-
-		if (weir_ruleset_rule_matches(rule, record, scratch)) {
-			bits |= UINT64_C(1) << (i % 64);
-		}
-		if (i % 64 == 63) {
-			key_add(&key, UINT32_MAX - 1 - i / 64, &bits, sizeof(bits));
-			bits = 0;
-		}
-	}
-	for (uint32_t i = 0; i < ruleset->unkeyed_label_count; i++) {
-		uint32_t used = scratch->used;
-		struct weir_str text = { NULL, 0 };
-		int r = weir_ruleset_label_text(ruleset->unkeyed_labels[i], record, scratch, &text);
-
-		if (r != 0) {
-			key_add(&key, UINT32_MAX / 2 + i, "", 0);
-		} else if (text.length > 0) {
-			key_add(&key, i, text.data, text.length);
-		}
-		scratch->used = used;
-	}
-	key.low ^= bits;
-	return key;
 }
 
 /* ---- hits and label texts -------------------------------------------------- */
@@ -222,4 +167,55 @@ bool weir_ruleset_value(const struct weir_ruleset *ruleset, const struct weir_me
 		weir_stat_add(WEIR_STAT_RULE_FAILED_VALUE, 1);
 	}
 	return is_good;
+}
+
+/* What is all of the record that an observation of this attribute needs. */
+static enum weir_reading_kind kind_of(enum weir_attribute attribute, const struct weir_rules_record *record)
+{
+	if (record->told != NULL) {
+		return WEIR_READING_OTHER;
+	}
+	if (record->request == NULL) {
+		return attribute == WEIR_ATTRIBUTE_CONNECTION_SENT_BYTES       ? WEIR_READING_SENT_BYTES
+		       : attribute == WEIR_ATTRIBUTE_CONNECTION_RECEIVED_BYTES ? WEIR_READING_RECEIVED_BYTES
+									       : WEIR_READING_OTHER;
+	}
+	switch (attribute) {
+	case WEIR_ATTRIBUTE_RESPONSE_DURATION:
+		return WEIR_READING_DURATION_NS;
+	case WEIR_ATTRIBUTE_WEIR_DURATION_MS:
+		return WEIR_READING_DURATION_MS;
+	case WEIR_ATTRIBUTE_REQUEST_TOTAL_SIZE:
+		return WEIR_READING_REQUEST_BYTES;
+	case WEIR_ATTRIBUTE_RESPONSE_TOTAL_SIZE:
+		return WEIR_READING_RESPONSE_BYTES;
+	default:
+		return WEIR_READING_OTHER;
+	}
+}
+
+struct weir_reading weir_ruleset_reading(const struct weir_ruleset *ruleset, const struct weir_metric *metric,
+	const struct weir_rules_record *record, struct weir_scratch *scratch)
+{
+	const struct weir_ruleset_metric *inner = &ruleset->metrics[metric - ruleset->schema.metrics];
+	struct weir_reading reading = { .kind = WEIR_READING_OTHER };
+	enum weir_attribute attribute;
+	struct weir_value value;
+	uint32_t used = scratch->used;
+
+	if (metric->unit != WEIR_UNIT_REAL) {
+		switch (weir_expression_settle(inner->value, record, scratch, &attribute, &value)) {
+		case WEIR_EXPRESSION_CONSTANT:
+			reading.kind = value.number >= 0 ? WEIR_READING_CONSTANT : WEIR_READING_OTHER;
+			reading.constant = (uint64_t)value.number;
+			break;
+		case WEIR_EXPRESSION_ATTRIBUTE:
+			reading.kind = kind_of(attribute, record);
+			break;
+		case WEIR_EXPRESSION_OTHER:
+			break;
+		}
+	}
+	scratch->used = used;
+	return reading;
 }

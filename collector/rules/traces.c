@@ -59,22 +59,26 @@ static const char *const kind_names[] = { "SPAN_KIND_UNSPECIFIED", "SPAN_KIND_IN
 static const char *const status_names[] = { "STATUS_CODE_UNSET", "STATUS_CODE_OK", "STATUS_CODE_ERROR" };
 static const char *const connection_names[] = { "", "messaging_system", "database", "virtual_node" };
 
-void weir_traces_span_labels(const struct weir_traces_span *span, struct weir_buf *ret_text)
+uint32_t weir_traces_span_labels(const struct weir_traces_span *span, struct weir_buf *ret_text)
 {
-	weir_label_add(ret_text, weir_str_of("service"), span->service);
-	weir_label_add(ret_text, weir_str_of("span_name"), span->name);
+	uint32_t cut = weir_label_add(ret_text, weir_str_of("service"), span->service);
+
+	cut += weir_label_add(ret_text, weir_str_of("span_name"), span->name);
 	weir_label_add(ret_text, weir_str_of("span_kind"),
 		weir_str_of(kind_names[span->kind < COUNT(kind_names) ? span->kind : 0]));
 	weir_label_add(ret_text, weir_str_of("status_code"),
 		weir_str_of(status_names[span->status < COUNT(status_names) ? span->status : 0]));
+	return cut;
 }
 
-void weir_traces_call_labels(struct weir_str client, struct weir_str server, enum weir_traces_connection connection,
+uint32_t weir_traces_call_labels(struct weir_str client, struct weir_str server, enum weir_traces_connection connection,
 	struct weir_buf *ret_text)
 {
-	weir_label_add(ret_text, weir_str_of("client"), client);
-	weir_label_add(ret_text, weir_str_of("server"), server);
+	uint32_t cut = weir_label_add(ret_text, weir_str_of("client"), client);
+
+	cut += weir_label_add(ret_text, weir_str_of("server"), server);
 	if (connection != WEIR_TRACES_DIRECT) {
 		weir_label_add(ret_text, weir_str_of("connection_type"), weir_str_of(connection_names[connection]));
 	}
+	return cut;
 }

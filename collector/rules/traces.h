@@ -32,15 +32,16 @@ enum weir_traces_connection { /* what is between the two */
 
 extern const struct weir_schema weir_traces_schema;
 
-/* `service="…",span_name="…",span_kind="SPAN_KIND_…",status_code="STATUS_CODE_…"`; kind and status are OTLP's numbers. */
+/* `service="…",span_name="…",span_kind="SPAN_KIND_…",status_code="STATUS_CODE_…"`; kind and status are
+ * OTLP's numbers. Returns how many values were cut (rules/label.h); so does the next. */
 struct weir_traces_span {
 	struct weir_str service, name;
 	uint8_t kind, status;
 };
-void weir_traces_span_labels(const struct weir_traces_span *span, struct weir_buf *ret_text);
+uint32_t weir_traces_span_labels(const struct weir_traces_span *span, struct weir_buf *ret_text);
 
 /* `client="…",server="…"`, and connection_type unless it is direct. */
-void weir_traces_call_labels(struct weir_str client, struct weir_str server, enum weir_traces_connection connection,
+uint32_t weir_traces_call_labels(struct weir_str client, struct weir_str server, enum weir_traces_connection connection,
 	struct weir_buf *ret_text);
 
 #endif

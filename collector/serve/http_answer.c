@@ -97,6 +97,7 @@ static void headers_add(
 	header_add(ready, "Content-Security-Policy", response->content_security_policy);
 	header_add(ready, "Location", response->location);
 	header_add(ready, "ETag", response->etag);
+	header_add(ready, "Vary", response->vary);
 	header_add(ready, "Allow", request->allow[0] != '\0' ? request->allow : NULL);
 	number_add(ready, "Retry-After", response->retry_after_s);
 	number_add(ready, "Weir-Behind-Ms", response->behind_ms);

@@ -48,6 +48,7 @@ struct weir_http_response {
 	unsigned retry_after_s;   /* > 0: a Retry-After header */
 	int64_t behind_ms;        /* > 0: a Weir-Behind-Ms header */
 	const char *cache_control, *content_security_policy, *location, *etag; /* static text or NULL */
+	const char *vary;       /* static text or NULL: a header of the request that the answer depends on */
 	uint64_t park_position; /* > 0: hold the answer until this ring position is stored (storage.sync=always) */
 	struct weir_http_packed *packed; /* serve's: what weir_http_response_pack() took out of the body */
 };

@@ -12,6 +12,7 @@ import time
 import grpc
 import hostile
 import mtcap
+from exposition import OPENMETRICS, PROTOBUF, families
 from mixer import Client
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from producers import EXPORT, STREAM
@@ -180,6 +181,10 @@ def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what
     filled = peak[0]
     packed = int(weir.ask("/metrics", headers={"Accept-Encoding": "gzip"}).headers["Content-Length"])
     text = weir.ask("/metrics").body  # large: not parsed
+    others = {form: weir.ask("/metrics", headers={"Accept": form, "Accept-Encoding": "gzip"}) for form in (OPENMETRICS, PROTOBUF)}
+    assert others[OPENMETRICS].body.endswith(b"\n# EOF\n") and len(others[OPENMETRICS].body) > 64 << 20
+    assert others[PROTOBUF].status == 200 and len(families(others[PROTOBUF].body)) == text.count(b"# TYPE ")
+    del others
     began = time.monotonic()
     chosen = weir.ask("/federate", **{"match[]": '{__name__=~".+",le!~"0[.]5|1|2.*"}'}).body
     asked = time.monotonic()

@@ -138,16 +138,6 @@ def test_envoys_stats_over_otlp_are_envoys_stats(weir, name):
 SIGNALS = ["AccessLogService", "MetricsService", "TraceService", "LogsService"]
 
 
-def by_signal(capture):
-    """The records of each signal, in the order in which they were sent."""
-    streams = {r["stream"]: next(s for s in SIGNALS if s in r["method"]) for r in capture if r["kind"] == "open"}
-    rows = {signal: [] for signal in SIGNALS}
-    for record in capture:
-        if record["kind"] in ("open", "msg", "close"):
-            rows[streams[record["stream"]]].append(record)
-    return rows
-
-
 def marginal(requests):
     """Without what an access log in OpenTelemetry's form does not tell: the caller's workload on the callee's side, the
     gRPC status."""
@@ -172,7 +162,7 @@ def assert_counted_once(weir, is_complete):
 
 @pytest.mark.parametrize("order", list(itertools.permutations(SIGNALS)), ids="-".join)
 def test_a_request_is_counted_once_in_every_order_of_signals(weir, order):
-    rows = by_signal(mtcap.load("envoy-all"))
+    rows = mtcap.by_signal(mtcap.load("envoy-all"), SIGNALS)
     for signal in order:  # each begins when the one before is answered
         codes = mtcap.replay(weir, rows[signal])
         assert set(code for _, code in codes) == {"OK"}
@@ -181,7 +171,7 @@ def test_a_request_is_counted_once_in_every_order_of_signals(weir, order):
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_request_is_counted_once_in_every_interleaving(weir, seed):
-    rows, rng, mixed = by_signal(mtcap.load("envoy-all")), random.Random(seed), []
+    rows, rng, mixed = mtcap.by_signal(mtcap.load("envoy-all"), SIGNALS), random.Random(seed), []
     while any(rows.values()):
         signal, count = rng.choice([s for s in SIGNALS if rows[s]]), rng.randint(1, 8)
         mixed += rows[signal][:count]
@@ -192,7 +182,7 @@ def test_a_request_is_counted_once_in_every_interleaving(weir, seed):
 
 @pytest.mark.fast
 def test_a_sample_that_is_taken_away_is_missed(weir):
-    rows = by_signal(mtcap.load("envoy-all"))
+    rows = mtcap.by_signal(mtcap.load("envoy-all"), SIGNALS)
     mtcap.replay(weir, mtcap.take_one_away(rows["AccessLogService"]))
     with pytest.raises(AssertionError):
         assert_counted_once(weir, True)

@@ -8,6 +8,7 @@ import collections
 import grpc
 import pytest
 
+import edges
 import facts
 import mixer
 import mtcap
@@ -16,19 +17,8 @@ from weir import until
 CAPTURES = ["mixer-sidecar", "mixer-sidecar-delta"]
 
 
-def workload(uid):
-    """As Kubernetes names pods: <workload>-<hash>-<five>, or <workload>-<number>."""
-    parts = uid.removeprefix("kubernetes://").split(".")[0].split("-")
-    if not parts[-1].isdigit():
-        parts.pop()
-        if any(c.isdigit() for c in parts[-1]) and len(parts[-1]) >= 4 and set(parts[-1]) <= set("0123456789abcdef"):
-            return "-".join(parts[:-1])
-        return "-".join(parts) or "unknown"
-    return "-".join(parts[:-1])
-
-
 def edge(e):
-    ends = [workload(e[k]) if e[k] else "unknown" for k in ("source_uid", "destination_uid")]
+    ends = [edges.workload_of(e[k]) if e[k] else "unknown" for k in ("source_uid", "destination_uid")]
     return e["reporter"], ends[0], e["destination_service_host"], ends[1]
 
 

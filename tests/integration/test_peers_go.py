@@ -3,25 +3,13 @@ what weir serves, grpc-health-probe asks whether it serves, Zipkin's Go library
 sends by every way, and Istio's own Mixer client reports and checks.
 `./dev test --peers`; needs Go (or PEERS_GO, a folder with the binaries)."""
 
-import os
-import pathlib
 import re
 import subprocess
 
 import pytest
-from weir import TOP
 
 pytestmark = pytest.mark.peers
-FOLDER = TOP / "build-peer"
 CALLS = 40
-
-
-@pytest.fixture(scope="module")
-def binaries():
-    folder = pathlib.Path(os.environ.get("PEERS_GO", FOLDER))
-    if not (folder / "mixc").exists():
-        subprocess.run([str(TOP / "tests/support/peers/setup"), str(folder)], check=True, timeout=1800)
-    return folder
 
 
 def run(*arguments, status=0):

@@ -1,31 +1,47 @@
-"""Goal: Prometheus' own judge accepts /metrics; Debian's Prometheus scrapes it
-and its sums are the facts."""
+"""Goal: Prometheus' own judge accepts /metrics of every capture, and its Python client reads it; Debian's Prometheus
+scrapes it and its sums are the facts."""
 
-import json
+import collections
 import shutil
 import subprocess
-import urllib.parse
-import urllib.request
 
-import facts
+import edges
 import mtcap
 import pytest
-from weir import free_port, until
+from prometheus import Prometheus
+from prometheus_client.parser import text_string_to_metric_families
+from weir import parse_metrics
+
+OURS = ("weir_", "process_", "traces_", "istio_")
+CAPTURES = sorted(path.stem for path in mtcap.CAPTURES.glob("*.mtcap"))
+# What is said of a name only. Names are a sender's to choose, and one is Istio's.
+OF_NAMES = ["metrics should", "metric names should not contain abbreviated units", "use base unit"]
 
 
-# Names that are not weir's to choose: Istio's, and a sender's with the unit that it says.
-THEIRS = ["istio_request_duration_milliseconds", "rpc_server_duration_milliseconds"]
+def is_theirs(complaint):
+    name, text = complaint.split(" ", 1)
+    if name.startswith(OURS):
+        return name == "istio_request_duration_milliseconds" and text.startswith("use base unit")
+    return any(text.startswith(start) or start in text for start in OF_NAMES)
 
 
-def test_promtool_accepts_the_exposition(weir):
+@pytest.mark.parametrize("name", CAPTURES)
+def test_promtool_and_prometheus_client_accept_the_exposition(weir, name):
+    """And read in it what the tests' own parser reads."""
     assert shutil.which("promtool"), "promtool is not installed"
-    mtcap.replay(weir, "envoy-als")
-    mtcap.replay(weir, "otel-go-grpc")
+    mtcap.replay(weir, name)
     text = weir.ask("/metrics").body
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
-    complaints = [c for c in done.stderr.decode().splitlines() + done.stdout.decode().splitlines()
-                  if c and not any(name in c for name in THEIRS)]
+    complaints = [c for c in done.stderr.decode().splitlines() + done.stdout.decode().splitlines() if c and not is_theirs(c)]
     assert not complaints
+    types = [line.split()[2] for line in text.decode().splitlines() if line.startswith("# TYPE ")]
+    assert len(types) == len(set(types))
+    families = list(text_string_to_metric_families(text.decode()))
+    assert all(f.type != "unknown" for f in families if f.name.startswith(OURS))
+    # As text, since NaN equals itself then; the client gives a counter without `_total` one.
+    row = lambda name, labels, value: (name.removesuffix("_total"), frozenset(labels), repr(float(value)))
+    assert collections.Counter(row(s.name, s.labels.items(), s.value) for f in families for s in f.samples) == (
+        collections.Counter(row(name, labels, value) for (name, labels), value in parse_metrics(text.decode())))
 
 
 def test_exposition_is_text_0_0_4_and_gzipped_when_asked(weir):
@@ -58,38 +74,16 @@ def test_histograms_are_cumulative_and_whole(weir):
 
 
 def test_a_real_prometheus_scrapes_the_facts(weir, tmp_path):
-    assert shutil.which("prometheus"), "prometheus is not installed"
     mtcap.replay(weir, "envoy-als")
-    port = free_port()
-    (tmp_path / "prometheus.yml").write_text(json.dumps({
-        "global": {"scrape_interval": "1s"},
-        "scrape_configs": [{"job_name": "weir", "static_configs": [{"targets": [weir.http]}]}]}))
-    with open(tmp_path / "prometheus.log", "wb") as log:
-        process = subprocess.Popen(
-            ["prometheus", f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/tsdb",
-             f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
-    try:
-        def query(text):
-            url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": text})
-            try:
-                with urllib.request.urlopen(url, timeout=10) as answer:
-                    return json.load(answer)["data"]["result"]
-            except OSError:
-                return []
-        until(lambda: query("istio_requests_total"), "the first scrape")
+    with Prometheus(tmp_path / "prometheus", [weir]) as prometheus:
+        prometheus.scraped()
         fact = mtcap.facts("envoy-als")
         for side in ("source", "destination"):
             want = sum(e["n"] for e in fact["edges"] if e["reporter"] == side)
-            (row,) = query(f'sum(istio_requests_total{{reporter="{side}"}})')
-            assert float(row["value"][1]) == want
-        (row,) = query("sum(weir_received_items_total) - sum(weir_kept_items_total) - sum(weir_thinned_items_total)"
-                       " - sum(weir_dropped_items_total) - sum(weir_duplicate_items_total)")
-        assert float(row["value"][1]) == 0
-        samples = query(f'istio_requests_total{{reporter="source"}}')
-        have = facts.have_requests({("istio_requests_total", frozenset(
-            (k, v) for k, v in r["metric"].items() if not k.startswith("__"))): float(r["value"][1]) for r in samples})
+            assert prometheus.value(f'sum(istio_requests_total{{reporter="{side}"}})') == want
+        assert prometheus.value(
+            "sum(weir_received_items_total) - sum(weir_kept_items_total) - sum(weir_thinned_items_total)"
+            " - sum(weir_dropped_items_total) - sum(weir_duplicate_items_total)") == 0
+        rows = [(r["metric"], float(r["value"][1])) for r in prometheus.query("istio_requests_total")]
         # Prometheus leaves empty labels out, as it must.
-        assert sum(have.values()) == sum(e["n"] for e in fact["edges"] if e["reporter"] == "source")
-    finally:
-        process.terminate()
-        process.wait(30)
+        assert edges.have("envoy-als", rows) == edges.want("envoy-als")

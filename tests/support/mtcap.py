@@ -9,8 +9,10 @@ import http.client
 import json
 import pathlib
 import queue
+import re
 
 import grpc
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2
 
 CAPTURES = pathlib.Path(__file__).resolve().parents[1] / "captures"
 PATIENCE = 30
@@ -106,6 +108,38 @@ class Replay:
     def close(self):
         for channel in self.channels.values():
             channel.close()
+
+
+# --- the same again: what a proxy would send for the same requests, asked once more ---
+
+_ID = re.compile(rb"[0-9a-f]{8}(?=-[0-9a-f]{1,4}\b)")  # how an id of a request or a connection begins
+_NEXT = bytes.maketrans(b"0123456789abcdef", b"123456789abcdef0")
+
+
+def again(name, times=1):
+    """A capture's records as the n-th round more of the same traffic: ids of requests and connections are new ones of the
+    same length, and access logs over OTLP, which have no id of a connection, are n hours later."""
+    rows = load(name)
+    for record in rows if times else []:
+        for _ in range(times):
+            record["data"] = _ID.sub(lambda found: found[0].translate(_NEXT), record["data"])
+        if record["kind"] == "msg" and record["method"].endswith("LogsService/Export"):
+            request = logs_service_pb2.ExportLogsServiceRequest.FromString(record["data"])
+            for resource in request.resource_logs:
+                for log in (log for scope in resource.scope_logs for log in scope.log_records):
+                    log.time_unix_nano += times * 3600 * 10**9
+            record["data"] = request.SerializeToString()
+    return rows
+
+
+def by_signal(capture, signals):
+    """The records of each signal (a part of its method), in the order in which they were sent."""
+    streams = {r["stream"]: next(s for s in signals if s in r["method"]) for r in capture if r["kind"] == "open"}
+    rows = {signal: [] for signal in signals}
+    for record in capture:
+        if record["kind"] in ("open", "msg", "close"):
+            rows[streams[record["stream"]]].append(record)
+    return rows
 
 
 # --- taking one entry out of a capture: the proof that a comparison can fail ---

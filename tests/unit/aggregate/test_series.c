@@ -383,15 +383,18 @@ static void an_example_is_the_newest_of_its_bucket(void **state)
 	hit = find(&series, 0, weir_str_of(labels), 3);
 	weir_series_exemplar(&series, hit, slow, &example);
 	example.trace_id[0] = 2;
-	weir_series_exemplar(&series, hit, fast, &example);
-	example.trace_id[0] = 3;
 	example.time_ns = 2;
 	weir_series_exemplar(&series, hit, fast, &example);
+	example.trace_id[0] = 3;
+	example.time_ns = 3;
+	weir_series_exemplar(&series, hit, fast, &example);
+	example.trace_id[0] = 4;
+	weir_series_exemplar(&series, hit, fast, &example); /* of the same moment: passed over */
 	words = series.sets[hit.set].exemplars;
 	assert_int_equal(((const uint8_t *)words)[0], 1);
 	assert_int_equal(words[WEIR_SERIES_EXEMPLAR_HEAD + 1], 4000000000);
 	assert_int_equal(((const uint8_t *)(words + 7))[0], 3);
-	assert_int_equal(words[7 + 3], 2);
+	assert_int_equal(words[7 + 3], 3);
 	assert_true(words[7 + WEIR_SERIES_EXEMPLAR_HEAD + 2] == UINT64_MAX); /* of a metric that did not count */
 	carry(&series, &loaded, false);
 	series_equal(&series, &loaded);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "storage/alive.h"
+
 struct fakes fakes;
 
 struct weir_str weir_http_request_argument(const struct weir_http_request *request, const char *name)
@@ -37,7 +39,9 @@ size_t weir_http_request_arguments(
 struct weir_str weir_http_request_header(const struct weir_http_request *request, const char *name)
 {
 	(void)request;
-	return weir_str_of(strcmp(name, "If-None-Match") == 0 ? fakes.if_none_match : NULL);
+	return weir_str_of(strcmp(name, "If-None-Match") == 0 ? fakes.if_none_match
+			   : strcmp(name, "Accept") == 0      ? fakes.accept
+							      : NULL);
 }
 
 struct weir_str weir_http_request_rest(const struct weir_http_request *request)
@@ -152,6 +156,28 @@ void weir_store_figures(const struct weir_store *store, struct weir_store_figure
 {
 	(void)store;
 	*ret = (struct weir_store_figures){ .spans = 12, .stored_position = 80 };
+}
+
+int weir_alive_create(const struct weir_store *store, struct weir_windows *windows, struct weir_alive **ret_alive)
+{
+	static char alive;
+
+	(void)store;
+	(void)windows;
+	fakes.alive_made++;
+	*ret_alive = (struct weir_alive *)&alive;
+	return 0;
+}
+
+void weir_alive_destroy(struct weir_alive *alive)
+{
+	fakes.alive_freed += alive != NULL;
+}
+
+bool weir_alive_has(const struct weir_alive *alive, const uint8_t trace_id[16])
+{
+	(void)alive;
+	return fakes.alive_trace[0] != 0 && memcmp(trace_id, fakes.alive_trace, 16) == 0;
 }
 
 static const char *listener(void *ctx, bool is_grpc, size_t i)

@@ -10,7 +10,7 @@ struct fakes {
 	struct {
 		const char *name, *value;
 	} arguments[FAKES_ARGUMENTS]; /* up to a NULL name */
-	const char *rest, *if_none_match;
+	const char *rest, *if_none_match, *accept;
 	uint64_t deadline_ns;                  /* of the request */
 	int begin_result, result;              /* what the calls return */
 	const struct weir_query_trace *traces; /* what searches and ids find; by id: the first */
@@ -30,6 +30,8 @@ struct fakes {
 	const struct weir_snapshot *snapshot; /* NULL: stopping */
 	unsigned parts, let_go;
 	bool is_ready;
+	uint8_t alive_trace[16]; /* the one whose spans are still here; the first byte 0: none is */
+	unsigned alive_made, alive_freed;
 	enum weir_store_state state;
 };
 

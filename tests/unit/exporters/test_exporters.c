@@ -6,6 +6,7 @@
 
 #include "exporters/graph/api.h"
 #include "exporters/graph/servicegraph.h"
+#include "exporters/metrics/scrape.h"
 #include "exporters/status.h"
 #include "fakes.h"
 
@@ -107,9 +108,9 @@ static void documents_come_from_one_snapshot_that_is_let_go(void **state)
 
 	(void)state;
 	fakes.snapshot = &empty;
-	assert_status(weir_status_metrics, 200, "\nweir_ring_used_bytes 60\n");
+	assert_status(weir_scrape_get, 200, "\nweir_ring_used_bytes 60\n");
 	assert_int_equal(fakes.parts, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER | WEIR_SNAPSHOT_POINTS);
-	assert_status(weir_status_metrics, 200, "\nweir_ring_unfolded_bytes 10\n");
+	assert_status(weir_scrape_get, 200, "\nweir_ring_unfolded_bytes 10\n");
 	assert_status(weir_status_ledger, 200, "{\"closes\":true,\"rows\":[],\"completeness\":[]}");
 	assert_status(weir_status_status, 200,
 		"{\"version\":\"1.2.3\",\"ready\":false,\"listen\":{\"grpc\":[\"127.0.0.1:4317\"],\"http\":[\"unix:/run/weir.sock\"]}");
@@ -126,10 +127,64 @@ static void documents_come_from_one_snapshot_that_is_let_go(void **state)
 	assert_int_equal(fakes.let_go, 8);
 }
 
+/* One series with an exemplar, and which of its trace is asked. */
+static void metrics_come_in_the_form_that_is_asked_for(void **state)
+{
+	static const struct weir_exemplar_view exemplar = { .trace_id = { 9 }, .time_ns = 5000000000u, .value = 1 };
+	static const struct weir_metric metric = {
+		.name = "istio_requests_total", .help = "Requests.", .kind = WEIR_METRIC_COUNTER
+	};
+	static const struct weir_metric *const metrics[] = { &metric };
+	static struct weir_series_view views[] = {
+		{ .created_ns = 1500000000u, .count = 3, .exemplars = &exemplar, .exemplar_count = 1 }
+	};
+	static struct weir_series_view *const series[] = { views };
+	static const uint32_t counts[] = { 1 };
+	static const struct weir_snapshot snapshot = {
+		.metric_count = 1, .metrics = metrics, .series = series, .series_counts = counts
+	};
+	struct weir_http_response response;
+
+	(void)state;
+	fakes.snapshot = &snapshot;
+	fakes.alive_trace[0] = 9;
+	response = fakes_call(weir_scrape_get);
+	assert_string_equal(response.content_type, "text/plain; version=0.0.4; charset=utf-8");
+	assert_string_equal(response.vary, "Accept");
+	assert_non_null(strstr(response.body.data, "\nistio_requests_total 3\n"));
+	assert_non_null(strstr(response.body.data, "\nweir_openmetrics_left_out_families 0\n"));
+	assert_int_equal(fakes.alive_made, 0); /* text has no exemplars: nobody asked */
+	fakes_free(&response);
+	fakes.accept = "application/openmetrics-text";
+	response = fakes_call(weir_scrape_get);
+	assert_string_equal(response.content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+	assert_non_null(strstr(response.body.data,
+		"\nistio_requests_total 3 # {trace_id=\"09000000000000000000000000000000\"} 1 5\n"));
+	assert_null(strstr(response.body.data, "_created"));
+	assert_string_equal(response.body.data + response.body.length - 7, "# EOF\n");
+	fakes_free(&response);
+	fakes.alive_trace[0] = 8;
+	fakes_exporters()->opts.has_om_created = true;
+	response = fakes_call(weir_scrape_get);
+	assert_non_null(strstr(response.body.data, "\nistio_requests_total 3\nistio_requests_created 1.5\n"));
+	fakes_exporters()->opts.has_om_created = false;
+	fakes_free(&response);
+	fakes.accept = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
+	response = fakes_call(weir_scrape_get);
+	assert_string_equal(response.content_type,
+		"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited");
+	assert_memory_equal(response.body.data + 1, "\x0a\x14istio_requests_total", 22);
+	fakes_free(&response);
+	assert_int_equal(fakes.alive_made, 3);
+	assert_int_equal(fakes.alive_freed, 3);
+	assert_int_equal(fakes.begun, 0); /* no query: a scrape needs none */
+	assert_int_equal(fakes.let_go, 4);
+}
+
 static void without_a_snapshot_it_is_503(void **state)
 {
-	static weir_http_fn *const fns[] = { weir_status_metrics, weir_status_ledger, weir_status_status,
-		weir_api_graph, weir_servicegraph_graph };
+	static weir_http_fn *const fns[] = { weir_scrape_get, weir_status_ledger, weir_status_status, weir_api_graph,
+		weir_servicegraph_graph };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
@@ -161,6 +216,7 @@ int main(void)
 		cmocka_unit_test_setup(health_names_the_stores_state, reset),
 		cmocka_unit_test_setup(ready_says_what_it_is_told, reset),
 		cmocka_unit_test_setup(documents_come_from_one_snapshot_that_is_let_go, reset),
+		cmocka_unit_test_setup(metrics_come_in_the_form_that_is_asked_for, reset),
 		cmocka_unit_test_setup(without_a_snapshot_it_is_503, reset),
 		cmocka_unit_test_setup(wrong_horizons_are_refused_as_each_client_expects, reset),
 	};

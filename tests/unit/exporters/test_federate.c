@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "exporters/metrics/federate.h"
-#include "exporters/status.h"
+#include "exporters/metrics/scrape.h"
 #include "fakes.h"
 
 static const char exposition[] = "# HELP istio_requests_total Requests.\n"
@@ -160,7 +160,7 @@ static struct weir_http_response call(const char *const *texts)
 		fakes.arguments[i].name = "match[]";
 		fakes.arguments[i].value = texts[i];
 	}
-	return fakes_call(weir_status_federate);
+	return fakes_call(weir_scrape_federate);
 }
 
 static void the_route_answers_what_is_chosen(void **state)
@@ -212,12 +212,12 @@ static void a_passed_deadline_and_a_stopping_run_are_said(void **state)
 	response = call((const char *const[]){ "up", NULL });
 	fakes_free(&response);
 	fakes.deadline_ns = 1;
-	response = fakes_call(weir_status_federate);
+	response = fakes_call(weir_scrape_federate);
 	assert_int_equal(response.status, 503);
 	assert_int_equal(response.retry_after_s, 1);
 	fakes_free(&response);
 	fakes.snapshot = NULL;
-	response = fakes_call(weir_status_federate);
+	response = fakes_call(weir_scrape_federate);
 	assert_int_equal(response.status, 503);
 	fakes_free(&response);
 }

@@ -7,9 +7,21 @@
 #include <stdlib.h>
 
 #include "exporters/ledger.h"
+#include "exporters/metrics/ledger_metrics.h"
+#include "exporters/metrics/made.h"
 #include "exporters/metrics/passed.h"
 #include "exporters/metrics/text.h"
 #include "rules/passthrough.h"
+
+static struct weir_text_exposition text;
+
+static struct weir_exposition *begin(struct weir_buf *buf)
+{
+	const struct weir_exposition_opts opts = { .buf = buf };
+
+	weir_text_exposition_begin(&text, &opts);
+	return &text.base;
+}
 
 static void assert_text(struct weir_buf *buf, const char *expected)
 {
@@ -24,7 +36,7 @@ static void assert_family(const struct weir_family_view *family, const char *exp
 	struct weir_snapshot snapshot = { .families = family, .family_count = 1 };
 	struct weir_buf buf = { 0 };
 
-	weir_passed_render(&buf, &snapshot, NULL);
+	weir_passed_render(begin(&buf), &snapshot);
 	assert_text(&buf, expected);
 }
 
@@ -117,7 +129,7 @@ static void wide_exponential_histograms_are_bounded(void **state)
 		double last = -1;
 		unsigned lines = 0;
 
-		weir_passed_render(&buf, &snapshot, NULL);
+		weir_passed_render(begin(&buf), &snapshot);
 		weir_buf_add_char(&buf, '\0');
 		for (const char *at = strstr(buf.data, "le=\""); at != NULL; at = strstr(at + 1, "le=\"")) {
 			double le = strtod(at + 4, NULL);
@@ -156,8 +168,9 @@ static void summaries_have_their_quantiles(void **state)
 /* A proxy's own series of a standard metric stand below its one HELP and TYPE. */
 static void own_series_join_the_standard_family(void **state)
 {
-	static const struct weir_metric requests = { "istio_requests_total", "Requests.", WEIR_METRIC_COUNTER, NULL,
-		0 };
+	static const struct weir_metric requests = {
+		.name = "istio_requests_total", .help = "Requests.", .kind = WEIR_METRIC_COUNTER
+	};
 	static const struct weir_metric *const metrics[] = { &requests };
 	struct weir_series_view ours[] = { { .labels = weir_str_of("reporter=\"source\""), .count = 3 } };
 	struct weir_series_view *const series[] = { ours };
@@ -182,12 +195,12 @@ static void own_series_join_the_standard_family(void **state)
 	struct weir_buf buf = { 0 };
 
 	(void)state;
-	weir_text_series(&buf, &snapshot, NULL);
-	weir_passed_render(&buf, &snapshot, NULL);
+	weir_made_render(begin(&buf), &snapshot);
+	weir_passed_render(begin(&buf), &snapshot);
 	assert_text(&buf, expected);
 	counts[0] = 0; /* theirs alone have HELP and TYPE too */
 	buf = (struct weir_buf){ 0 };
-	weir_text_series(&buf, &snapshot, NULL);
+	weir_made_render(begin(&buf), &snapshot);
 	assert_text(&buf, "# HELP istio_requests_total Requests.\n# TYPE istio_requests_total counter\n"
 			  "istio_requests_total{job=\"a\",reporter=\"source\"} 4\n");
 }
@@ -228,7 +241,7 @@ static void completeness_stands_beside_the_ledger(void **state)
 				 "{\"source\":\"a\",\"signal\":\"span\",\"seen\":1,\"sent\":0,\"dropped\":0,"
 				 "\"ratio\":null}]}"));
 	weir_buf_clear(&buf);
-	weir_text_ledger(&buf, &snapshot);
+	weir_ledger_metrics_render(begin(&buf), &snapshot);
 	weir_buf_add_char(&buf, '\0');
 	assert_non_null(strstr(buf.data,
 		"\nweir_source_sent_items_total{source=\"reviews-v1.default\",signal=\"access_log\"} 8000\n"));

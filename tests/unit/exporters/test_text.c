@@ -7,126 +7,121 @@
 #include <stdlib.h>
 #include <stdio.h>
 
-#include "exporters/metrics/own.h"
+#include "base/stat.h"
+#include "exporters/metrics/ledger_metrics.h"
+#include "exporters/metrics/made.h"
+#include "exporters/metrics/passed.h"
 #include "exporters/metrics/text.h"
+#include "scene.h"
 
-static const double bounds[] = { 0.5, 1, 5 };
-static const struct weir_metric requests = { "istio_requests_total", "Requests.", WEIR_METRIC_COUNTER, NULL, 0 };
-static const struct weir_metric nothing = { "istio_nothing_total", "Never seen.", WEIR_METRIC_COUNTER, NULL, 0 };
-static const struct weir_metric duration = { "istio_request_duration_milliseconds", "A \\ and a\nline.",
-	WEIR_METRIC_HISTOGRAM, bounds, 3 };
-static const struct weir_metric *const metrics[] = { &requests, &nothing, &duration };
+static struct weir_text_exposition text;
 
-static void assert_text(struct weir_buf *buf, const char *expected)
+static struct weir_exposition *begin(struct weir_buf *buf)
 {
-	assert_int_equal(weir_buf_error(buf), 0);
-	weir_buf_add_char(buf, '\0');
-	assert_string_equal(buf->data, expected);
-	weir_buf_fini(buf);
+	const struct weir_exposition_opts opts = { .buf = buf };
+
+	weir_text_exposition_begin(&text, &opts);
+	return &text.base;
 }
 
-static void families_stand_together_and_empty_ones_are_left_out(void **state)
+static void render(struct weir_buf *buf)
 {
-	static const uint64_t buckets[] = { 1, 0, 2, 4 }, none[] = { 0, 0, 0, 0 };
-	struct weir_series_view counters[] = {
-		{ .labels = weir_str_of("reporter=\"source\",response_code=\"200\""), .count = UINT64_MAX },
-		{ .labels = weir_str_of(""), .count = 0 },
-	};
-	struct weir_series_view histograms[] = {
-		{ .labels = weir_str_of("reporter=\"source\""), .count = 7, .sum = 1234.5, .buckets = buckets },
-		{ .labels = weir_str_of(""), .count = 0, .sum = 0, .buckets = none },
-	};
-	struct weir_series_view *const series[] = { counters, NULL, histograms };
-	const uint32_t counts[] = { 2, 0, 2 };
-	struct weir_snapshot snapshot = {
-		.metric_count = 3, .metrics = metrics, .series = series, .series_counts = counts
-	};
-	struct weir_buf buf = { 0 };
+	struct weir_exposition *out = begin(buf);
 
-	(void)state;
-	weir_text_series(&buf, &snapshot, NULL);
-	assert_text(&buf, "# HELP istio_requests_total Requests.\n"
-			  "# TYPE istio_requests_total counter\n"
-			  "istio_requests_total{reporter=\"source\",response_code=\"200\"} 18446744073709551615\n"
-			  "istio_requests_total 0\n"
-			  "# HELP istio_request_duration_milliseconds A \\\\ and a\\nline.\n"
-			  "# TYPE istio_request_duration_milliseconds histogram\n"
-			  "istio_request_duration_milliseconds_bucket{reporter=\"source\",le=\"0.5\"} 1\n"
-			  "istio_request_duration_milliseconds_bucket{reporter=\"source\",le=\"1\"} 1\n"
-			  "istio_request_duration_milliseconds_bucket{reporter=\"source\",le=\"5\"} 3\n"
-			  "istio_request_duration_milliseconds_bucket{reporter=\"source\",le=\"+Inf\"} 7\n"
-			  "istio_request_duration_milliseconds_sum{reporter=\"source\"} 1234.5\n"
-			  "istio_request_duration_milliseconds_count{reporter=\"source\"} 7\n"
-			  "istio_request_duration_milliseconds_bucket{le=\"0.5\"} 0\n"
-			  "istio_request_duration_milliseconds_bucket{le=\"1\"} 0\n"
-			  "istio_request_duration_milliseconds_bucket{le=\"5\"} 0\n"
-			  "istio_request_duration_milliseconds_bucket{le=\"+Inf\"} 0\n"
-			  "istio_request_duration_milliseconds_sum 0\n"
-			  "istio_request_duration_milliseconds_count 0\n");
+	weir_made_render(out, &scene_snapshot);
+	weir_passed_render(out, &scene_snapshot);
+	weir_ledger_metrics_render(out, &scene_snapshot);
+	weir_own_render(out, &scene_own);
+	weir_own_process_render(out, &scene_process, scene_own.started_ns);
+	weir_exposition_end(out);
 }
 
-static void ledger_sums_by_signal_and_starts_at_zero(void **state)
+/* Bytes that scrapers have read so far stay as they are. */
+static void everything_is_as_the_golden_file_has_it(void **state)
 {
-	struct weir_ledger_view rows[] = {
-		{ .signal = WEIR_SIGNAL_SPAN, .received = 10, .kept = 7, .duplicates = 1, .dropped = { 2, 0 } },
-		{ .signal = WEIR_SIGNAL_SPAN, .received = 5, .kept = 4, .thinned = { 1, 0 } },
-	};
-	struct weir_snapshot snapshot = { .ledger = rows, .ledger_count = 2, .series_total = 42 };
 	struct weir_buf buf = { 0 };
+	char golden[32768], path[512];
+	size_t length;
+	FILE *file;
 
 	(void)state;
-	weir_text_ledger(&buf, &snapshot);
+	snprintf(path, sizeof(path), "%s/exposition/scene.txt", getenv("WEIR_GOLDEN"));
+	file = fopen(path, "re");
+	assert_non_null(file);
+	length = fread(golden, 1, sizeof(golden) - 1, file);
+	fclose(file);
+	golden[length] = '\0';
+	render(&buf);
 	weir_buf_add_char(&buf, '\0');
-	assert_non_null(strstr(buf.data, "\nweir_received_items_total{signal=\"span\"} 15\n"));
-	assert_non_null(strstr(buf.data, "\nweir_received_items_total{signal=\"access_log\"} 0\n"));
-	assert_non_null(strstr(buf.data, "\nweir_kept_items_total{signal=\"span\"} 11\n"));
-	assert_non_null(strstr(buf.data, "\nweir_duplicate_items_total{signal=\"span\"} 1\n"));
-	assert_non_null(strstr(buf.data, "\nweir_dropped_items_total{signal=\"span\",reason=\"invalid\"} 2\n"));
-	assert_non_null(
-		strstr(buf.data, "\nweir_dropped_items_total{signal=\"access_log\",reason=\"intermediate\"} 0\n"));
-	assert_non_null(strstr(buf.data, "\nweir_thinned_items_total{signal=\"span\",reason=\"storage\"} 1\n"));
-	assert_non_null(strstr(buf.data, "\nweir_series 42\n"));
-	assert_non_null(strstr(buf.data, "\nweir_received_items_total{signal=\"mixer\"} 0\n"));
-	assert_non_null(strstr(buf.data, "\nweir_identity_mismatched_items_total{signal=\"span\"} 0\n"));
+	assert_int_equal(weir_buf_error(&buf), 0);
+	assert_string_equal(buf.data, golden);
 	weir_buf_fini(&buf);
 }
 
-static void own_families_have_help_and_are_there_once(void **state)
+/* What kind and unit a metric has decides which member is its value. */
+static void a_value_is_where_its_unit_says(void **state)
 {
-	struct weir_own own = { .version = "1.2.3",
-		.started_ns = 1500000000,
-		.ring_size_bytes = 4096,
-		.ring_head = 300,
-		.ring_tail = 100,
-		.ring_folded = 250,
-		.store_state = WEIR_STORE_FAILING,
-		.store = { .spans = 9 } };
-	struct weir_own_process process = {
-		.cpu_s = 1.25, .resident_bytes = 100, .virtual_bytes = 200, .open_fds = 7, .max_fds = -1
-	};
+	static const struct weir_metric seconds = { .name = "istio_seconds_total",
+		.help = "s",
+		.kind = WEIR_METRIC_COUNTER,
+		.unit = WEIR_UNIT_DURATION },
+					open = { .name = "istio_open", .help = "o", .kind = WEIR_METRIC_GAUGE };
+	static const struct weir_metric *const metrics[] = { &seconds, &open };
+	static struct weir_series_view views[] = { { .labels = { "a=\"1\"", 5 }, .count = 9, .sum = 0.25 } };
+	static struct weir_series_view *const series[] = { views, views };
+	static const uint32_t counts[] = { 1, 1 };
+	static const struct weir_expired_view expired[] = { { { "istio_seconds_total", 19 }, 12.5 },
+		{ { "x\"", 2 }, 3 } };
+	const struct weir_snapshot snapshot = { .metric_count = 2,
+		.metrics = metrics,
+		.series = series,
+		.series_counts = counts,
+		.expired = expired,
+		.expired_count = 2 };
 	struct weir_buf buf = { 0 };
 
 	(void)state;
-	weir_own_render(&buf, &own);
-	weir_own_process_render(&buf, &process, own.started_ns);
+	weir_made_render(begin(&buf), &snapshot);
 	weir_buf_add_char(&buf, '\0');
-	assert_non_null(strstr(buf.data, "\nweir_build_info{version=\"1.2.3\"} 1\n"));
-	assert_non_null(strstr(buf.data, "\nweir_ring_used_bytes 200\n"));
-	assert_non_null(strstr(buf.data, "\nweir_ring_unfolded_bytes 50\n"));
-	assert_non_null(strstr(buf.data, "\nweir_storage_state 2\n"));
-	assert_non_null(strstr(buf.data, "\nweir_storage_spans 9\n"));
-	assert_non_null(strstr(buf.data, "\nprocess_cpu_seconds_total 1.25\n"));
-	assert_non_null(strstr(buf.data, "\nprocess_start_time_seconds 1.5\n"));
-	assert_non_null(strstr(buf.data, "\nprocess_open_fds 7\n"));
-	assert_null(strstr(buf.data, "process_max_fds"));
-	for (const char *at = buf.data; (at = strstr(at, "# TYPE ")) != NULL; at++) {
-		char line[128];
+	assert_non_null(strstr(buf.data, "# TYPE istio_seconds_total counter\nistio_seconds_total{a=\"1\"} 0.25\n"));
+	assert_non_null(strstr(buf.data, "# TYPE istio_open gauge\nistio_open{a=\"1\"} 0.25\n"));
+	assert_non_null(strstr(buf.data, "# TYPE weir_series_expired_value_total counter\n"
+					 "weir_series_expired_value_total{metric=\"istio_seconds_total\"} 12.5\n"
+					 "weir_series_expired_value_total{metric=\"x\\\"\"} 3\n"));
+	weir_buf_fini(&buf);
+}
 
-		snprintf(line, sizeof(line), "%.*s ", (int)(7 + strcspn(at + 7, " ")), at);
-		assert_null(strstr(at + 1, line));
-		memcpy(line, "# HELP", 6);
-		assert_non_null(strstr(buf.data, line));
+static size_t count_of(const char *in, const char *part)
+{
+	size_t count = 0;
+
+	for (const char *at = in; (at = strstr(at, part)) != NULL; at++) {
+		count++;
 	}
+	return count;
+}
+
+static void counters_of_the_process_have_one_help_a_name(void **state)
+{
+	static const char *const names[] = {
+#define WEIR_STAT(id, kind, name, labels, help) name,
+#include "base/stat.def"
+#undef WEIR_STAT
+	};
+	struct weir_buf buf = { 0 };
+	char part[256];
+
+	(void)state;
+	weir_stat_add(WEIR_STAT_HTTP_3XX, 7);
+	weir_own_stats_render(begin(&buf), 1);
+	weir_buf_add_char(&buf, '\0');
+	for (size_t i = 0; i < WEIR_STATS; i++) {
+		snprintf(part, sizeof(part), "# TYPE %s ", names[i]);
+		assert_int_equal(count_of(buf.data, part), 1);
+		snprintf(part, sizeof(part), "# HELP %s ", names[i]);
+		assert_int_equal(count_of(buf.data, part), 1);
+	}
+	assert_non_null(strstr(buf.data, "\nweir_http_responses_total{class=\"3xx\"} 7\n"));
 	weir_buf_fini(&buf);
 }
 
@@ -144,29 +139,47 @@ static void process_figures_can_be_read(void **state)
 
 static void a_full_buffer_is_told_not_overrun(void **state)
 {
-	struct weir_series_view counters[] = { { .labels = weir_str_of("a=\"b\""), .count = 1 } };
-	struct weir_series_view *const series[] = { counters, NULL, NULL };
-	const uint32_t counts[] = { 1, 0, 0 };
-	struct weir_snapshot snapshot = {
-		.metric_count = 3, .metrics = metrics, .series = series, .series_counts = counts
-	};
 	struct weir_buf buf;
 
 	(void)state;
-	weir_buf_init(&buf, 100);
-	weir_text_series(&buf, &snapshot, NULL);
-	assert_true(weir_buf_error(&buf) < 0);
+	for (size_t limit = 1; limit < 13000; limit += 97) {
+		weir_buf_init(&buf, limit);
+		render(&buf);
+		assert_true(weir_buf_error(&buf) < 0);
+		assert_true(buf.length <= limit);
+		weir_buf_fini(&buf);
+	}
+}
+
+static void take(void *ctx)
+{
+	struct weir_buf *buf = ctx;
+
+	assert_true(buf->length < 8192); /* no more than one sample's lines are there at once */
+	weir_buf_clear(buf);
+}
+
+static void what_is_there_is_offered_after_each_sample(void **state)
+{
+	struct weir_buf buf = { 0 };
+	const struct weir_exposition_opts opts = { .buf = &buf, .drain = take, .drain_ctx = &buf };
+
+	(void)state;
+	weir_text_exposition_begin(&text, &opts);
+	weir_made_render(&text.base, &scene_snapshot);
+	assert_int_equal(weir_buf_error(&buf), 0);
 	weir_buf_fini(&buf);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(families_stand_together_and_empty_ones_are_left_out),
-		cmocka_unit_test(ledger_sums_by_signal_and_starts_at_zero),
-		cmocka_unit_test(own_families_have_help_and_are_there_once),
+		cmocka_unit_test(everything_is_as_the_golden_file_has_it),
+		cmocka_unit_test(a_value_is_where_its_unit_says),
+		cmocka_unit_test(counters_of_the_process_have_one_help_a_name),
 		cmocka_unit_test(process_figures_can_be_read),
 		cmocka_unit_test(a_full_buffer_is_told_not_overrun),
+		cmocka_unit_test(what_is_there_is_offered_after_each_sample),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -813,7 +813,8 @@ static void keyed_is_what_reads_only_keyed_attributes(void **state)
 		{ "request.headers[\"x\"]", false },
 		{ "response.code | 200", true },
 		{ "api.protocol | context.protocol", false },
-		{ "true || weir.probe", false },
+		{ "true || weir.duration_ms > 5", false },
+		{ "weir.probe || connection.event == \"open\"", true },
 	};
 
 	(void)state;

@@ -56,6 +56,7 @@ static void otel_names_carry_unit_and_total(void **state)
 		{ "rpc.duration", "ms", WEIR_INSTRUMENT_EXPONENTIAL, false, "rpc_duration_milliseconds" },
 		{ "io.bytes", "By", WEIR_INSTRUMENT_SUM, true, "io_bytes_total" },
 		{ "io", "By", WEIR_INSTRUMENT_SUM, true, "io_bytes_total" },
+		{ "io", "kBy/s", WEIR_INSTRUMENT_GAUGE, false, "io_kilobytes_per_second" },
 		{ "io.total", "By", WEIR_INSTRUMENT_SUM, true, "io_bytes_total" },
 		{ "orders", "{order}", WEIR_INSTRUMENT_SUM, true, "orders_total" },
 		{ "orders_total", "1", WEIR_INSTRUMENT_SUM, true, "orders_total" },
@@ -102,6 +103,7 @@ static void labels_are_sorted_and_weirs_own_stay_weirs(void **state)
 	struct weir_resource *resource;
 	struct weir_point *point;
 	struct weir_attr *attr;
+	unsigned cut;
 	struct weir_buf text;
 
 	(void)state;
@@ -136,15 +138,16 @@ static void labels_are_sorted_and_weirs_own_stay_weirs(void **state)
 	attr->value.number = 1;
 	scene.batch = batch_maker_finish(&scene.maker);
 	weir_buf_init(&text, 0);
-	weir_passthrough_labels(
-		scene.batch, weir_batch_instruments(scene.batch), weir_batch_points(scene.batch), &text);
+	assert_int_equal(weir_passthrough_labels(scene.batch, weir_batch_instruments(scene.batch),
+				 weir_batch_points(scene.batch), &text),
+		0);
 	weir_buf_add_char(&text, '\0');
 	assert_string_equal(text.data,
 		"job=\"shop/orders\",instance=\"i-1\",otel_scope_name=\"lib\",otel_scope_version=\"1.0\","
 		"a_b=\"1;2\",exported_job=\"mine\",exported_le=\"5\",n=\"-7\",real=\"0.1\",yes=\"true\","
 		"z=\"a\\\"b\\\\c\\nd\"");
 	weir_buf_clear(&text);
-	assert_true(weir_passthrough_target(scene.batch, weir_batch_resources(scene.batch), &text));
+	assert_true(weir_passthrough_target(scene.batch, weir_batch_resources(scene.batch), &text, &cut));
 	weir_buf_add_char(&text, '\0');
 	assert_string_equal(text.data, "job=\"shop/orders\",instance=\"i-1\",host_name=\"h\"");
 	weir_buf_fini(&text);

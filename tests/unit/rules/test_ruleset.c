@@ -370,7 +370,7 @@ static void mixers_sources_get_what_mixer_made(void **state)
 	tell_number(told, "request.size", 10);
 	tell_number(told, "request.total_size", 500);
 	expect_labels(ruleset, told, "istio_requests_total",
-		"response_code=\"200\",response_flags=\"-\",connection_security_policy=\"unknown\","
+		"response_code=\"0\",response_flags=\"-\",connection_security_policy=\"unknown\","
 		"permissive_response_code=\"none\",permissive_response_policyid=\"none\"");
 	tell_text(told, "rbac.permissive.response_code", "403");
 	expect_labels(ruleset, told, "istio_requests_total", "permissive_response_code=\"403\"");
@@ -560,6 +560,120 @@ static void equal_keys_are_equal_series(void **state)
 	}
 	assert_int_equal(count, 3 * 5 * 2); /* /1 and /2 are one path; agents count by whether they match */
 	free(told);
+	weir_ruleset_let_go(ruleset);
+}
+
+/* Each is a metric of its own. Keyed: context.protocol, response.code, connection.mtls,
+ * destination.service.name. */
+static const char *const tricky[] = {
+	"",
+	"context.protocol == \"http\" && request.size > 1 && (request.host | \"\") != \"a\"",
+	"request.size > 1 && context.protocol == \"http\" || response.code == 200",
+	"(response.code == 200 || request.host == \"b\") && request.size <= 1",
+	"(context.protocol | \"\") != \"tcp\" && ((destination.service.name | \"\") == \"s\" || "
+	"(connection.mtls | false) == false && request.host.startsWith(\"a\"))",
+	"conditional(response.code == 200, request.size == 1, request.host == \"a\") && (context.protocol | \"\") == \"tcp\"",
+	"request.size > 0 || (context.protocol | \"\") == \"tcp\" && request.size == 0",
+	"(context.protocol | \"\") == \"tcp\" && (request.host | \"\") == \"ab\"",
+};
+
+#define TRICKIES (sizeof(tricky) / sizeof(tricky[0]))
+
+static const struct weir_ruleset *load_tricky(void)
+{
+	const struct weir_ruleset *ruleset;
+	struct weir_buf text;
+
+	weir_buf_init(&text, 0);
+	for (size_t i = 0; i < TRICKIES; i++) {
+		weir_buf_addf(&text, META("metric", "m%zu") "  value: 1\n", i);
+		if (i == 0) { /* the one with labels */
+			weir_buf_add_text(&text,
+				"  dimensions:\n"
+				"    x: conditional(response.code == 200, request.host | \"none\", "
+				"destination.service.name | \"\")\n"
+				"    y: conditional((destination.service.name | \"\") == \"s\", request.host, \"\")\n");
+		}
+		weir_buf_addf(&text,
+			META("rule", "r%zu") "  match: '%s'\n  actions:\n  - {handler: p, instances: [m%zu]}\n", i,
+			tricky[i], i);
+	}
+	weir_buf_add_text(&text, META("prometheus", "p") "  metrics:\n");
+	for (size_t i = 0; i < TRICKIES; i++) {
+		weir_buf_addf(&text, "  - {name: m%zu, instance_name: m%zu.metric, kind: COUNTER, label_names: [%s]}\n",
+			i, i, i == 0 ? "x, y" : "");
+	}
+	weir_buf_add_char(&text, '\0');
+	ruleset = load_text(text.data);
+	weir_buf_fini(&text);
+	return ruleset;
+}
+
+static void outcome_write(const struct weir_ruleset *ruleset, const struct told *told, struct weir_buf *text)
+{
+	struct weir_ruleset_hit hits[WEIR_GROUPS_MAX];
+	uint32_t count = weir_ruleset_match(ruleset, &told->record, &scratch, hits);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct weir_buf labels;
+
+		weir_buf_init(&labels, 0);
+		weir_ruleset_labels(ruleset, hits[i].group, &told->record, &scratch, &labels);
+		weir_buf_addf(text, "%u %x {%.*s} ", hits[i].group, hits[i].mask, (int)labels.length,
+			labels.length > 0 ? labels.data : "");
+		weir_buf_fini(&labels);
+	}
+	weir_buf_add_char(text, '\0');
+}
+
+static void equal_keys_of_any_rules_are_equal_series(void **state)
+{
+	static const char *const protocols[] = { "", "http", "tcp" }, *const services[] = { "", "s", "t" };
+	static const char *const hosts[] = { "", "a", "ab", "b", "zz" };
+	const struct weir_ruleset *ruleset = load_tricky();
+	unsigned outcomes = 0;
+
+	(void)state;
+	for (unsigned base = 0; base < 3 * 3 * 3 * 2; base++) { /* the base key's part */
+		struct {
+			struct weir_ruleset_key key;
+			char text[512];
+		} seen[64];
+		unsigned count = 0;
+
+		for (unsigned rest = 0; rest < 5 * 4; rest++) {
+			struct told *told = tell(protocols[base % 3]);
+			struct weir_ruleset_key key;
+			struct weir_buf text;
+			unsigned found = 0;
+
+			tell_text(told, "destination.service.name", services[base / 3 % 3]);
+			if (base / 9 % 3 > 0) {
+				tell_number(told, "response.code", base / 9 % 3 == 1 ? 200 : 500);
+			}
+			tell_text(told, "request.host", hosts[rest % 5]);
+			if (rest / 5 > 0) {
+				tell_number(told, "request.size", (int64_t)(rest / 5) - 1);
+			}
+			tell_number(told, "connection.mtls", base / 27);
+			key = key_of(ruleset, told);
+			weir_buf_init(&text, 0);
+			outcome_write(ruleset, told, &text);
+			while (found < count && !are_equal(seen[found].key, key)) {
+				found++;
+			}
+			if (found < count) {
+				assert_string_equal(seen[found].text, text.data);
+			} else {
+				seen[count].key = key;
+				snprintf(seen[count++].text, sizeof(seen[0].text), "%s", text.data);
+			}
+			weir_buf_fini(&text);
+			free(told);
+		}
+		outcomes += count;
+	}
+	assert_true(outcomes > 54 * 4 && outcomes < 54 * 20); /* some are told apart, not all */
 	weir_ruleset_let_go(ruleset);
 }
 
@@ -759,6 +873,7 @@ int main(void)
 		cmocka_unit_test(stock_configurations_yield_the_standard_metrics),
 		cmocka_unit_test(keys_differ_where_labels_and_matches_do),
 		cmocka_unit_test(equal_keys_are_equal_series),
+		cmocka_unit_test(equal_keys_of_any_rules_are_equal_series),
 		cmocka_unit_test(what_the_base_key_tells_needs_no_key),
 		cmocka_unit_test(values_are_observed_in_their_unit),
 		cmocka_unit_test(values_are_cut_escaped_and_counted),

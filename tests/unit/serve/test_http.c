@@ -87,6 +87,7 @@ static void query_tagged(void *ctx, const struct weir_http_request *request, str
 	(void)ctx;
 	(void)request;
 	response->etag = "\"abc\"";
+	response->vary = "Accept";
 	weir_buf_add_text(&response->body, "the page");
 }
 
@@ -437,6 +438,8 @@ static void known_tag_is_not_sent_again(void **state)
 	struct answer answer = ask(*state, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
 
 	assert_true(has_header(&answer, "ETag: \"abc\""));
+	assert_true(has_header(&answer, "Vary: Accept\r"));
+	assert_true(has_header(&answer, "Vary: Accept-Encoding"));
 	assert_true(weir_str_is(answer.body, "the page"));
 	expect(answer, 200);
 	answer = ask(*state,

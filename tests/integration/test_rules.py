@@ -1,0 +1,216 @@
+"""Goal: Mixer's rule documents load as they are and count what Mixer counted;
+SIGHUP takes new ones while counters of unchanged metrics go on; wrong ones change
+nothing; log entries are written."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+
+import pytest
+
+import mixer
+import mtcap
+import test_mixer
+from weir import TOP, Weir, until
+
+STOCK = ["istio-1.0", "istio-1.1", "istio-1.4"]
+OWN = """
+apiVersion: config.istio.io/v1alpha2
+kind: metric
+metadata: {name: things, namespace: shop}
+spec:
+  value: "1"
+  dimensions:
+    method: request.method | "none"
+    path: request.path | "none"
+    team: source.labels["team"] | "nobody"
+---
+apiVersion: config.istio.io/v1alpha2
+kind: metric
+metadata: {name: took, namespace: shop}
+spec:
+  value: response.duration | "0ms"
+  dimensions: {code: response.code | 0}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: prometheus
+metadata: {name: handler, namespace: shop}
+spec:
+  metrics:
+  - {name: things_total, namespace: shop, instance_name: things.metric.shop, kind: COUNTER, label_names: [method, path, team]}
+  - {name: took_seconds, namespace: shop, instance_name: took.metric.shop, kind: DISTRIBUTION, label_names: [code],
+     buckets: {explicit_buckets: {bounds: [0.01, 0.1, 1]}}}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: all, namespace: shop}
+spec:
+  match: context.protocol == "http"
+  actions:
+  - {handler: handler.prometheus.shop, instances: [things.metric.shop, took.metric.shop]}
+"""
+LOG = """
+---
+apiVersion: config.istio.io/v1alpha2
+kind: logentry
+metadata: {name: lines, namespace: shop}
+spec:
+  severity: '"info"'
+  timestamp: request.time
+  variables: {path: request.path | "", code: response.code | 0}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: stdio
+metadata: {name: file, namespace: shop}
+spec: {outputAsJson: true, logStream: FILE, outputPath: FILE_PATH}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: log, namespace: shop}
+spec:
+  match: context.protocol == "http"
+  actions: [{handler: file.stdio.shop, instances: [lines.logentry.shop]}]
+"""
+
+
+def bag(path, **more):
+    return {"context.reporter.kind": "inbound", "context.protocol": "http", "request.path": path,
+            "request.method": "GET", "request.time": mixer.now(), "response.code": 200,
+            "context.reporter.uid": "kubernetes://a-v1-5f8d4bfd6-8xv7d.default", **more}
+
+
+def hup(weir, result):
+    before = weir.total("weir_rules_reloads_total", result=result)
+    weir.process.send_signal(signal.SIGHUP)
+    until(lambda: weir.total("weir_rules_reloads_total", result=result) == before + 1, f"rules {result}")
+
+
+@pytest.mark.parametrize("name", STOCK)
+def test_stock_rules_count_what_was_reported(tmp_path, name):
+    rules = TOP / "tests/rules" / f"{name}.yaml"
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        mtcap.replay(weir, "mixer-sidecar")
+        requests, tcp = test_mixer.want("mixer-sidecar")
+        samples = weir.samples()
+        assert weir.total("istio_requests_total") == sum(n for n, _, _ in requests.values())
+        assert weir.total("istio_request_bytes_sum") == sum(b for _, b, _ in requests.values())
+        assert weir.total("istio_request_duration_seconds_count") == weir.total("istio_requests_total")
+        assert weir.total("istio_tcp_received_bytes_total") == sum(t[2] for t in tcp.values())
+        if name != "istio-1.0":
+            assert weir.total("istio_tcp_connections_opened_total") == sum(t[0] for t in tcp.values())
+            assert weir.total("istio_tcp_connections_closed_total") == sum(t[1] for t in tcp.values())
+        bounds = {dict(labels)["le"] for (n, labels) in samples if n == "istio_request_bytes_bucket"}
+        assert bounds == {"1", "10", "100", "1000", "10000", "100000", "1000000", "10000000", "100000000", "+Inf"}
+        assert not [n for n, _ in samples if n.startswith("istio_request_duration_milliseconds")]
+        weir.ledger()
+
+
+def test_a_reload_goes_on_with_what_is_the_same(tmp_path):
+    rules = tmp_path / "own.yaml"
+    rules.write_text(OWN)
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        client = mixer.Client(weir.grpc)
+        client.report([bag("/users/12/cart"), bag("/users/99/cart")])
+        (labels,) = [dict(l) for (n, l) in weir.samples() if n == "shop_things_total"]
+        assert labels == {"method": "GET", "path": "/users/{id}/cart", "team": "nobody"}
+        assert weir.total("shop_took_seconds_bucket", le="0.01") == 2
+        rules.write_text(OWN.replace("things_total", "other_total"))
+        hup(weir, "used")
+        client.report([bag("/users/7/cart")])
+        assert weir.total("shop_other_total") == 1  # another metric: from its own beginning
+        assert weir.total("shop_took_seconds_count") == 3  # the same: it goes on
+        assert not [n for n, _ in weir.samples() if n == "shop_things_total"]
+        weir.ledger()
+
+
+def test_counters_survive_a_restart_with_the_same_rules(tmp_path):
+    rules = tmp_path / "own.yaml"
+    rules.write_text(OWN)
+    weir = Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"])
+    for round in (1, 2, 3):
+        weir.start()
+        mixer.Client(weir.grpc).report([bag("/a"), bag("/b")])
+        assert weir.total("shop_took_seconds_count") == 2 * round
+        if round == 2:
+            weir.kill()
+        else:
+            assert weir.stop() == 0
+
+
+def test_wrong_rules_change_nothing_and_say_where(tmp_path):
+    rules = tmp_path / "own.yaml"
+    rules.write_text(OWN)
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        client = mixer.Client(weir.grpc)
+        client.report([bag("/a")])
+        rules.write_text(OWN.replace('request.method | "none"', "request.methud"))
+        hup(weir, "failed")
+        line = 1 + OWN.split("\n").index('    method: request.method | "none"')
+        assert re.search(rf"own\.yaml:{line}:\d+\b.*request\.methud", weir.log()), weir.log()
+        client.report([bag("/a")])
+        assert weir.total("shop_things_total") == 2
+        weir.ledger()
+
+
+def test_weir_does_not_start_with_wrong_rules(tmp_path):
+    rules = tmp_path / "own.yaml"
+    rules.write_text(OWN.replace("kind: COUNTER", "kind: COUNTR"))
+    weir = Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"])
+    weir.spawn()
+    assert not weir.wait_ready() and weir.process.wait(30) == 1
+    assert re.search(r"own\.yaml:24:84.*COUNTER, GAUGE or DISTRIBUTION", weir.log())
+
+
+def test_the_profile_both_has_both_durations(tmp_path):
+    with Weir(tmp_path / "weir", flags=["--metrics.profile=both"]) as weir:
+        mtcap.replay(weir, "envoy-als")
+        mtcap.replay(weir, "mixer-sidecar")
+        count = weir.total("istio_requests_total")
+        assert count > 0
+        for unit in ("seconds", "milliseconds"):
+            assert weir.total(f"istio_request_duration_{unit}_count") == count
+        weir.ledger()
+
+
+def test_the_profile_auto_has_each_sources_own(weir):
+    mtcap.replay(weir, "envoy-als")
+    als = weir.total("istio_requests_total")
+    assert weir.total("istio_request_duration_milliseconds_count") == als
+    assert weir.total("istio_request_duration_seconds_count") == 0
+    mtcap.replay(weir, "mixer-sidecar")
+    assert weir.total("istio_request_duration_milliseconds_count") == als
+    assert weir.total("istio_request_duration_seconds_count") == weir.total("istio_requests_total") - als > 0
+    labels = {frozenset(dict(l)) for (n, l) in weir.samples() if n == "istio_requests_total"}
+    assert all("source_canonical_service" in names and "source_app" in names for names in labels)
+
+
+def test_log_entries_are_written_and_go_on_over_a_reload(tmp_path):
+    rules, log, other = tmp_path / "own.yaml", tmp_path / "lines.log", tmp_path / "other.log"
+    rules.write_text(OWN + LOG.replace("FILE_PATH", str(log)))
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        client = mixer.Client(weir.grpc)
+        client.report([bag("/a"), bag("/b", **{"response.code": 503})])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 2, "two lines")
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert [(l["path"], l["code"]) for l in lines] == [("/a", 200), ("/b", 503)]
+        assert all(l["level"] == "info" and l["instance"] == "lines.logentry.shop" for l in lines)
+        rules.write_text(OWN + LOG.replace("FILE_PATH", str(other)))
+        hup(weir, "used")
+        client.report([bag("/c")])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 3, "a third line")
+        assert json.loads(other.read_text())["path"] == "/c"
+        assert len(log.read_text().splitlines()) == 2
+        weir.ledger()
+
+
+def test_an_output_that_cannot_be_opened_is_refused(tmp_path):
+    rules = tmp_path / "own.yaml"
+    rules.write_text(OWN)
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        rules.write_text(OWN + LOG.replace("FILE_PATH", str(tmp_path / "no" / "such.log")))
+        hup(weir, "failed")
+        assert "such.log" in weir.log()
+        mixer.Client(weir.grpc).report([bag("/a")])
+        assert weir.total("shop_things_total") == 1
