@@ -88,7 +88,7 @@ static void everything_that_labels_are_made_of_tells_calls_apart(void **state)
 	struct weir_memo memo;
 
 	(void)state;
-	weir_memo_init(&memo, 1);
+	weir_memo_init(&memo, 1000, 1);
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned change = 0; change < CHANGES; change++) {
 			struct weir_memo_entry *entry = find(&memo, call_make(&maker, change), 200, -1);
@@ -112,7 +112,7 @@ static void a_pod_does_not_make_a_call_another_one(void **state)
 	struct weir_workload *workload;
 
 	(void)state;
-	weir_memo_init(&memo, 1);
+	weir_memo_init(&memo, 1000, 1);
 	find(&memo, call_make(&maker, NOTHING), 200, -1)->edge = 5;
 	call_make(&maker, NOTHING);
 	workload = (struct weir_workload *)((char *)maker.made + maker.made->workloads.offset);
@@ -129,7 +129,7 @@ static void it_stays_bounded_whatever_comes(void **state)
 	const struct weir_batch *batch = call_make(&maker, NOTHING);
 
 	(void)state;
-	weir_memo_init(&memo, 1);
+	weir_memo_init(&memo, 1000, 1);
 	for (uint32_t i = 0; i < 300000; i++) {
 		find(&memo, batch, i, -1)->edge = i;
 		assert_int_equal(find(&memo, batch, i, -1)->edge, i);
