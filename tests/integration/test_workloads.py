@@ -49,11 +49,7 @@ def pod_of(uid, node="node-a"):
 
 def want():
     """As test_mixer.want(), but by whole uids: two pods of one workload are two here."""
-    spelled, test_mixer.workload = test_mixer.workload, table_name
-    try:
-        return test_mixer.want(CAPTURE)
-    finally:
-        test_mixer.workload = spelled
+    return test_mixer.want(CAPTURE, table_name)
 
 
 def assert_facts(weir):
