@@ -24,6 +24,9 @@ enum {
 	SECURITY,
 	FLAGS,
 	LONG,
+	LABEL,
+	LABEL_KEY,
+	NO_LABEL,
 	CHANGES
 };
 
@@ -31,12 +34,19 @@ enum {
 static const struct weir_batch *call_make(struct batch_maker *maker, unsigned change)
 {
 	struct weir_request *request;
+	struct weir_workload *workload;
+	struct weir_attr *label;
 	struct weir_call *call;
 	char text[200];
 
 	batch_maker_begin(maker, WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG, "s", 1);
 	batch_maker_workload(maker, change == SOURCE ? "x" : "a", "default", "v1");
 	batch_maker_workload(maker, "b", change == DESTINATION ? "x" : "default", "v1");
+	label = batch_maker_attr(maker);
+	label->key = batch_maker_text(maker, change == LABEL_KEY ? "x" : "team");
+	label->value.text = batch_maker_text(maker, change == LABEL ? "x" : "red");
+	workload = (struct weir_workload *)(void *)maker->workloads.data;
+	workload->attr_count = change != NO_LABEL;
 	request = batch_maker_request(maker);
 	call = &request->call;
 	call->source = 0;
