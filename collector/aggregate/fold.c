@@ -68,7 +68,7 @@ static void tables_init(struct weir_fold *fold)
 	weir_points_retire(&fold->points, fold->retire);
 	schemas_tell(fold);
 	weir_logs_init(&fold->logs, seed);
-	weir_memo_init(&fold->memo, seed);
+	weir_memo_init(&fold->memo, fold->opts.max_series, seed);
 }
 
 static void tables_fini(struct weir_fold *fold)
