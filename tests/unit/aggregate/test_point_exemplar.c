@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <math.h>
 
 #include "support/point_scene.h"
@@ -242,6 +243,47 @@ static void it_is_saved_and_loaded(void **state)
 	weir_fold_destroy(follower);
 }
 
+/* An image that says what no fold holds is refused as a whole. */
+static void an_unsound_one_is_not_loaded(void **state)
+{
+	static const struct weir_exemplar_view rows[] = {
+		{ .trace_id = { 1 }, .time_ns = T0, .value = 1 },        /* sound, of a counter */
+		{ .trace_id = { 1 }, .time_ns = 0, .value = 1 },         /* of no time */
+		{ .trace_id = { 1 }, .time_ns = T0, .value = INFINITY }, /* no number */
+		{ .trace_id = { 1 }, .time_ns = T0, .value = 1 },        /* of a gauge */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct weir_fold *fold = fold_make(100);
+		struct weir_families *families;
+		struct weir_buf bytes;
+		struct scene scene;
+
+		scene_make(&scene, 100);
+		families = &scene.fold->points.families;
+		if (i < 3) {
+			count(&scene, "orders", 5, 1, T0 - S);
+		} else {
+			gauge(&scene, "orders", "queue", 5);
+		}
+		for (uint32_t s = 1; s < families->series_capacity; s++) {
+			if (weir_families_is_live(families, s)) {
+				free(families->series[s].exemplar);
+				families->series[s].exemplar = malloc(sizeof(rows[i]));
+				assert_non_null(families->series[s].exemplar);
+				*families->series[s].exemplar = rows[i];
+			}
+		}
+		weir_buf_init(&bytes, 0);
+		assert_int_equal(weir_fold_cut(scene.fold, true, &bytes), 0);
+		assert_int_equal(weir_fold_load(fold, weir_buf_str(&bytes)), i == 0 ? 0 : -EBADMSG);
+		weir_buf_fini(&bytes);
+		weir_fold_destroy(fold);
+		scene_end(&scene);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +294,7 @@ int main(void)
 		cmocka_unit_test(it_goes_with_what_it_is_an_example_of),
 		cmocka_unit_test(an_overflow_series_has_one_too),
 		cmocka_unit_test(it_is_saved_and_loaded),
+		cmocka_unit_test(an_unsound_one_is_not_loaded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
