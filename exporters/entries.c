@@ -192,7 +192,7 @@ static size_t piece_of(const struct output *output, struct weir_str text)
 	uint64_t max = output->rule->sink == WEIR_SINK_FILE ? output->rule->max_size_bytes : 0;
 	const char *end;
 
-	if (max == 0 || text.length == 0 || output->size_bytes + text.length <= max) {
+	if (max == 0 || text.data == NULL || output->size_bytes + text.length <= max) {
 		return text.length;
 	}
 	end = output->size_bytes < max ? memrchr(text.data, '\n', (size_t)(max - output->size_bytes)) : NULL;
