@@ -10,13 +10,20 @@
  *
  * A file that has grown to its rule's size is renamed to `<path>.1`, what was
  * there before to `.2`, and so on up to max_backups; older ones, and those of
- * more than max_age_days, go. That happens between two lines.
+ * more than max_age_days, go. That happens between two lines. A file that somebody
+ * else moved away, or the outputs of the rules before, is opened anew.
+ *
+ * Other rules come with outputs that are open already. The writer's thread takes
+ * them between two writes, in one step for the fold, and then writes what the
+ * old ones still had; so no line is lost, and none of the old after a new one.
  *
  * Invariants
  *  1. `lock` guards rules, outputs and buffers; it is held while lines are made
  *     and copied, never over a write.
  *  2. Without an output (the usual case) a record costs one look at a flag.
- *  3. written + dropped + failed = lines that rules made. */
+ *  3. written + dropped + failed = lines that rules made.
+ *  4. A buffer is written within TAKE_MS, or the rest of it has failed: whoever
+ *     waits for the writer's thread waits no longer. */
 #include "exporters/entries.h"
 
 #include <errno.h>
@@ -39,6 +46,7 @@
 #define BUFFER_BYTES (1u << 20)
 #define OUTPUTS_MAX 32u
 #define WAIT_MS 1000 /* for an output that takes nothing */
+#define TAKE_MS 5000 /* and for one that takes little, for a buffer */
 #define PATH_BYTES 4200u
 #define DAY_NS (86400u * UINT64_C(1000000000))
 
@@ -51,15 +59,21 @@ struct output {
 	bool has_failed; /* the log said so */
 };
 
+struct outputs {                            /* of one rule set */
+	const struct weir_ruleset *ruleset; /* held */
+	struct output at[OUTPUTS_MAX];
+	uint32_t count;
+};
+
 struct weir_entries {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* there is something to write, or it is the end */
-	pthread_cond_t written; /* the writer is not at an output */
-	const struct weir_ruleset *ruleset;
-	struct output outputs[OUTPUTS_MAX];
-	uint32_t output_count;
-	bool is_writing, is_stopping;
+	pthread_cond_t taken;   /* `next` is NULL again */
+	struct outputs now;
+	struct outputs before; /* the writer's: what is written and closed */
+	struct outputs *next;  /* of the thread that waits for them to be taken, whose the old ones become */
+	bool is_stopping;
 	_Atomic bool has_outputs;
 	struct weir_scratch values; /* of the fold's thread */
 	struct weir_buf lines;      /* likewise */
@@ -67,24 +81,32 @@ struct weir_entries {
 
 /* ---- outputs ------------------------------------------------------------- */
 
-static int output_open(struct output *output, const struct weir_ruleset_output *rule)
+/* The file at the output's path from now on. */
+static int output_reopen(struct output *output)
 {
 	struct stat status;
+	int fd = open(output->rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 
+	if (fd < 0) {
+		return -errno;
+	}
+	if (output->fd >= 0) {
+		close(output->fd);
+	}
+	output->fd = fd;
+	output->size_bytes = fstat(fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+	return 0;
+}
+
+static int output_open(struct output *output, const struct weir_ruleset_output *rule)
+{
 	*output = (struct output){ .rule = rule, .fd = -1 };
 	weir_buf_init(&output->filling, BUFFER_BYTES);
 	if (rule->sink != WEIR_SINK_FILE) {
 		output->fd = rule->sink == WEIR_SINK_STDOUT ? STDOUT_FILENO : STDERR_FILENO;
 		return 0;
 	}
-	output->fd = open(rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (output->fd < 0) {
-		return -errno;
-	}
-	if (fstat(output->fd, &status) == 0) {
-		output->size_bytes = (uint64_t)status.st_size;
-	}
-	return 0;
+	return output_reopen(output);
 }
 
 static void output_close(struct output *output)
@@ -96,26 +118,35 @@ static void output_close(struct output *output)
 	output->fd = -1;
 }
 
+static void outputs_close(struct outputs *outputs)
+{
+	for (uint32_t i = 0; i < outputs->count; i++) {
+		output_close(&outputs->at[i]);
+	}
+	weir_ruleset_let_go(outputs->ruleset);
+	outputs->ruleset = NULL;
+	outputs->count = 0;
+}
+
 /* All outputs of these rules, or none and -errno. */
-static int outputs_open(
-	const struct weir_ruleset *ruleset, struct output *outputs, uint32_t *ret_count, const char **ret_which)
+static int outputs_open(const struct weir_ruleset *ruleset, struct outputs *outputs, const char **ret_which)
 {
 	uint32_t count = weir_ruleset_output_count(ruleset);
 	int error = count > OUTPUTS_MAX ? -E2BIG : 0;
 
 	*ret_which = "too many handlers";
+	outputs->ruleset = weir_ruleset_hold(ruleset);
+	outputs->count = 0;
 	for (uint32_t i = 0; i < count && error == 0; i++) {
 		const struct weir_ruleset_output *rule = weir_ruleset_output(ruleset, i);
 
-		error = output_open(&outputs[i], rule);
-		if (error != 0) {
-			*ret_which = rule->path;
-			for (uint32_t k = 0; k <= i; k++) {
-				output_close(&outputs[k]);
-			}
-		}
+		error = output_open(&outputs->at[i], rule);
+		outputs->count++;
+		*ret_which = error != 0 ? rule->path : *ret_which;
 	}
-	*ret_count = count;
+	if (error != 0) {
+		outputs_close(outputs);
+	}
 	return error;
 }
 
@@ -143,7 +174,6 @@ static int rotate(struct output *output)
 {
 	uint32_t last = output->rule->max_backups > 0 ? output->rule->max_backups : 1;
 	char from[PATH_BYTES], to[PATH_BYTES];
-	int fd;
 
 	for (uint32_t i = last; i-- > 0;) {
 		backup_name(output, i, from);
@@ -155,26 +185,34 @@ static int rotate(struct output *output)
 			unlink(to);
 		}
 	}
-	fd = open(output->rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0) {
-		return -errno;
-	}
-	close(output->fd);
-	output->fd = fd;
-	output->size_bytes = 0;
-	return 0;
+	return output_reopen(output);
+}
+
+/* Is another file, or none, where this one was opened? */
+static bool is_moved(const struct output *output)
+{
+	struct stat here, there;
+
+	return output->rule->sink == WEIR_SINK_FILE && fstat(output->fd, &here) == 0 &&
+	       (stat(output->rule->path, &there) != 0 || here.st_ino != there.st_ino || here.st_dev != there.st_dev);
 }
 
 /* A pipe takes up to PIPE_BUF at once when it says that it takes any; one that takes nothing for a while is given up. */
-static int all_write(int fd, const char *data, size_t length)
+static int all_write(int fd, const char *data, size_t length, uint64_t deadline_ns)
 {
 	while (length > 0) {
 		struct pollfd ready = { .fd = fd, .events = POLLOUT };
 		int count = poll(&ready, 1, WAIT_MS);
 		ssize_t written;
 
-		if (count == 0) {
+		if (count < 0 && errno != EINTR) {
+			return -errno;
+		}
+		if (count == 0 || weir_clock_monotonic_ns() > deadline_ns) {
 			return -ETIMEDOUT;
+		}
+		if (count < 0) {
+			continue;
 		}
 		written = write(fd, data, length < PIPE_BUF ? length : PIPE_BUF);
 		if (written < 0 && errno != EINTR && errno != EAGAIN) {
@@ -192,7 +230,7 @@ static size_t piece_of(const struct output *output, struct weir_str text)
 	uint64_t max = output->rule->sink == WEIR_SINK_FILE ? output->rule->max_size_bytes : 0;
 	const char *end;
 
-	if (max == 0 || text.length == 0 || output->size_bytes + text.length <= max) {
+	if (max == 0 || text.data == NULL || output->size_bytes + text.length <= max) {
 		return text.length;
 	}
 	end = output->size_bytes < max ? memrchr(text.data, '\n', (size_t)(max - output->size_bytes)) : NULL;
@@ -203,7 +241,8 @@ static size_t piece_of(const struct output *output, struct weir_str text)
 static int text_write(struct output *output, struct weir_str text)
 {
 	uint64_t max = output->rule->sink == WEIR_SINK_FILE ? output->rule->max_size_bytes : 0;
-	int error = 0;
+	uint64_t deadline_ns = weir_clock_monotonic_ns() + TAKE_MS * UINT64_C(1000000);
+	int error = is_moved(output) ? output_reopen(output) : 0;
 
 	while (text.length > 0 && error == 0) {
 		size_t piece;
@@ -212,7 +251,7 @@ static int text_write(struct output *output, struct weir_str text)
 			error = rotate(output);
 		}
 		piece = piece_of(output, text);
-		error = error != 0 ? error : all_write(output->fd, text.data, piece);
+		error = error != 0 ? error : all_write(output->fd, text.data, piece, deadline_ns);
 		output->size_bytes += piece;
 		text = weir_str_make(text.data + piece, text.length - piece);
 	}
@@ -240,25 +279,40 @@ static void output_write(struct weir_entries *entries, struct output *output, st
 
 	output->filling = *spare;
 	output->lines = 0;
-	entries->is_writing = true;
 	pthread_mutex_unlock(&entries->lock);
 	error = text_write(output, weir_buf_str(&full));
 	written_count(output, lines, error);
 	pthread_mutex_lock(&entries->lock);
-	entries->is_writing = false;
-	pthread_cond_broadcast(&entries->written);
 	weir_buf_clear(&full);
 	*spare = full;
 }
 
-static struct output *output_waiting(struct weir_entries *entries)
+static struct output *output_waiting(struct outputs *outputs)
 {
-	for (uint32_t i = 0; i < entries->output_count; i++) {
-		if (entries->outputs[i].lines > 0) {
-			return &entries->outputs[i];
+	for (uint32_t i = 0; i < outputs->count; i++) {
+		if (outputs->at[i].lines > 0) {
+			return &outputs->at[i];
 		}
 	}
 	return NULL;
+}
+
+/* Other rules: in one step for the fold; then the old outputs are written to their end. */
+static void next_take(struct weir_entries *entries, struct weir_buf *spare)
+{
+	struct output *output;
+
+	entries->before = entries->now;
+	entries->now = *entries->next;
+	entries->next = NULL;
+	atomic_store(&entries->has_outputs, entries->now.count > 0);
+	pthread_cond_broadcast(&entries->taken);
+	while ((output = output_waiting(&entries->before)) != NULL) {
+		output_write(entries, output, spare);
+	}
+	pthread_mutex_unlock(&entries->lock);
+	outputs_close(&entries->before);
+	pthread_mutex_lock(&entries->lock);
 }
 
 static void *loop(void *arg)
@@ -270,9 +324,11 @@ static void *loop(void *arg)
 	weir_buf_init(&spare, BUFFER_BYTES);
 	pthread_mutex_lock(&entries->lock);
 	for (;;) {
-		struct output *output = output_waiting(entries);
+		struct output *output = output_waiting(&entries->now);
 
-		if (output != NULL) {
+		if (entries->next != NULL) {
+			next_take(entries, &spare);
+		} else if (output != NULL) {
 			output_write(entries, output, &spare);
 		} else if (entries->is_stopping) {
 			break;
@@ -296,17 +352,16 @@ int weir_entries_start(const struct weir_ruleset *ruleset, const char **ret_whic
 	if (entries == NULL) {
 		return -ENOMEM;
 	}
-	error = outputs_open(ruleset, entries->outputs, &entries->output_count, ret_which);
+	error = outputs_open(ruleset, &entries->now, ret_which);
 	if (error != 0) {
 		free(entries);
 		return error;
 	}
-	entries->ruleset = weir_ruleset_hold(ruleset);
-	atomic_init(&entries->has_outputs, entries->output_count > 0);
+	atomic_init(&entries->has_outputs, entries->now.count > 0);
 	weir_buf_init(&entries->lines, BUFFER_BYTES);
 	pthread_mutex_init(&entries->lock, NULL);
 	pthread_cond_init(&entries->changed, NULL);
-	pthread_cond_init(&entries->written, NULL);
+	pthread_cond_init(&entries->taken, NULL);
 	error = pthread_create(&entries->thread, NULL, loop, entries);
 	if (error != 0) {
 		*ret_which = "a thread";
@@ -320,29 +375,19 @@ int weir_entries_start(const struct weir_ruleset *ruleset, const char **ret_whic
 
 int weir_entries_rules(struct weir_entries *entries, const struct weir_ruleset *ruleset, const char **ret_which)
 {
-	struct output opened[OUTPUTS_MAX];
-	const struct weir_ruleset *old;
-	uint32_t count;
-	int error = outputs_open(ruleset, opened, &count, ret_which);
+	struct outputs next;
+	int error = outputs_open(ruleset, &next, ret_which);
 
 	if (error != 0) {
 		return error;
 	}
 	pthread_mutex_lock(&entries->lock);
-	atomic_store(&entries->has_outputs, false);
-	while (entries->is_writing || output_waiting(entries) != NULL) {
-		pthread_cond_wait(&entries->written, &entries->lock);
+	entries->next = &next;
+	pthread_cond_signal(&entries->changed);
+	while (entries->next != NULL) {
+		pthread_cond_wait(&entries->taken, &entries->lock);
 	}
-	for (uint32_t i = 0; i < entries->output_count; i++) {
-		output_close(&entries->outputs[i]);
-	}
-	memcpy(entries->outputs, opened, count * sizeof(*opened));
-	entries->output_count = count;
-	old = entries->ruleset;
-	entries->ruleset = weir_ruleset_hold(ruleset);
-	atomic_store(&entries->has_outputs, count > 0);
 	pthread_mutex_unlock(&entries->lock);
-	weir_ruleset_let_go(old);
 	return 0;
 }
 
@@ -358,13 +403,10 @@ void weir_entries_stop(struct weir_entries *entries)
 		pthread_mutex_unlock(&entries->lock);
 		pthread_join(entries->thread, NULL);
 	}
-	for (uint32_t i = 0; i < entries->output_count; i++) {
-		output_close(&entries->outputs[i]);
-	}
-	weir_ruleset_let_go(entries->ruleset);
+	outputs_close(&entries->now);
 	weir_buf_fini(&entries->lines);
 	pthread_cond_destroy(&entries->changed);
-	pthread_cond_destroy(&entries->written);
+	pthread_cond_destroy(&entries->taken);
 	pthread_mutex_destroy(&entries->lock);
 	free(entries);
 }
@@ -380,13 +422,13 @@ void weir_entries_watch(void *ctx, const struct weir_rules_record *record)
 		return;
 	}
 	pthread_mutex_lock(&entries->lock);
-	for (uint32_t i = 0; i < entries->output_count; i++) {
-		struct output *output = &entries->outputs[i];
+	for (uint32_t i = 0; i < entries->now.count; i++) {
+		struct output *output = &entries->now.at[i];
 		uint32_t lines;
 
 		weir_buf_clear(&entries->lines);
 		weir_scratch_reset(&entries->values);
-		lines = weir_ruleset_entries(entries->ruleset, i, record, &entries->values, &entries->lines);
+		lines = weir_ruleset_entries(entries->now.ruleset, i, record, &entries->values, &entries->lines);
 		if (lines == 0) {
 			continue;
 		}

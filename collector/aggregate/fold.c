@@ -17,7 +17,8 @@
  *     their own: no request is in istio_* twice, whichever signals tell of it (owner.c).
  *  4. All that crosses records is in the tables of state.h; memo and the
  *     batch's scratch arrays are caches. A sweep that removes a series forgets the
- *     memo, so what it says is what the tables would say.
+ *     memo, and a set that is made or grows what leads beyond the budget, so what it
+ *     says is what the tables would say.
  *
  * Runs on the aggregate thread only. */
 #include "aggregate/fold.h"
@@ -143,7 +144,7 @@ void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset)
 {
 	const struct weir_ruleset *old = fold->ruleset;
 
-	weir_series_replace(&fold->series, weir_ruleset_schema(ruleset));
+	weir_series_replace(&fold->series, weir_ruleset_schema(ruleset), weir_fold_since(fold));
 	fold->ruleset = weir_ruleset_hold(ruleset);
 	schemas_tell(fold);
 	weir_memo_clear(&fold->memo);

@@ -60,7 +60,9 @@ static void hits_find(struct weir_fold *fold, const struct weir_rules_record *re
 		fold->series.cut_values += fold->series.labels.live > before ? cut : 0;
 	}
 	memo->has_hits = true;
+	memo->changes = fold->series.changes;
 	for (uint32_t i = 0; i < found; i++) {
+		memo->is_beyond |= fold->series.sets[hits[i].set].is_overflow;
 		hit_keep(fold, record, memo, hits[i]);
 	}
 }
@@ -113,6 +115,9 @@ void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *rec
 	struct weir_series_example example;
 	bool has_example;
 
+	if (memo->is_beyond && memo->changes != fold->series.changes) {
+		weir_memo_hits_forget(memo);
+	}
 	if (!memo->has_hits) {
 		hits_find(fold, record, memo);
 	}

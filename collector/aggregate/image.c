@@ -303,6 +303,8 @@ int weir_fold_load(struct weir_fold *fold, struct weir_str bytes)
 		weir_fold_clear(fold);
 		return error;
 	}
+	weir_series_begin(&fold->series, weir_fold_since(fold));
+	weir_series_begin(&fold->traces, weir_fold_since(fold));
 	fold->cut_number = head.number;
 	fold->image_bytes = head.kind == 1 ? head.length : fold->image_bytes;
 	fold->delta_bytes = head.kind == 1 ? 0 : fold->delta_bytes + head.length;

@@ -15,7 +15,9 @@
  *     rules/vocabulary.def says to be keyed; nothing else is (pod and node id are
  *     not: they would multiply the entries).
  *  2. It is at most half full: it grows to max_capacity, then starts anew, which
- *     costs each live label set one text. */
+ *     costs each live label set one text; so it does when its entries lead to
+ *     more places or metrics than a memo of this size may (bounds.h).
+ *  3. What leads beyond the budget holds only until a set is made or grows. */
 #include "aggregate/memo.h"
 
 #include <stdlib.h>
@@ -246,8 +248,13 @@ static void grow(struct weir_memo *memo)
 
 struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key)
 {
+	uint32_t times = memo->max_capacity / WEIR_BOUNDS_MEMO;
 	struct weir_memo_entry *entry;
 
+	if (memo->hit_count >= times * WEIR_BOUNDS_MEMO_HITS ||
+		memo->reading_count >= times * WEIR_BOUNDS_MEMO_READINGS) {
+		weir_memo_clear(memo);
+	}
 	if (memo->entries != NULL) {
 		entry = place(memo, key);
 		if (entry->is_used) {
@@ -277,10 +284,16 @@ static void *room_grow(void *rows, size_t size, uint32_t count, uint32_t more, u
 	}
 	if (wanted != *capacity) {
 		rows = realloc(rows, wanted * size);
-		weir_assert(rows != NULL); /* bounded by the entries: one or two hits each, as a rule */
+		weir_assert(rows != NULL); /* bounded: see the invariants */
 		*capacity = wanted;
 	}
 	return rows;
+}
+
+void weir_memo_hits_forget(struct weir_memo_entry *entry)
+{
+	entry->has_hits = entry->is_beyond = false;
+	entry->hit_count = 0;
 }
 
 void weir_memo_hit_add(struct weir_memo *memo, struct weir_memo_entry *entry, struct weir_series_hit hit,

@@ -11,10 +11,10 @@
 
 struct weir_memo_entry {
 	XXH128_hash_t key;
-	uint32_t edge; /* WEIR_NONE: not made yet */
-	uint32_t hits; /* first of `hits` */
-	uint8_t hit_count, has_hits, is_used, padding;
-	uint32_t padding2;
+	uint32_t edge;                                   /* WEIR_NONE: not made yet */
+	uint32_t hits;                                   /* first of `hits` */
+	uint8_t hit_count, has_hits, is_used, is_beyond; /* is_beyond: a hit is in an overflow set, and … */
+	uint32_t changes;                                /* … holds until the table's number is another one */
 };
 
 struct weir_memo {
@@ -47,6 +47,8 @@ XXH128_hash_t weir_memo_key(
 	struct weir_memo *memo, const struct weir_rules_record *record, struct weir_ruleset_key beyond);
 /* Its entry: known, or with nothing made yet. Valid until the next call of this. */
 struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key);
+/* Its hits are to be found again. */
+void weir_memo_hits_forget(struct weir_memo_entry *entry);
 /* One more place that it leads to; the readings are of the metrics of the hit's
  * mask, one each. The entry's hits are made one after the other. */
 void weir_memo_hit_add(struct weir_memo *memo, struct weir_memo_entry *entry, struct weir_series_hit hit,

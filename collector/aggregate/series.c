@@ -23,9 +23,11 @@
  *  1. Cells only grow while the set is there: a counter never goes down.
  *  2. A set is in `dirty` at most once, if is_dirty; what is not dirty is as at
  *     the last cut.
- *  3. live_series <= max_series, overflow sets not counted.
+ *  3. live_series <= max_series, overflow sets not counted; words likewise.
  *  4. Live, gone and overflow together hold every record once.
  *  5. A text of `labels` is a set's; only a load may leave one without, until the next sweep.
+ *  6. A metric that comes with other rules begins then, also in sets that are
+ *     older: `since_ns`, later than any that it had before.
  *
  * Saving is in series_image.c. */
 #include "aggregate/series.h"
@@ -38,7 +40,6 @@
 #include "aggregate/series_part.h"
 #include "base/err.h"
 
-#define OVERFLOW_SETS 512u
 #define BYTES_PER_SERIES WEIR_BOUNDS_SERIES_TEXT
 #define NS_PER_S 1e9
 
@@ -115,7 +116,8 @@ static void layout_free(struct weir_series *series)
 
 void weir_series_init(struct weir_series *series, const struct weir_schema *schema, uint32_t max_series, uint64_t seed)
 {
-	*series = (struct weir_series){ .max_series = max_series };
+	*series = (struct weir_series){ .max_series = max_series,
+		.max_words = (uint64_t)max_series * WEIR_BOUNDS_SERIES_WORDS };
 	/* Numbers are bounded by the budget of series; the text table only bounds the bytes. */
 	weir_text_init(&series->labels, UINT32_MAX / 2, (uint64_t)max_series * BYTES_PER_SERIES, seed);
 	weir_buf_init(&series->scratch, 0);
@@ -134,6 +136,7 @@ static void sets_free(struct weir_series *series)
 	series->dirty = NULL;
 	series->set_capacity = series->dirty_count = 0;
 	series->live_series = series->overflow_sets = 0;
+	series->words = series->overflow_words = 0;
 }
 
 void weir_series_fini(struct weir_series *series)
@@ -150,7 +153,8 @@ void weir_series_clear(struct weir_series *series)
 	weir_text_clear(&series->labels);
 	series->overflowed = series->cut_values = 0;
 	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
-		series->gone[i] = (struct weir_series_gone){ .id = series->gone[i].id };
+		series->gone[i] =
+			(struct weir_series_gone){ .id = series->gone[i].id, .since_ns = series->gone[i].since_ns };
 	}
 }
 
@@ -185,9 +189,18 @@ void weir_series_touch(struct weir_series *series, uint32_t set)
 	}
 }
 
-static uint32_t bits_of(uint32_t mask)
+static void budget_take(struct weir_series *series, const struct weir_series_set *set)
 {
-	return (uint32_t)__builtin_popcount(mask);
+	series->overflow_sets += set->is_overflow;
+	*(set->is_overflow ? &series->overflow_words : &series->words) += weir_series_words(series, set->group);
+	series->live_series += set->is_overflow ? 0 : weir_series_bits(set->mask);
+}
+
+static void budget_give_back(struct weir_series *series, const struct weir_series_set *set)
+{
+	series->overflow_sets -= set->is_overflow;
+	*(set->is_overflow ? &series->overflow_words : &series->words) -= weir_series_words(series, set->group);
+	series->live_series -= set->is_overflow ? 0 : weir_series_bits(set->mask);
 }
 
 void weir_series_make(struct weir_series *series, uint32_t set, const struct weir_series_set *made)
@@ -205,8 +218,7 @@ void weir_series_make(struct weir_series *series, uint32_t set, const struct wei
 		.is_dirty = row->is_dirty,
 		.is_overflow = made->is_overflow };
 	weir_assert(row->words != NULL);
-	series->overflow_sets += made->is_overflow;
-	series->live_series += made->is_overflow ? 0 : bits_of(made->mask);
+	budget_take(series, row);
 	weir_series_touch(series, set);
 }
 
@@ -215,116 +227,10 @@ void weir_series_unmake(struct weir_series *series, uint32_t set)
 {
 	struct weir_series_set *row = &series->sets[set];
 
-	series->overflow_sets -= row->is_overflow;
-	series->live_series -= row->is_overflow ? 0 : bits_of(row->mask);
+	budget_give_back(series, row);
 	free(row->words);
 	free(row->exemplars);
 	*row = (struct weir_series_set){ .is_dirty = row->is_dirty };
-}
-
-static bool keeps_value(struct weir_str name, bool keeps_code)
-{
-	return weir_str_is(name, "reporter") || weir_str_is(name, "request_protocol") ||
-	       (keeps_code && weir_str_is(name, "response_code"));
-}
-
-/* The overflow text of `labels`: `name="value",…`, values escaped. */
-static void overflow_text(struct weir_str labels, bool keeps_code, struct weir_buf *ret)
-{
-	size_t at = 0;
-
-	weir_buf_clear(ret);
-	while (at < labels.length) {
-		size_t name = at, value;
-
-		while (at < labels.length && labels.data[at] != '=') {
-			at++;
-		}
-		value = at + 2;
-		at = value;
-		while (at < labels.length && labels.data[at] != '"') {
-			at += labels.data[at] == '\\' ? 2 : 1;
-		}
-		if (value > labels.length || at >= labels.length) {
-			break;
-		}
-		if (name > 0) {
-			weir_buf_add_char(ret, ',');
-		}
-		if (keeps_value(weir_str_make(labels.data + name, value - 2 - name), keeps_code)) {
-			weir_buf_add(ret, labels.data + name, at + 1 - name);
-		} else {
-			weir_buf_add(ret, labels.data + name, value - name);
-			weir_buf_add_text(ret, "_overflow\"");
-		}
-		at += 2; /* the quote and the comma */
-	}
-	if (ret->length == 0) { /* a metric without labels */
-		weir_buf_add_char(ret, ' ');
-	}
-}
-
-static uint32_t salt_of(const struct weir_series *series, uint32_t group)
-{
-	return (uint32_t)series->groups[group].id;
-}
-
-static struct weir_series_hit overflow_hit(
-	struct weir_series *series, const struct weir_series_set *wish, struct weir_str labels)
-{
-	struct weir_series_set made = *wish;
-	uint32_t salt = ~salt_of(series, made.group), set; /* a text of its own, should it be a real one too */
-
-	overflow_text(labels, true, &series->scratch);
-	set = weir_text_find(&series->labels, weir_buf_str(&series->scratch), salt);
-	if (set == WEIR_TEXT_FULL && series->overflow_sets >= OVERFLOW_SETS) {
-		overflow_text(labels, false, &series->scratch);
-		set = weir_text_find(&series->labels, weir_buf_str(&series->scratch), salt);
-	}
-	if (set == WEIR_TEXT_FULL) {
-		set = weir_text_add(&series->labels, weir_buf_str(&series->scratch), salt, true);
-		weir_assert(set != WEIR_TEXT_FULL && set != WEIR_TEXT_EMPTY);
-		made.is_overflow = true;
-		weir_series_make(series, set, &made);
-	}
-	series->sets[set].mask |= made.mask;
-	return (struct weir_series_hit){ set, made.mask };
-}
-
-uint32_t weir_series_find(struct weir_series *series, uint32_t group, struct weir_str labels,
-	struct weir_series_hit wish, uint64_t created_ns, struct weir_series_hit ret_hits[2])
-{
-	struct weir_series_set made = { .created_ns = created_ns, .group = (uint16_t)group, .mask = wish.mask };
-	/* A set without labels has a text too: only numbers above 0 are sets. */
-	struct weir_str text = labels.length > 0 ? labels : weir_str_of(" ");
-	uint32_t salt = salt_of(series, group), set = weir_text_find(&series->labels, text, salt), more, count = 0;
-
-	if (set != WEIR_TEXT_FULL && series->sets[set].words != NULL) {
-		more = wish.mask & ~series->sets[set].mask;
-		if (series->live_series + bits_of(more) <= series->max_series) {
-			series->sets[set].mask |= more;
-			series->live_series += bits_of(more);
-			more = 0;
-		}
-		if (more != wish.mask) {
-			ret_hits[count++] = (struct weir_series_hit){ set, wish.mask & ~more };
-		}
-		if (more != 0) {
-			made.mask = more;
-			ret_hits[count++] = overflow_hit(series, &made, text);
-		}
-		return count;
-	}
-	if (series->live_series + bits_of(wish.mask) <= series->max_series) {
-		set = weir_text_add(&series->labels, text, salt, false);
-		if (set != WEIR_TEXT_FULL) {
-			weir_series_make(series, set, &made);
-			ret_hits[0] = (struct weir_series_hit){ set, wish.mask };
-			return 1;
-		}
-	}
-	ret_hits[0] = overflow_hit(series, &made, text);
-	return 1;
 }
 
 /* ---- counting ------------------------------------------------------------ */
@@ -342,6 +248,14 @@ static uint32_t bucket_of(const struct weir_series_metric *metric, const struct 
 	return bucket;
 }
 
+/* A sum that no word holds stays: going round it would go down (a sender may say anything of sizes). */
+static inline void whole_add(uint64_t *word, uint64_t more)
+{
+	if (__builtin_add_overflow(*word, more, word)) {
+		*word = UINT64_MAX;
+	}
+}
+
 static inline void observe(
 	const struct weir_series_metric *metric, uint64_t *words, const struct weir_observation *observed)
 {
@@ -356,7 +270,7 @@ static inline void observe(
 	if (metric->unit == WEIR_UNIT_REAL) {
 		real_add(total, observed->real);
 	} else {
-		*total += observed->number;
+		whole_add(total, observed->number);
 	}
 }
 
@@ -398,7 +312,7 @@ void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit
 	const struct weir_series_metric *metrics = &series->metrics[group->first];
 	uint64_t *words;
 
-	if (set->example_ns == example->time_ns) {
+	if (example->time_ns <= set->example_ns) {
 		return;
 	}
 	set->example_ns = example->time_ns;
@@ -454,7 +368,7 @@ static void gone_add(struct weir_series *series, const struct weir_series_set *s
 		if (metric->unit == WEIR_UNIT_REAL) {
 			gone->real += real_of(words[metric->words - 1]);
 		} else {
-			gone->number += words[metric->words - 1];
+			whole_add(&gone->number, words[metric->words - 1]);
 		}
 	}
 }
@@ -526,11 +440,30 @@ static bool set_move(struct weir_series *to, const struct weir_series *from, str
 	return mask != 0;
 }
 
-void weir_series_replace(struct weir_series *series, const struct weir_schema *schema)
+/* What is left of a set under the new schema; its budget is given back before, under the old one. */
+static void set_replace(struct weir_series *series, const struct weir_series *old, uint32_t number)
+{
+	struct weir_series_set *set = &series->sets[number];
+
+	if (set_move(series, old, set)) {
+		budget_take(series, set);
+		weir_series_touch(series, number);
+		return;
+	}
+	free(set->words);
+	free(set->exemplars);
+	*set = (struct weir_series_set){ .is_dirty = set->is_dirty };
+	weir_text_remove(&series->labels, number);
+}
+
+void weir_series_replace(struct weir_series *series, const struct weir_schema *schema, uint64_t since_ns)
 {
 	struct weir_series old = *series;
 
 	schema_lay(series, schema);
+	for (uint32_t i = 0; i < schema->metric_count; i++) {
+		series->gone[i].since_ns = since_ns;
+	}
 	for (uint32_t i = 0; i < old.schema->metric_count; i++) {
 		struct weir_series_gone *gone = gone_of(series, old.gone[i].id);
 
@@ -538,21 +471,22 @@ void weir_series_replace(struct weir_series *series, const struct weir_schema *s
 			*gone = old.gone[i];
 		}
 	}
+	series->live_series = series->overflow_sets = 0;
+	series->words = series->overflow_words = 0;
 	for (uint32_t i = 1; i < series->labels.count; i++) {
-		struct weir_series_set *set = i < series->set_capacity ? &series->sets[i] : NULL;
-
-		if (set == NULL || set->words == NULL) {
-			continue;
+		if (i < series->set_capacity && series->sets[i].words != NULL) {
+			set_replace(series, &old, i);
 		}
-		series->live_series -= set->is_overflow ? 0 : bits_of(set->mask);
-		if (set_move(series, &old, set)) {
-			series->live_series += set->is_overflow ? 0 : bits_of(set->mask);
-			weir_series_touch(series, i);
-			continue;
-		}
-		set->mask = 0; /* its budget is given back already */
-		weir_series_unmake(series, i);
-		weir_text_remove(&series->labels, i);
 	}
+	series->changes++;
 	layout_free(&old);
+}
+
+void weir_series_begin(struct weir_series *series, uint64_t since_ns)
+{
+	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
+		if (series->gone[i].since_ns == WEIR_SERIES_UNTOLD) {
+			series->gone[i].since_ns = since_ns;
+		}
+	}
 }

@@ -39,9 +39,12 @@ struct weir_series_set { /* the series of one label text; its number is the text
 	uint8_t is_dirty, is_overflow;
 };
 
+#define WEIR_SERIES_UNTOLD UINT64_MAX /* of since_ns: what was loaded does not know this metric */
+
 struct weir_series_gone { /* of one metric: what its expired series had */
 	uint64_t id, count, number;
 	double real;
+	uint64_t since_ns; /* none of its series began before; 0: it was there from the beginning */
 };
 
 struct weir_series {
@@ -55,6 +58,8 @@ struct weir_series {
 	const struct weir_metric **order;   /* the same, as the schema has them */
 	struct weir_series_gone *gone;      /* in the schema's order */
 	uint32_t max_series, live_series, overflow_sets;
+	uint64_t max_words, words, overflow_words; /* of cells and examples */
+	uint32_t changes;    /* how often a set was made or grew: what was beyond the budget may not be now; no state */
 	uint64_t overflowed; /* records counted in an overflow series */
 	uint64_t cut_values; /* label values that were too long, of texts when they were made */
 	struct weir_buf scratch;
@@ -65,14 +70,18 @@ void weir_series_init(struct weir_series *series, const struct weir_schema *sche
 void weir_series_fini(struct weir_series *series);
 void weir_series_clear(struct weir_series *series); /* no series, as after init */
 
-/* Another schema: metrics of equal ids go on, the others' series are gone. */
-void weir_series_replace(struct weir_series *series, const struct weir_schema *schema);
+/* Another schema: metrics of equal ids go on, the others' series are gone, and new ones begin at `since_ns`, which
+ * is later than any time at which a series was created. */
+void weir_series_replace(struct weir_series *series, const struct weir_schema *schema, uint64_t since_ns);
+/* After a load: metrics that it did not know begin then. */
+void weir_series_begin(struct weir_series *series, uint64_t since_ns);
 
 struct weir_series_hit { /* where a record counts: these metrics of this set */
 	uint32_t set, mask;
 };
 /* The sets of this label text for these metrics of its group: one, made when it
- * is new, or what does not fit the budget in an overflow set. Returns how many (1 or 2). */
+ * is new, or what does not fit the budget in an overflow set. Returns how many (1 or 2).
+ * A hit is the same until sets are removed; one in an overflow set until `changes` moves. */
 uint32_t weir_series_find(struct weir_series *series, uint32_t group, struct weir_str labels,
 	struct weir_series_hit wish, uint64_t created_ns, struct weir_series_hit ret_hits[2]);
 
@@ -84,7 +93,7 @@ struct weir_series_example {
 	uint8_t trace_id[16], span_id[8];
 	uint64_t time_ns;
 };
-/* … whose trace this is. One of a moment suffices: others of the same time_ns are passed over. */
+/* … whose trace this is. One of a moment suffices: what is not newer is passed over. */
 void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit,
 	const struct weir_observation *observed, const struct weir_series_example *example);
 

@@ -2,7 +2,7 @@
  *
  * Payload: the layout: how many groups; each id, how many metrics; each of
  * these id, words | the texts | overflowed, cut values | what went: how many; each metric's
- * id, count, number, bits of the real | the sets: how many; each number, group
+ * id, count, number, bits of the real, since when it is there | the sets: how many; each number, group
  * and overflow, created, used, mask, words, and whether there are examples, then
  * their words.
  *
@@ -53,6 +53,7 @@ static void gone_save(const struct weir_series *series, struct weir_buf *buf)
 		weir_blob_add_varint(buf, gone->count);
 		weir_blob_add_varint(buf, gone->number);
 		weir_blob_add_varint(buf, bits);
+		weir_blob_add_varint(buf, gone->since_ns);
 	}
 }
 
@@ -165,6 +166,9 @@ static int gone_load(struct weir_series *series, struct weir_blob_reader *reader
 {
 	uint32_t count = weir_blob_number(reader, WEIR_METRICS_MAX);
 
+	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
+		series->gone[i].since_ns = WEIR_SERIES_UNTOLD;
+	}
 	for (uint32_t i = 0; i < count && !reader->is_bad; i++) {
 		struct weir_series_gone gone = { .id = weir_blob_u64(reader) };
 		uint64_t bits;
@@ -173,6 +177,7 @@ static int gone_load(struct weir_series *series, struct weir_blob_reader *reader
 		gone.number = weir_blob_varint(reader);
 		bits = weir_blob_varint(reader);
 		memcpy(&gone.real, &bits, sizeof(bits));
+		gone.since_ns = weir_blob_varint(reader);
 		for (uint32_t k = 0; k < series->schema->metric_count; k++) {
 			if (series->gone[k].id == gone.id) {
 				series->gone[k] = gone;

@@ -13,7 +13,7 @@
  *     is the only thing in it that moves (atomic).
  *  2. All sums in it are of the same moment: nothing is torn.
  *  3. Who holds it delays nobody: no lock, and the fold goes on.
- *  4. It may outlive the fold. */
+ *  4. It may be let go after the fold was destroyed, but not be read. */
 #include "aggregate/snapshot.h"
 
 #include <errno.h>

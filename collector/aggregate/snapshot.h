@@ -14,8 +14,8 @@
 
 struct weir_exemplar_view {               /* a trace that is an example of what was observed */
 	uint8_t trace_id[16], span_id[8]; /* span_id all zero: not known */
-	uint64_t time_ns;                 /* of arrival */
-	double value;                     /* in the metric's unit as exposed; a counter's: 1 */
+	uint64_t time_ns;                 /* of arrival; of one that a sender made: as it says, not after its arrival */
+	double value;                     /* in the metric's unit as exposed; of a counter that weir makes: 1 */
 };
 
 struct weir_series_view {
@@ -124,6 +124,7 @@ struct weir_point_view {        /* one series of a passed-through metric */
 	uint64_t zero_count;
 	double zero_threshold;
 	struct weir_point_buckets positive, negative;
+	const struct weir_exemplar_view *exemplar; /* of what counts, the newest; NULL: none */
 };
 
 struct weir_family_view { /* one passed-through metric */

@@ -179,6 +179,9 @@ static void set_copy(
 		struct weir_series_view *view = &place->views[metric][place->counts[metric]++];
 
 		*view = (struct weir_series_view){ .labels = labels, .created_ns = set->created_ns };
+		if (view->created_ns < series->gone[metric].since_ns) {
+			view->created_ns = series->gone[metric].since_ns; /* the metric is younger than the set */
+		}
 		value_copy(&series->metrics[group->first + at], set->words + series->metrics[group->first + at].word,
 			view, room);
 		examples_copy(series, set, at, view, room);

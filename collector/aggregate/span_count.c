@@ -5,7 +5,8 @@
  * cache suffices: what is pushed out is found again by its text.
  *
  * Invariants
- *  1. `known` says what the table would say; removed sets make it forget.
+ *  1. `known` says what the table would say; removed sets make it forget, and
+ *     whatever is made or grows makes it forget what leads beyond the budget.
  *  2. The trace of a span is its metric's example: it was in the same batch, so it can be fetched.
  *
  * Runs on the aggregate thread only. */
@@ -37,6 +38,13 @@ void weir_span_counts_forget(struct weir_span_counts *counts)
 	}
 }
 
+static bool is_still_so(const struct weir_series *series, const struct weir_span_known *known)
+{
+	/* What is beyond the budget is the last of the hits. */
+	return known->count == 0 || known->changes == series->changes ||
+	       !series->sets[known->hits[known->count - 1].set].is_overflow;
+}
+
 /* Where this key leads; count 0: not known. */
 static struct weir_span_known *known_of(struct weir_span_counts *counts, XXH128_hash_t key)
 {
@@ -44,10 +52,10 @@ static struct weir_span_known *known_of(struct weir_span_counts *counts, XXH128_
 
 	if (counts->known == NULL) {
 		counts->known = calloc(WEIR_SPAN_COUNT_KNOWN, sizeof(*counts->known));
-		weir_assert(counts->known != NULL); /* once, 320 KiB */
+		weir_assert(counts->known != NULL); /* once, 384 KiB */
 	}
 	known = &counts->known[key.low64 % WEIR_SPAN_COUNT_KNOWN];
-	if (known->low != key.low64 || known->high != key.high64) {
+	if (known->low != key.low64 || known->high != key.high64 || !is_still_so(counts->series, known)) {
 		*known = (struct weir_span_known){ .low = key.low64, .high = key.high64 };
 	}
 	return known;
@@ -60,6 +68,7 @@ static void known_find(struct weir_span_counts *counts, struct weir_span_known *
 
 	known->count =
 		weir_series_find(counts->series, group, weir_buf_str(&counts->text), wish, created_ns, known->hits);
+	known->changes = counts->series->changes;
 	counts->series->cut_values += counts->series->labels.live > before ? cut : 0;
 	weir_buf_clear(&counts->text);
 }

@@ -15,6 +15,7 @@ struct weir_span_counts {
 		uint64_t low, high;
 		struct weir_series_hit hits[2];
 		uint32_t count;
+		uint32_t changes; /* of the series: a hit in an overflow set holds as long as they are so many */
 	} * known;
 	struct weir_buf text;
 };

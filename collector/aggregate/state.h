@@ -55,6 +55,11 @@ void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *rec
 void weir_fold_spans(struct weir_fold *fold, const struct weir_batch *batch);
 /* When a series that is new now began. */
 uint64_t weir_fold_created(const struct weir_fold *fold, const struct weir_batch *batch);
+/* Later than all that began until now. */
+static inline uint64_t weir_fold_since(const struct weir_fold *fold)
+{
+	return 1 + (fold->watermark_ns > fold->counters_since_ns ? fold->watermark_ns : fold->counters_since_ns);
+}
 /* The watermark in the units of series. */
 static inline uint32_t weir_fold_moment(uint64_t watermark_ns)
 {

@@ -361,8 +361,10 @@ static int connection_get(const struct weir_rules_record *record, enum weir_attr
 	static const char *const events[] = { "open", "continue", "close" };
 	const struct weir_connection *connection = record->connection;
 
-	if (connection == NULL) { /* of the connection of a request, only what was told is known */
-		return weir_attribute_told(record, attribute, scratch, ret);
+	if (connection == NULL) { /* of the connection of a request, only what was told is known; it has no events */
+		return attribute == WEIR_ATTRIBUTE_CONNECTION_EVENT
+			       ? WEIR_VALUE_ABSENT
+			       : weir_attribute_told(record, attribute, scratch, ret);
 	}
 	switch (attribute) {
 	case WEIR_ATTRIBUTE_CONNECTION_ID:

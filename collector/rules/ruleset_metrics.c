@@ -20,6 +20,8 @@
 #include "rules/convert.h"
 #include "rules/ruleset_inside.h"
 
+#define LABEL_NAMES_MAX 4096u /* bytes of a metric's: with short values a label text fits any table */
+
 struct building {
 	struct weir_ruleset_loading *loading;
 	struct weir_metric *metrics;
@@ -239,6 +241,7 @@ static int labels_find(
 	const struct weir_node *list = entry->labels;
 	uint32_t most = list != NULL ? list->count : 0, count = 0;
 	struct weir_ruleset_term *labels;
+	size_t bytes = 0;
 	int r = 0;
 
 	if (most > WEIR_RULESET_LABELS_MAX) {
@@ -250,7 +253,12 @@ static int labels_find(
 	}
 	for (const struct weir_node *at = list != NULL ? list->first : NULL; at != NULL && r == 0; at = at->next) {
 		r = label_find(building, entry, at, labels, count);
+		bytes += r == 0 ? strlen(labels[count].name) : 0;
 		count += r == 0;
+	}
+	if (r == 0 && bytes > LABEL_NAMES_MAX) {
+		r = weir_node_wrong(list, building->loading->error, "names of labels of more than %u bytes in all",
+			LABEL_NAMES_MAX);
 	}
 	for (uint32_t i = 0; r == 0 && i < terms->count; i++) {
 		bool is_used = false;

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "aggregate/bounds.h"
 #include "aggregate/memo.h"
 #include "support/batch_maker.h"
 
@@ -140,12 +141,40 @@ static void it_stays_bounded_whatever_comes(void **state)
 	batch_maker_fini(&maker);
 }
 
+/* Rules may lead each entry to many places, and what is beyond a budget is found again and again. */
+static void places_and_readings_stay_bounded_too(void **state)
+{
+	const struct weir_reading readings[WEIR_GROUP_METRICS_MAX] = { 0 };
+	const struct weir_series_hit hit = { 1, UINT32_MAX };
+	struct batch_maker maker = { 0 };
+	struct weir_memo memo;
+	const struct weir_batch *batch = call_make(&maker, NOTHING);
+
+	(void)state;
+	weir_memo_init(&memo, 1);
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct weir_memo_entry *entry = find(&memo, batch, i % 7, -1);
+
+		weir_memo_hits_forget(entry);
+		for (unsigned k = 0; k < 8; k++) {
+			weir_memo_hit_add(&memo, entry, hit, readings);
+		}
+		assert_int_equal(entry->hit_count, 8);
+		assert_true(entry->hits + 8 <= memo.hit_count);
+	}
+	assert_true(memo.hit_capacity <= WEIR_BOUNDS_MEMO_HITS);
+	assert_true(memo.reading_capacity <= 2 * WEIR_BOUNDS_MEMO_READINGS);
+	weir_memo_fini(&memo);
+	batch_maker_fini(&maker);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_that_labels_are_made_of_tells_calls_apart),
 		cmocka_unit_test(a_pod_does_not_make_a_call_another_one),
 		cmocka_unit_test(it_stays_bounded_whatever_comes),
+		cmocka_unit_test(places_and_readings_stay_bounded_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "aggregate/bounds.h"
 #include "aggregate/series.h"
 
 static const char labels[] = "reporter=\"source\",source_workload=\"a\\\"b,c=\\\"\",response_code=\"200\","
@@ -207,13 +208,17 @@ static void another_schema_takes_what_is_the_same(void **state)
 	count(&series, hit, 1, 0.25, 10);
 	count(&series, find(&series, 1, weir_str_of(labels), 1), 1, 0, 10);
 	count(&series, find(&series, 0, weir_str_of("reporter=\"x\""), 2), 1, 0, 10); /* of nothing but `b` */
-	weir_series_replace(&series, &other_schema);
+	weir_series_replace(&series, &other_schema, 200);
 	assert_int_equal(series.live_series, 2);
 	assert_int_equal(series.labels.live, 1);
 	assert_int_equal(series.sets[hit.set].mask, 6);
 	assert_int_equal(series.sets[hit.set].words[2], 1);
 	assert_true(real_at(&series, hit.set, 1) == 0.25);
-	weir_series_replace(&series, &schema);
+	assert_int_equal(series.gone[0].since_ns, 200); /* `e` is new */
+	assert_int_equal(series.gone[2].since_ns, 0);
+	weir_series_replace(&series, &schema, 300);
+	assert_int_equal(series.gone[0].since_ns, 0);
+	assert_int_equal(series.gone[1].since_ns, 300); /* `b` begins anew */
 	assert_int_equal(series.sets[hit.set].mask, 5);
 	assert_int_equal(series.sets[hit.set].words[0], 1);
 	weir_series_fini(&series);
@@ -332,6 +337,9 @@ static void what_was_saved_under_another_schema_is_read_by_ids(void **state)
 	carry(&series, &other, true);
 	count(&series, hit, 1, 0.25, 10);
 	carry(&series, &other, false);
+	weir_series_begin(&other, 77);
+	assert_int_equal(other.gone[0].since_ns, 77); /* what was saved does not know `e` */
+	assert_int_equal(other.gone[1].since_ns, 0);
 	assert_int_equal(other.live_series, 2);
 	assert_int_equal(other.sets[hit.set].words[2], 2);
 	assert_true(real_at(&other, hit.set, 1) == 0.5);
@@ -339,6 +347,144 @@ static void what_was_saved_under_another_schema_is_read_by_ids(void **state)
 	assert_int_equal(other.labels.live, 1); /* the text of what it does not have is gone with the sweep */
 	weir_series_fini(&series);
 	weir_series_fini(&other);
+}
+
+/* The overflow set of a metric that is not there any more left its text: the group's next one takes it. */
+static void an_overflow_text_without_a_set_gets_one(void **state)
+{
+	struct weir_series series, other;
+	struct weir_series_hit hit;
+
+	(void)state;
+	weir_series_init(&series, &schema, 0, 1);
+	weir_series_init(&other, &other_schema, 0, 1);
+	hit = find(&series, 0, weir_str_of(labels), 2); /* of nothing but `b` */
+	assert_true(series.sets[hit.set].is_overflow);
+	carry(&series, &other, true);
+	hit = find(&other, 0, weir_str_of(labels), 7);
+	assert_true(other.sets[hit.set].is_overflow);
+	count(&other, hit, 1, 0.25, 10);
+	assert_int_equal(other.sets[hit.set].words[0], 1);
+	weir_series_fini(&series);
+	weir_series_fini(&other);
+}
+
+/* A set whose mask grew is in the next cut although nothing of it counted. */
+static void what_grew_is_saved_before_it_counts(void **state)
+{
+	struct weir_series series, follower;
+
+	(void)state;
+	weir_series_init(&series, &schema, 3, 1);
+	weir_series_init(&follower, &schema, 3, 1);
+	find(&series, 0, weir_str_of(labels), 1);
+	carry(&series, &follower, true);
+	find(&series, 0, weir_str_of(labels), 3);
+	carry(&series, &follower, false);
+	series_equal(&series, &follower);
+	find(&series, 0, weir_str_of("reporter=\"x\""), 1);
+	find(&series, 0, weir_str_of("reporter=\"x\",a=\"b\""), 1); /* in the overflow */
+	carry(&series, &follower, false);
+	find(&series, 0, weir_str_of("reporter=\"x\",a=\"b\""), 4);
+	carry(&series, &follower, false);
+	series_equal(&series, &follower);
+	weir_series_fini(&series);
+	weir_series_fini(&follower);
+}
+
+/* Where a rule has no labels but those that an overflow keeps, both sets would look the same. */
+static void what_an_overflow_has_begun_it_goes_on_with(void **state)
+{
+	static const char few[] = "reporter=\"source\",response_code=\"200\"";
+	struct weir_series_hit hits[2], over;
+	struct weir_series series;
+
+	(void)state;
+	weir_series_init(&series, &schema, 1, 1);
+	count(&series, find(&series, 0, weir_str_of("reporter=\"x\""), 1), 1, 0, 5);
+	over = find(&series, 0, weir_str_of(few), 1);
+	assert_true(series.sets[over.set].is_overflow);
+	count(&series, over, 1, 0, 20);
+	assert_int_equal(weir_series_expire(&series, 10), 1);
+	assert_int_equal(find(&series, 0, weir_str_of(few), 1).set, over.set);
+	assert_int_equal(weir_series_find(&series, 0, weir_str_of(few), (struct weir_series_hit){ 0, 3 }, 5, hits), 2);
+	assert_int_equal(hits[0].mask, 2); /* this one it did not have */
+	assert_false(series.sets[hits[0].set].is_overflow);
+	assert_int_equal(hits[1].set, over.set);
+	assert_int_equal(hits[1].mask, 1);
+	weir_series_fini(&series);
+}
+
+/* A rule may make any label of what clients send: what an overflow keeps is short and bounded too. */
+static void an_overflow_keeps_neither_long_values_nor_ever_more_of_them(void **state)
+{
+	struct weir_series series;
+	char text[2048];
+
+	(void)state;
+	weir_series_init(&series, &schema, 0, 1);
+	snprintf(text, sizeof(text), "reporter=\"%01000d\"", 7);
+	assert_true(weir_str_is(
+		weir_text_str(&series.labels, find(&series, 0, weir_str_of(text), 1).set), "reporter=\"_overflow\""));
+	for (unsigned i = 0; i < 5000; i++) {
+		snprintf(text, sizeof(text), "request_protocol=\"p%u\",a=\"b\"", i);
+		count(&series, find(&series, 0, weir_str_of(text), 7), 1, 2, 3);
+	}
+	assert_int_equal(series.overflow_sets, 1025);
+	assert_int_equal(series.overflowed, 5000);
+	weir_series_fini(&series);
+}
+
+static void a_sum_that_is_full_does_not_go_down(void **state)
+{
+	struct weir_series series;
+	struct weir_series_hit hit;
+
+	(void)state;
+	weir_series_init(&series, &schema, 100, 1);
+	hit = find(&series, 0, weir_str_of(labels), 7);
+	count(&series, hit, UINT64_MAX - 1, 0, 3);
+	count(&series, hit, 5, 0, 3);
+	assert_true(series.sets[hit.set].words[5] == UINT64_MAX);
+	weir_series_expire(&series, 4);
+	count(&series, find(&series, 0, weir_str_of(labels), 7), 5, 0, 3);
+	weir_series_expire(&series, 4);
+	assert_true(series.gone[1].number == UINT64_MAX);
+	weir_series_fini(&series);
+}
+
+/* A set has the cells of its whole group, however few of its metrics count. */
+static void cells_are_bounded_whatever_the_masks(void **state)
+{
+	enum { METRICS = 32, BOUNDS = 63, SERIES = 1000 };
+	static double wide_bounds[BOUNDS];
+	static struct weir_metric wide[METRICS];
+	static const struct weir_metric *places[METRICS];
+	const struct weir_metric_group group = { places, METRICS, NULL, 0, 7 };
+	const struct weir_schema wide_schema = { wide, METRICS, &group, 1 };
+	struct weir_series series;
+	uint32_t live = 0;
+	char text[128];
+
+	(void)state;
+	for (unsigned i = 0; i < BOUNDS; i++) {
+		wide_bounds[i] = i;
+	}
+	for (unsigned i = 0; i < METRICS; i++) {
+		wide[i] = (struct weir_metric){ "x", "X.", WEIR_METRIC_HISTOGRAM, WEIR_UNIT_WHOLE, wide_bounds, BOUNDS,
+			0, i, i + 1 };
+		places[i] = &wide[i];
+	}
+	weir_series_init(&series, &wide_schema, SERIES, 1);
+	for (unsigned i = 0; i < 2 * SERIES; i++) {
+		const struct weir_series_hit hit = find(&series, 0, text_of(text, sizeof(text), i), 1);
+
+		live += !series.sets[hit.set].is_overflow;
+	}
+	assert_in_range(live, 1, SERIES * WEIR_BOUNDS_SERIES_WORDS / (METRICS * (BOUNDS + 2)));
+	assert_true(series.words <= SERIES * WEIR_BOUNDS_SERIES_WORDS);
+	assert_in_range(series.overflow_words, 1, 2 * WEIR_BOUNDS_SERIES_OVERFLOW_WORDS);
+	weir_series_fini(&series);
 }
 
 static void a_delta_has_only_what_moved_and_each_text_once(void **state)
@@ -390,6 +536,8 @@ static void an_example_is_the_newest_of_its_bucket(void **state)
 	weir_series_exemplar(&series, hit, fast, &example);
 	example.trace_id[0] = 4;
 	weir_series_exemplar(&series, hit, fast, &example); /* of the same moment: passed over */
+	example.time_ns = 2;
+	weir_series_exemplar(&series, hit, fast, &example); /* an older one that came late: likewise */
 	words = series.sets[hit.set].exemplars;
 	assert_int_equal(((const uint8_t *)words)[0], 1);
 	assert_int_equal(words[WEIR_SERIES_EXEMPLAR_HEAD + 1], 4000000000);
@@ -414,6 +562,12 @@ int main(void)
 		cmocka_unit_test(another_schema_takes_what_is_the_same),
 		cmocka_unit_test(live_and_gone_are_all_that_was_counted_whatever_restarts_lay_between),
 		cmocka_unit_test(what_was_saved_under_another_schema_is_read_by_ids),
+		cmocka_unit_test(an_overflow_text_without_a_set_gets_one),
+		cmocka_unit_test(what_grew_is_saved_before_it_counts),
+		cmocka_unit_test(what_an_overflow_has_begun_it_goes_on_with),
+		cmocka_unit_test(an_overflow_keeps_neither_long_values_nor_ever_more_of_them),
+		cmocka_unit_test(a_sum_that_is_full_does_not_go_down),
+		cmocka_unit_test(cells_are_bounded_whatever_the_masks),
 		cmocka_unit_test(a_delta_has_only_what_moved_and_each_text_once),
 		cmocka_unit_test(an_example_is_the_newest_of_its_bucket),
 	};

@@ -390,6 +390,8 @@ static void attrs_take(struct scene *scene, uint32_t *first, uint32_t *count)
 	batch_maker_tag(&scene->maker, "check.error_code", "12");
 	batch_maker_tag(&scene->maker, "context.reporter.local", "true");
 	batch_maker_tag(&scene->maker, "context.proxy_version", "1.4.10");
+	batch_maker_tag(&scene->maker, "connection.id", "c1");
+	batch_maker_tag(&scene->maker, "connection.event", "open");
 	attr = batch_maker_attr(&scene->maker);
 	attr->key = text(scene, "request.size");
 	attr->type = WEIR_ATTR_INT;
@@ -429,6 +431,8 @@ static void assert_attrs_are_found(struct scene *scene)
 	assert_is(scene, "check.error_code", "12");
 	assert_is(scene, "context.reporter.local", "true");
 	assert_is(scene, "context.proxy_version", "1.4.10");
+	assert_is(scene, "connection.id", "c1");
+	assert_is(scene, "connection.event", NULL); /* the memo's key has it of connections only */
 	assert_is(scene, "request.size", "5");
 	assert_is(scene, "request.total_size", "17");
 	assert_is(scene, "check.cache_hit", "true");

@@ -356,6 +356,20 @@ static void too_much_is_refused(void **state)
 	weir_buf_add_char(&text, '\0');
 	expect_wrong(text.data, "46:5", "more than 32 metrics of the same labels");
 	weir_buf_clear(&text);
+	weir_buf_add_text(&text, META("metric", "m") "  value: 1\n  dimensions:\n");
+	for (unsigned i = 0; i < 22; i++) { /* of 190 bytes each */
+		weir_buf_addf(&text, "    l%0189u: source.name\n", i);
+	}
+	weir_buf_add_text(&text,
+		"---\n" META("prometheus", "p") "  metrics:\n"
+						"  - {name: x, instance_name: m.metric, kind: GAUGE, label_names: [");
+	for (unsigned i = 0; i < 22; i++) {
+		weir_buf_addf(&text, "%sl%0189u", i > 0 ? ", " : "", i);
+	}
+	weir_buf_add_text(&text, "]}\n---\n" GOOD_RULE);
+	weir_buf_add_char(&text, '\0');
+	expect_wrong(text.data, "35:66", "names of labels of more than 4096 bytes");
+	weir_buf_clear(&text);
 	for (unsigned i = 0; i < 257; i++) {
 		weir_buf_addf(&text,
 			"---\n{apiVersion: config.istio.io/v1, kind: rule, metadata: {name: r%u}, spec: {}}\n", i);
