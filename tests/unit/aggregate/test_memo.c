@@ -151,7 +151,7 @@ static void places_and_readings_stay_bounded_too(void **state)
 	const struct weir_batch *batch = call_make(&maker, NOTHING);
 
 	(void)state;
-	weir_memo_init(&memo, 1);
+	weir_memo_init(&memo, 1000, 1);
 	for (uint32_t i = 0; i < 100000; i++) {
 		struct weir_memo_entry *entry = find(&memo, batch, i % 7, -1);
 
