@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json_read.h"
 #include "rules/convert.h"
 
@@ -239,30 +240,16 @@ static int record_take(struct telling *telling)
 static int file_read(const char *path, struct weir_buf *text, struct weir_buf *why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : 1;
+	int r = fd < 0 ? -errno : weir_file_read(fd, FILE_MAX, text);
 
-	while (n > 0 && text->length <= FILE_MAX) {
-		char *at = weir_buf_reserve(text, 4096);
-
-		if (at == NULL) {
-			break;
-		}
-		n = read(fd, at, 4096);
-		if (n > 0) {
-			weir_buf_advance(text, (size_t)n);
-		} else if (n < 0 && errno == EINTR) {
-			n = 1;
-		}
-	}
-	if (n < 0) {
-		weir_buf_addf(why, "%s: %s", path, strerror(errno));
-	} else if (text->length > FILE_MAX) {
-		weir_buf_addf(why, "%s: larger than 1 MiB", path);
-	}
 	if (fd >= 0) {
 		close(fd);
 	}
-	return why->length > 0 ? WEIR_EXPLAIN_BAD : weir_buf_error(text);
+	if (r == 0 || r == -ENOMEM) {
+		return r;
+	}
+	weir_buf_addf(why, "%s: %s", path, r == -EFBIG ? "larger than 1 MiB" : strerror(-r));
+	return WEIR_EXPLAIN_BAD;
 }
 
 int weir_explain(

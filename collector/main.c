@@ -24,6 +24,7 @@
 #include "certificates.h"
 #include "cli.h"
 #include "exporters/exporters.h"
+#include "memory.h"
 #include "pod_source.h"
 #include "process.h"
 #include "receive/admit.h"
@@ -43,14 +44,6 @@
 #define PARKED_ANSWERS 8192u
 #define GRACE_MS 2000u
 #define ROUTES_MAX 96u
-/* What is taken up beside the ring and the answers to queries: tables, arenas, libraries. */
-#define MEMORY_BASE_BYTES (96u << 20)
-/* A series more than those of the default: its text and cells, in the fold, in a scrape's copy and in an image. */
-#define SERIES_BYTES 1024u
-/* The workload table at its bound, twice while it is swapped, and a list of pods while it is read. */
-#define PODS_BYTES (64u << 20)
-#define SERIES_IN_BASE 50000u
-#define QUERY_BYTES_LEAST (4u << 20)
 
 struct keeper {
 	struct weir_arena arena; /* the configuration's texts */
@@ -116,26 +109,6 @@ static int refuse(const char *what, const char *which, int fault)
 {
 	weir_log(WEIR_LOG_ERROR, "main", "cannot start: %s which=%s why=\"%s\"", what, which, strerror(-fault));
 	return fault;
-}
-
-/* What limits.memory leaves for answers, or a refusal: the tables are bounded by other keys. */
-static int memory_settle(struct keeper *keeper)
-{
-	const struct weir_conf *conf = &keeper->conf;
-	uint64_t series = conf->metrics_max_series > SERIES_IN_BASE ? conf->metrics_max_series - SERIES_IN_BASE : 0;
-	bool has_pods = strcmp(conf->identity_pods, "none") != 0;
-	uint64_t taken = conf->ring_size + MEMORY_BASE_BYTES + series * SERIES_BYTES + (has_pods ? PODS_BYTES : 0);
-	uint64_t needed = taken + QUERY_THREADS * QUERY_BYTES_LEAST;
-
-	if (conf->limits_memory < needed) {
-		weir_log(WEIR_LOG_ERROR, "main",
-			"cannot start: limits.memory is too small for ring.size and metrics.max_series "
-			"limit=%llu needed=%llu",
-			(unsigned long long)conf->limits_memory, (unsigned long long)needed);
-		return -ENOMEM;
-	}
-	keeper->query_bytes = (conf->limits_memory - taken) / QUERY_THREADS;
-	return 0;
 }
 
 static int store_open(struct keeper *keeper)
@@ -437,7 +410,7 @@ static void say_ready(const struct keeper *keeper)
 
 static int keeper_start(struct keeper *keeper)
 {
-	int r = memory_settle(keeper);
+	int r = weir_memory_settle(&keeper->conf, QUERY_THREADS, &keeper->query_bytes);
 
 	r = r < 0 ? r : weir_certificates_load(&keeper->conf, &keeper->tls);
 	r = r < 0 ? r : weir_rulesets_load(&keeper->conf, &keeper->ruleset);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/log.h"
 
 static int bad(struct weir_buf *ret_why, const char *sentence)
@@ -44,6 +45,7 @@ static int url_settle(const struct weir_conf *conf, char *url, size_t size, stru
 		return bad(ret_why, is_kind(conf, "kubelet") ? "identity.kubelet_url begins with https:// or http://"
 							     : "identity.api_url begins with https:// or http://");
 	}
+	weir_assert(told != NULL); /* gcc's sanitizer believes otherwise */
 	snprintf(url, size, "%s", told);
 	for (length = strlen(url); length > 0 && url[length - 1] == '/'; length--) {
 		url[length - 1] = '\0';

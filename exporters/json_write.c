@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json_read.h"
 #include "base/utf8.h"
 
 void weir_json_write_init(struct weir_json_write *json, struct weir_buf *buf)
@@ -44,42 +45,15 @@ static bool must_escape(unsigned char c)
 	return c < 0x20 || c == '"' || c == '\\';
 }
 
-static void escape(struct weir_buf *buf, unsigned char c)
-{
-	static const char hex[] = "0123456789abcdef";
-	char text[6] = { '\\', 'u', '0', '0', '0', '0' };
-
-	switch (c) {
-	case '"':
-	case '\\':
-		text[1] = (char)c;
-		break;
-	case '\n':
-		text[1] = 'n';
-		break;
-	case '\r':
-		text[1] = 'r';
-		break;
-	case '\t':
-		text[1] = 't';
-		break;
-	default:
-		text[4] = hex[c >> 4];
-		text[5] = hex[c & 15];
-		weir_buf_add(buf, text, 6);
-		return;
-	}
-	weir_buf_add(buf, text, 2);
-}
-
 static void add_valid(struct weir_buf *buf, struct weir_str text)
 {
+	char escape[6];
 	size_t begin = 0;
 
 	for (size_t i = 0; i < text.length; i++) {
 		if (must_escape((unsigned char)text.data[i])) {
 			weir_buf_add(buf, text.data + begin, i - begin);
-			escape(buf, (unsigned char)text.data[i]);
+			weir_buf_add(buf, escape, weir_json_escape((unsigned char)text.data[i], escape));
 			begin = i + 1;
 		}
 	}
@@ -155,11 +129,7 @@ void weir_json_write_lower(struct weir_json_write *json, struct weir_str text)
 	for (size_t at = 0; at < text.length;) {
 		size_t n = text.length - at < sizeof(piece) ? text.length - at : sizeof(piece);
 
-		for (size_t i = 0; i < n; i++) {
-			char c = text.data[at + i];
-
-			piece[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-		}
+		weir_str_copy_lower(piece, weir_str_make(text.data + at, n));
 		add_valid(json->buf, weir_str_make(piece, n));
 		at += n;
 	}

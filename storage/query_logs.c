@@ -14,15 +14,10 @@
 
 #include "storage/newest.h"
 
-static unsigned char lower(char c)
-{
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-}
-
 static bool begins_ignoring_case(const char *at, struct weir_str text)
 {
 	for (size_t i = 0; i < text.length; i++) {
-		if (lower(at[i]) != lower(text.data[i])) {
+		if ((unsigned char)weir_str_lower(at[i]) != (unsigned char)weir_str_lower(text.data[i])) {
 			return false;
 		}
 	}

@@ -30,11 +30,7 @@ static int lower(struct naming *naming, struct weir_str text, struct weir_str *r
 		naming->lower = grown;
 		naming->lower_bytes = text.length;
 	}
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
-
-		naming->lower[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-	}
+	weir_str_copy_lower(naming->lower, text);
 	*ret_text = weir_str_make(naming->lower, text.length);
 	return 0;
 }

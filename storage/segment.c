@@ -134,11 +134,7 @@ static size_t lowered(char *ret_text, struct weir_str text)
 {
 	size_t length = text.length < FILTER_TEXT ? text.length : FILTER_TEXT;
 
-	for (size_t i = 0; i < length; i++) {
-		char c = text.data[i];
-
-		ret_text[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-	}
+	weir_str_copy_lower(ret_text, weir_str_make(text.data, length));
 	return length;
 }
 

@@ -57,11 +57,7 @@ static struct weir_str lower_copy(struct weir_segment_writer *writer, uint32_t s
 		writer->is_full = true;
 		return weir_str_make("", 0);
 	}
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
-
-		at[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-	}
+	weir_str_copy_lower(at, text);
 	weir_buf_advance(&writer->pair_text, text.length);
 	return weir_str_make(at, text.length);
 }

@@ -21,8 +21,9 @@
  *   requests known          131,072          64                    8.0
  *   families                16,384           148 + texts (2 MiB)   4.3
  *   points: label texts     S / 2            44 + text (128 S)     7.2
- *   points: series, cells   S / 2            60 + 256              7.5
- *   points: overflow series 16,384           104 + 2 MiB           3.6
+ *   points: series, cells   S / 2            68 + 256              7.7
+ *   points: exemplars       S / 2 + 16,384   48                    1.9
+ *   points: overflow series 16,384           112 + 2 MiB           3.8
  *   points: streams         S                108 + 128           11.3
  *   bounds of histograms    1,024            2,064                 2.0
  *   services of logs        1,024            160                   0.2
@@ -72,8 +73,8 @@
 		2u * 2u * WEIR_BOUNDS_SERIES_OVERFLOW_WORDS * 8u + (1u << 20) + WEIR_BOUNDS_EDGES * 3460u +            \
 		WEIR_BOUNDS_PAIRS * 68u + WEIR_BOUNDS_FLOWS * 68u + WEIR_BOUNDS_DIGESTS * 56u +                        \
 		WEIR_BOUNDS_LEDGER_ROWS * 128u + WEIR_BOUNDS_SOURCES * 168u + WEIR_BOUNDS_PROXIES * 600u +             \
-		WEIR_BOUNDS_REQUESTS * 64u + WEIR_BOUNDS_FAMILIES * 252u + 2u * WEIR_BOUNDS_FAMILY_BYTES +             \
-		(max_series) / 2u * (104u + WEIR_BOUNDS_POINT_TEXT + 256u) + WEIR_BOUNDS_OVERFLOW_WORDS * 8u +         \
+		WEIR_BOUNDS_REQUESTS * 64u + WEIR_BOUNDS_FAMILIES * 308u + 2u * WEIR_BOUNDS_FAMILY_BYTES +             \
+		(max_series) / 2u * (160u + WEIR_BOUNDS_POINT_TEXT + 256u) + WEIR_BOUNDS_OVERFLOW_WORDS * 8u +         \
 		(max_series) * (108u + 128u) + WEIR_BOUNDS_HISTOGRAMS * 2064u + WEIR_BOUNDS_SERVICES * 160u +          \
 		WEIR_BOUNDS_MEMO * 32u + WEIR_BOUNDS_MEMO_HITS * 12u + WEIR_BOUNDS_MEMO_READINGS * 16u)
 

@@ -34,13 +34,11 @@
 
 _Static_assert(sizeof(struct weir_edge_counts) % sizeof(uint64_t) == 0, "counts are saved as words");
 _Static_assert(sizeof(struct weir_edge_key) == KEY_NUMBERS * sizeof(uint32_t), "a key is hashed as it lies");
-_Static_assert(sizeof(((struct weir_edge_counts *)0)->buckets) == WEIR_HISTOGRAM_BUCKETS * sizeof(uint64_t),
-	"latency has the standard bounds");
 
 void weir_edges_init(struct weir_edges *edges, struct weir_text *names, uint64_t seed)
 {
 	*edges = (struct weir_edges){ .names = names, .seed = seed };
-	weir_histogram_init(&edges->bounds_us, weir_standard_bounds, WEIR_STANDARD_BOUNDS, 1000);
+	weir_histogram_init(&edges->bounds_us, weir_latency_bounds_ms, WEIR_LATENCY_BOUNDS, 1000);
 }
 
 void weir_edges_fini(struct weir_edges *edges)

@@ -21,6 +21,9 @@
  * its name stays to say how much, until names are short; what it said goes to
  * `lost_…` then.
  *
+ * What counts has an exemplar, the newest that came with a point, in a piece of
+ * memory of its own: most senders' series never have one. It goes with the cells.
+ *
  * Invariants
  *  1. A number is given to the next that needs one when what had it is gone: of
  *     names, helps, labels and bounds the lowest that is free.
@@ -61,6 +64,7 @@ void weir_families_fini(struct weir_families *families)
 {
 	for (uint32_t i = 0; i < families->series_capacity; i++) {
 		free(families->series[i].words);
+		free(families->series[i].exemplar);
 	}
 	weir_families_bounds_fini(families);
 	weir_text_fini(&families->names);
@@ -288,6 +292,7 @@ void weir_families_series_drop(struct weir_families *families, uint32_t number)
 	row->series--;
 	families->idle += row->series == 0 ? 1 : 0;
 	free(series->words);
+	free(series->exemplar);
 	*series = (struct weir_family_series){ .is_dirty = series->is_dirty };
 	weir_families_touch(families, number);
 }
@@ -308,7 +313,7 @@ static void expired_add(
 	struct weir_family_total more = { 0 };
 	struct weir_expo expo;
 
-	if (row->exposed != WEIR_EXPOSED_COUNTER && row->exposed != WEIR_EXPOSED_HISTOGRAM) {
+	if (!weir_families_counts(families, series->family)) {
 		return;
 	}
 	switch (series->cell) {
@@ -357,7 +362,7 @@ static uint32_t overflow_series(struct weir_families *families, const struct wei
 		.is_overflow = true };
 	uint32_t number;
 
-	if (family->exposed != WEIR_EXPOSED_COUNTER && family->exposed != WEIR_EXPOSED_HISTOGRAM) {
+	if (!weir_families_counts(families, wish->family)) {
 		return WEIR_NONE;
 	}
 	if (family->overflow != WEIR_NONE) {
@@ -415,6 +420,24 @@ uint32_t weir_families_series(struct weir_families *families, const struct weir_
 	return number;
 }
 
+void weir_families_exemplar(struct weir_families *families, uint32_t number, const struct weir_exemplar_view *exemplar)
+{
+	struct weir_family_series *series = &families->series[number];
+
+	if (!weir_families_counts(families, series->family) ||
+		(series->exemplar != NULL && series->exemplar->time_ns >= exemplar->time_ns)) {
+		return;
+	}
+	if (series->exemplar == NULL) {
+		series->exemplar = malloc(sizeof(*series->exemplar));
+		if (series->exemplar == NULL) {
+			return; /* an example less; nothing is counted with it */
+		}
+	}
+	*series->exemplar = *exemplar;
+	weir_families_touch(families, number);
+}
+
 void weir_families_series_shape(
 	struct weir_families *families, uint32_t number, uint32_t bounds, uint32_t word_count, uint64_t created_ns)
 {
@@ -424,6 +447,8 @@ void weir_families_series_shape(
 	weir_assert(words != NULL); /* bounded by max_words */
 	words_count(families, series, (uint64_t)word_count - series->word_count);
 	free(series->words);
+	free(series->exemplar);
+	series->exemplar = NULL;
 	series->words = words;
 	series->word_count = word_count;
 	weir_families_bounds_let_go(families, series);

@@ -42,7 +42,8 @@ struct weir_family {       /* its number is its name's */
 
 struct weir_family_series { /* its number is its labels' */
 	uint64_t created_ns;
-	uint64_t *words; /* NULL: no series has this number */
+	uint64_t *words;                     /* NULL: no series has this number */
+	struct weir_exemplar_view *exemplar; /* of a counter or a histogram, the newest; NULL: none yet */
 	uint32_t word_count, family;
 	uint32_t bounds;  /* HISTOGRAM: row of `bounds` */
 	uint32_t streams; /* that feed it; without any it expires */
@@ -117,6 +118,13 @@ void weir_families_expire(struct weir_families *families, uint32_t number);
 /* Families without a series go, unless something expired in them; bounds that no series has. */
 void weir_families_sweep(struct weir_families *families);
 
+/* Does the family count, so that its series may have exemplars, and one of them what overflows? */
+static inline bool weir_families_counts(const struct weir_families *families, uint32_t family)
+{
+	return families->rows[family].exposed == WEIR_EXPOSED_COUNTER ||
+	       families->rows[family].exposed == WEIR_EXPOSED_HISTOGRAM;
+}
+
 /* Is there a series of this number? */
 static inline bool weir_families_is_live(const struct weir_families *families, uint32_t number)
 {
@@ -131,6 +139,9 @@ static inline void weir_families_touch(struct weir_families *families, uint32_t 
 		families->dirty[families->dirty_count++] = number;
 	}
 }
+
+/* A trace that is an example of what it counts: kept if it counts, and none of this time or a later one is kept. */
+void weir_families_exemplar(struct weir_families *families, uint32_t number, const struct weir_exemplar_view *exemplar);
 
 /* Its cells anew, all 0, of the shape and created time that is wished for; what
  * they held, but for what is said `again`, is of the expired. False: no room. */
@@ -169,7 +180,7 @@ void weir_families_row_drop(struct weir_families *families, uint32_t family);
 void weir_families_row_touch(struct weir_families *families, uint32_t family);
 void weir_families_series_make(struct weir_families *families, uint32_t number, const struct weir_family_series *made);
 void weir_families_series_drop(struct weir_families *families, uint32_t number);
-/* Words of cells for a series that is there, all 0. */
+/* Words of cells for a series that is there, all 0; no exemplar. */
 void weir_families_series_shape(
 	struct weir_families *families, uint32_t number, uint32_t bounds, uint32_t word_count, uint64_t created_ns);
 

@@ -24,7 +24,6 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "rules/standard.h"
 
 #define SUFFIXES_MAX 4u
 
@@ -81,18 +80,6 @@ static bool are_at_odds(const struct named *a, const struct named *b)
 	return takes(a, b->root) || takes(b, a->root);
 }
 
-static enum weir_exposed exposed_of(const struct weir_metric *metric)
-{
-	switch (metric->kind) {
-	case WEIR_METRIC_HISTOGRAM:
-		return WEIR_EXPOSED_HISTOGRAM;
-	case WEIR_METRIC_GAUGE:
-		return WEIR_EXPOSED_GAUGE;
-	default:
-		return WEIR_EXPOSED_COUNTER;
-	}
-}
-
 uint32_t weir_families_named(const struct weir_families *families, struct weir_str name)
 {
 	uint32_t id = weir_text_find(&families->names, name, 0);
@@ -108,7 +95,8 @@ static bool clashes_with_ours(const struct weir_families *families, const struct
 
 		for (uint32_t i = 0; schema != NULL && i < schema->metric_count; i++) {
 			const struct weir_metric *metric = &schema->metrics[i];
-			struct named ours = named_of(weir_str_of(metric->name), exposed_of(metric));
+			struct named ours =
+				named_of(weir_str_of(metric->name), weir_passthrough_type_of_kind(metric->kind));
 
 			if (are_at_odds(family, &ours)) {
 				return true;

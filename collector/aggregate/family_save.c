@@ -5,15 +5,17 @@
  *   families       how many; each: number, type + 1, help, expired; or number, 0: gone
  *   bounds         family_bounds.c
  *   counts         overflowed, conflicting, cut values, what was lost of counters and of histograms
- *   series         how many; each: number, family and shape, created, words
+ *   series         how many; each: number, family and shape, created, words, 0 or 1, if 1: exemplar
  *
  * Numbers are given again, so one that changed may be another series of another
  * family now: a reader drops all that changed, then takes the families, then
  * makes what there is.
  *
  * Before version 4 nothing was ever gone: texts; new families in the order of
- * their numbers: help, type; bounds; overflowed, conflicting; series. */
+ * their numbers: help, type; bounds; overflowed, conflicting; series without exemplars. */
 #include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "aggregate/family.h"
@@ -62,6 +64,17 @@ static void rows_save(struct weir_families *families, bool all, struct weir_buf 
 	}
 }
 
+static void exemplar_save(const struct weir_exemplar_view *exemplar, struct weir_buf *buf)
+{
+	weir_blob_add_varint(buf, exemplar != NULL);
+	if (exemplar != NULL) {
+		weir_buf_add(buf, exemplar->trace_id, sizeof(exemplar->trace_id));
+		weir_buf_add(buf, exemplar->span_id, sizeof(exemplar->span_id));
+		weir_blob_add_varint(buf, exemplar->time_ns);
+		weir_blob_add_u64(buf, bits_of(exemplar->value));
+	}
+}
+
 static void series_save(const struct weir_families *families, uint32_t number, struct weir_buf *buf)
 {
 	const struct weir_family_series *series = &families->series[number];
@@ -73,6 +86,7 @@ static void series_save(const struct weir_families *families, uint32_t number, s
 	weir_blob_add_varint(buf, series->created_ns);
 	weir_blob_add_varint(buf, series->word_count);
 	weir_blob_add_words(buf, series->words, series->word_count);
+	exemplar_save(series->exemplar, buf);
 }
 
 static void all_series_save(const struct weir_families *families, bool all, struct weir_buf *buf)
@@ -255,7 +269,37 @@ static bool is_family(const struct weir_families *families, const struct weir_fa
 	return !series->is_overflow || row->overflow == WEIR_NONE;
 }
 
-static int series_load(struct weir_families *families, struct weir_blob_reader *reader)
+/* Of a series that has none. */
+static int exemplar_load(struct weir_families *families, uint32_t number, struct weir_blob_reader *reader)
+{
+	struct weir_family_series *series = &families->series[number];
+	struct weir_exemplar_view exemplar;
+	const unsigned char *trace_id, *span_id;
+	uint64_t bits;
+
+	if (weir_blob_number(reader, 1) == 0) {
+		return 0;
+	}
+	trace_id = weir_blob_bytes(reader, sizeof(exemplar.trace_id));
+	span_id = weir_blob_bytes(reader, sizeof(exemplar.span_id));
+	exemplar.time_ns = weir_blob_varint(reader);
+	bits = weir_blob_u64(reader);
+	memcpy(&exemplar.value, &bits, sizeof(bits));
+	if (reader->is_bad || exemplar.time_ns == 0 || !isfinite(exemplar.value) ||
+		!weir_families_counts(families, series->family)) {
+		return -EBADMSG;
+	}
+	memcpy(exemplar.trace_id, trace_id, sizeof(exemplar.trace_id));
+	memcpy(exemplar.span_id, span_id, sizeof(exemplar.span_id));
+	series->exemplar = malloc(sizeof(*series->exemplar));
+	if (series->exemplar == NULL) {
+		return -ENOMEM;
+	}
+	*series->exemplar = exemplar;
+	return 0;
+}
+
+static int series_load(struct weir_families *families, struct weir_blob_reader *reader, bool has_exemplar)
 {
 	uint32_t number = weir_blob_number(reader, WEIR_TEXT_NUMBER_MAX), kind;
 	struct weir_family_series series = { .family = weir_blob_number(reader, WEIR_TEXT_NUMBER_MAX) };
@@ -284,9 +328,11 @@ static int series_load(struct weir_families *families, struct weir_blob_reader *
 	weir_blob_words(reader, families->series[number].words, series.word_count);
 	if (series.cell == WEIR_CELL_EXPONENTIAL) {
 		memcpy(&expo, families->series[number].words, sizeof(expo));
-		return weir_expo_is_sound(&expo) ? 0 : -EBADMSG;
+		if (!weir_expo_is_sound(&expo)) {
+			return -EBADMSG;
+		}
 	}
-	return 0;
+	return has_exemplar ? exemplar_load(families, number, reader) : 0;
 }
 
 static int counts_load(struct weir_families *families, struct weir_blob_reader *reader, bool is_expiring)
@@ -334,7 +380,7 @@ int weir_families_load(struct weir_families *families, struct weir_blob_reader *
 	}
 	count = weir_blob_number(reader, WEIR_TEXT_NUMBER_MAX);
 	for (uint32_t i = 0; i < count && error == 0; i++) {
-		error = reader->is_bad ? -EBADMSG : series_load(families, reader);
+		error = reader->is_bad ? -EBADMSG : series_load(families, reader, is_expiring);
 	}
 	changes_forget(families);
 	return error != 0 ? error : reader->is_bad || !is_closed(families) ? -EBADMSG : 0;
@@ -345,6 +391,14 @@ static void total_digest(const struct weir_family_total *total, XXH3_state_t *st
 	const uint64_t words[2] = { total->whole, bits_of(total->real) };
 
 	XXH3_128bits_update(state, words, sizeof(words));
+}
+
+static void exemplar_digest(const struct weir_exemplar_view *exemplar, XXH3_state_t *state)
+{
+	if (exemplar != NULL) {
+		_Static_assert(sizeof(*exemplar) == 40, "no padding");
+		XXH3_128bits_update(state, exemplar, sizeof(*exemplar));
+	}
 }
 
 /* Not what the schemas say: they are no state. */
@@ -376,6 +430,7 @@ void weir_families_digest(const struct weir_families *families, XXH3_state_t *st
 		if (series->words != NULL) {
 			XXH3_128bits_update(state, head, sizeof(head));
 			XXH3_128bits_update(state, series->words, series->word_count * sizeof(uint64_t));
+			exemplar_digest(series->exemplar, state);
 		}
 	}
 }

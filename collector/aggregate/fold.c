@@ -5,7 +5,7 @@
  *
  *   request     ─▶ owner (counted?) ─▶ memo ─▶ series by the rules, edge by the reporter's evidence
  *   connection  ─▶ owner (counted?) ─▶ flow (differences) ─▶ events ─▶ memo ─▶ series by the rules, edge
- *   span        ─▶ pair (caller meets callee) ─▶ edge by spans
+ *   span        ─▶ span metrics; pair (caller meets callee) ─▶ edge by spans, traces_service_graph_* (fold_spans.c)
  *   point       ─▶ stream ─▶ series of its family; completeness, owner
  *   log         ─▶ count by service and severity
  *
@@ -13,8 +13,8 @@
  *  1. The only time is received_ns; the watermark is its maximum, so it never
  *     goes back, and expiry depends on nothing else.
  *  2. A batch whose digest is known moves the ledger and nothing else.
- *  3. Spans feed edges only, access logs series and edges: no request is in
- *     istio_* twice, whichever signals tell of it (owner.c).
+ *  3. Access logs feed the rules' series and edges, spans edges and metrics of
+ *     their own: no request is in istio_* twice, whichever signals tell of it (owner.c).
  *  4. All that crosses records is in the tables of state.h; memo and the
  *     batch's scratch arrays are caches. A sweep that removes a series forgets the
  *     memo, and a set that is made or grows what leads beyond the budget, so what it
@@ -27,8 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregate/state.h"
 #include "aggregate/bounds.h"
+#include "aggregate/state.h"
 #include "base/err.h"
 #include "rules/traces.h"
 
@@ -38,8 +38,7 @@
 #define TRACES_SHARE 2u /* likewise, for metrics of spans */
 #define SWEEPS 8u       /* in the time after which a series expires */
 #define SWEEP_MAX 8u    /* units of a series' time between two at most */
-#define LINKS_MAX 8u    /* of one CONSUMER span */
-#define AHEAD 16u       /* spans or requests whose entries are asked for before they are needed */
+#define AHEAD 16u       /* requests whose entries are asked for before they are needed */
 
 /* Which names are weir's own, for what senders call theirs. */
 static void schemas_tell(struct weir_fold *fold)
@@ -70,7 +69,7 @@ static void tables_init(struct weir_fold *fold)
 	weir_points_retire(&fold->points, fold->retire);
 	schemas_tell(fold);
 	weir_logs_init(&fold->logs, seed);
-	weir_memo_init(&fold->memo, seed);
+	weir_memo_init(&fold->memo, fold->opts.max_series, seed);
 }
 
 static void tables_fini(struct weir_fold *fold)
@@ -364,145 +363,6 @@ static void fold_connection(
 	weir_edges_count_connection(&fold->edges, memo->edge, evidence_of(&connection->call), &edge);
 }
 
-/* --- spans ---------------------------------------------------------------- */
-
-static bool is_zero(const uint8_t id[8])
-{
-	uint64_t value;
-
-	memcpy(&value, id, sizeof(value));
-	return value == 0;
-}
-
-static bool is_caller(const struct weir_span *span)
-{
-	return span->kind == WEIR_SPAN_CLIENT || span->kind == WEIR_SPAN_PRODUCER;
-}
-
-/* The calling span's id: whom this span waits for. NULL: for nobody. */
-static const uint8_t *calling_id(const struct weir_span *span)
-{
-	if (is_caller(span)) {
-		return span->span_id;
-	}
-	if (span->kind != WEIR_SPAN_SERVER && span->kind != WEIR_SPAN_CONSUMER) {
-		return NULL;
-	}
-	if ((span->flags & WEIR_SPAN_SHARED) != 0) {
-		return span->span_id;
-	}
-	return is_zero(span->parent_id) ? NULL : span->parent_id;
-}
-
-/* It says which database system it calls (wire.md 4.5). */
-static bool is_database(const struct weir_batch *batch, const struct weir_span *span)
-{
-	const struct weir_attr *attrs = weir_batch_attrs(batch) + span->attr_first;
-
-	for (uint32_t i = 0; i < span->attr_count; i++) {
-		if ((attrs[i].key.length == 9 || attrs[i].key.length == 14) &&
-			(weir_str_is(weir_batch_str(batch, attrs[i].key), "db.system") ||
-				weir_str_is(weir_batch_str(batch, attrs[i].key), "db.system.name"))) {
-			return true;
-		}
-	}
-	return false;
-}
-
-static uint32_t service_of(struct weir_fold *fold, const struct weir_batch *batch, uint32_t resource)
-{
-	if (fold->services[resource] == WEIR_NONE) {
-		fold->services[resource] = name_of(fold, batch, weir_batch_resources(batch)[resource].service);
-	}
-	return fold->services[resource];
-}
-
-/* A consumer names its producers by links too; each is a call of its own. */
-static void fold_links(struct weir_fold *fold, const struct weir_batch *batch, const struct weir_span *span,
-	struct weir_pair_span *pair, struct weir_slot_key parent)
-{
-	const struct weir_link *links = weir_batch_links(batch) + span->link_first;
-
-	for (uint32_t i = 0; i < span->link_count && i < LINKS_MAX; i++) {
-		struct weir_slot_key key = weir_pairs_key(links[i].trace_id, links[i].span_id);
-		bool is_repeated = key.low == parent.low && key.high == parent.high;
-
-		for (uint32_t k = 0; k < i && !is_repeated; k++) {
-			is_repeated = memcmp(&links[k], &links[i], 24) == 0;
-		}
-		if (!is_repeated) {
-			pair->key = key;
-			weir_pairs_meet(&fold->pairs, pair, fold->watermark_ns);
-		}
-	}
-}
-
-static void fold_span(
-	struct weir_fold *fold, const struct weir_batch *batch, const struct weir_span *span, struct weir_slot_key key)
-{
-	bool is_known = calling_id(span) != NULL;
-	struct weir_pair_span pair = { .key = key,
-		.is_caller = is_caller(span),
-		.is_message = span->kind == WEIR_SPAN_PRODUCER || span->kind == WEIR_SPAN_CONSUMER,
-		.is_database = is_caller(span) && span->peer.length > 0 && is_database(batch, span),
-		.is_error = (span->flags & WEIR_SPAN_ERROR) != 0,
-		.is_shared = !is_caller(span) && (span->flags & WEIR_SPAN_SHARED) != 0,
-		.peer = weir_batch_str(batch, span->peer),
-		.duration_us = span->duration_ns / 1000 };
-
-	weir_span_count(&fold->span_counts, batch, span, service_of(fold, batch, span->resource), &fold->pairs.moment);
-	if (!is_known && (span->kind != WEIR_SPAN_CONSUMER || span->link_count == 0)) {
-		return;
-	}
-	pair.service = service_of(fold, batch, span->resource);
-	if ((pair.is_shared || (pair.is_caller && fold->pairs.shared > 0)) && !is_zero(span->parent_id)) {
-		pair.has_parent = true;
-		pair.parent = weir_pairs_key(span->trace_id, span->parent_id);
-	}
-	if (is_known) {
-		weir_pairs_meet(&fold->pairs, &pair, fold->watermark_ns);
-	}
-	if (span->kind == WEIR_SPAN_CONSUMER && span->link_count > 0) {
-		fold_links(fold, batch, span, &pair, key);
-	}
-}
-
-/* In three passes over a few spans at a time: each asks the cache for what the
- * next one needs. */
-static void fold_spans(struct weir_fold *fold, const struct weir_batch *batch)
-{
-	const struct weir_span *spans = weir_batch_spans(batch);
-	uint32_t count = batch->spans.count, resources = batch->resources.count;
-
-	if (resources > fold->service_capacity) {
-		free(fold->services);
-		fold->services = malloc(resources * sizeof(*fold->services));
-		weir_assert(fold->services != NULL); /* bounded by the batch, hence by ring/8 */
-		fold->service_capacity = resources;
-	}
-	memset(fold->services, 0xff, resources * sizeof(*fold->services));
-	for (uint32_t at = 0; at < count; at += AHEAD) {
-		struct weir_slot_key keys[AHEAD];
-		uint32_t n = count - at < AHEAD ? count - at : AHEAD;
-
-		for (uint32_t i = 0; i < n; i++) {
-			const uint8_t *id = calling_id(&spans[at + i]);
-
-			keys[i] = (struct weir_slot_key){ 0, 0 };
-			if (id != NULL) {
-				keys[i] = weir_pairs_key(spans[at + i].trace_id, id);
-				weir_slots_prefetch(&fold->pairs.slots, keys[i]);
-			}
-		}
-		for (uint32_t i = 0; i < n; i++) {
-			weir_slots_prefetch_entry(&fold->pairs.slots, keys[i]);
-		}
-		for (uint32_t i = 0; i < n; i++) {
-			fold_span(fold, batch, &spans[at + i], keys[i]);
-		}
-	}
-}
-
 /* --- completeness --------------------------------------------------------- */
 
 /* Spans of proxies, counted by resource. */
@@ -609,7 +469,7 @@ int weir_fold_batch(struct weir_fold *fold, const struct weir_batch *batch)
 		fold_connection(fold, batch, &connections[i]);
 	}
 	if (batch->spans.count > 0) {
-		fold_spans(fold, batch);
+		weir_fold_spans(fold, batch);
 	}
 	if (batch->points.count > 0) {
 		weir_points_fold(&fold->points, batch, weir_fold_created(fold, batch), fold->watermark_ns);

@@ -16,6 +16,8 @@
 
 #include "aggregate/state.h"
 
+#include "base/hex.h"
+
 #define HITS_MAX (2 * WEIR_GROUPS_MAX)
 
 uint64_t weir_fold_created(const struct weir_fold *fold, const struct weir_batch *batch)
@@ -65,38 +67,17 @@ static void hits_find(struct weir_fold *fold, const struct weir_rules_record *re
 	}
 }
 
-static unsigned digit_of(char c)
-{
-	return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-	       : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-	       : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-				      : 16;
-}
-
 /* 16 or 32 hex digits, as headers and tags have them. */
 static bool example_of(const struct weir_rules_record *record, struct weir_series_example *ret)
 {
 	struct weir_str text;
-	size_t at;
 
 	if (record->request == NULL) {
 		return false;
 	}
 	text = weir_batch_str(record->batch, record->request->trace_id);
-	if (text.length != 16 && text.length != 32) {
-		return false;
-	}
 	*ret = (struct weir_series_example){ .time_ns = record->batch->received_ns };
-	at = sizeof(ret->trace_id) - text.length / 2;
-	for (size_t i = 0; i < text.length; i += 2, at++) {
-		unsigned high = digit_of(text.data[i]), low = digit_of(text.data[i + 1]);
-
-		if (high > 15 || low > 15) {
-			return false;
-		}
-		ret->trace_id[at] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+	return (text.length == 16 || text.length == 32) && weir_hex_read(text, ret->trace_id, sizeof(ret->trace_id));
 }
 
 static void hit_count(struct weir_fold *fold, const struct weir_rules_record *record, const struct weir_memo_hit *known,

@@ -5,9 +5,6 @@
 #include <stdint.h>
 
 #include "rules/metric.h"
-#include "rules/standard.h"
-
-#define WEIR_HISTOGRAM_BUCKETS (WEIR_STANDARD_BOUNDS + 1u) /* of an edge's latency */
 
 /* Bounds for whole values: value <= bound is value <= at. */
 struct weir_histogram {

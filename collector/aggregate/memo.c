@@ -14,9 +14,9 @@
  *  1. All that labels or edge are made of is in the key, and all attributes that
  *     rules/vocabulary.def says to be keyed; nothing else is (pod and node id are
  *     not: they would multiply the entries).
- *  2. It is at most half full: it grows to CAPACITY_MAX, then starts anew, which
+ *  2. It is at most half full: it grows to max_capacity, then starts anew, which
  *     costs each live label set one text; so it does when its entries lead to
- *     HITS_MAX places or READINGS_MAX metrics.
+ *     more places or metrics than a memo of this size may (bounds.h).
  *  3. What leads beyond the budget holds only until a set is made or grows. */
 #include "aggregate/memo.h"
 
@@ -27,15 +27,15 @@
 #include "base/err.h"
 
 #define CAPACITY_MIN 256u
-#define CAPACITY_MAX WEIR_BOUNDS_MEMO
-#define HITS_MAX WEIR_BOUNDS_MEMO_HITS
-#define READINGS_MAX WEIR_BOUNDS_MEMO_READINGS
 #define STRINGS 5u
 #define INLINE_BYTES 640u
 
-void weir_memo_init(struct weir_memo *memo, uint64_t seed)
+void weir_memo_init(struct weir_memo *memo, uint32_t max_series, uint64_t seed)
 {
-	*memo = (struct weir_memo){ .seed = seed };
+	*memo = (struct weir_memo){ .seed = seed, .max_capacity = WEIR_BOUNDS_MEMO };
+	while (memo->max_capacity < max_series) {
+		memo->max_capacity *= 2;
+	}
 }
 
 void weir_memo_fini(struct weir_memo *memo)
@@ -256,9 +256,11 @@ static void grow(struct weir_memo *memo)
 
 struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key)
 {
+	uint32_t times = memo->max_capacity / WEIR_BOUNDS_MEMO;
 	struct weir_memo_entry *entry;
 
-	if (memo->hit_count >= HITS_MAX || memo->reading_count >= READINGS_MAX) {
+	if (memo->hit_count >= times * WEIR_BOUNDS_MEMO_HITS ||
+		memo->reading_count >= times * WEIR_BOUNDS_MEMO_READINGS) {
 		weir_memo_clear(memo);
 	}
 	if (memo->entries != NULL) {
@@ -268,7 +270,7 @@ struct weir_memo_entry *weir_memo_find(struct weir_memo *memo, XXH128_hash_t key
 		}
 	}
 	if (memo->count >= memo->capacity / 2) {
-		if (memo->capacity == CAPACITY_MAX) {
+		if (memo->capacity == memo->max_capacity) {
 			weir_memo_clear(memo);
 		} else {
 			grow(memo);
@@ -306,7 +308,14 @@ void weir_memo_hit_add(struct weir_memo *memo, struct weir_memo_entry *entry, st
 	const struct weir_reading *readings)
 {
 	uint32_t count = (uint32_t)__builtin_popcount(hit.mask);
+	const struct weir_memo_hit *last = memo->hit_count > 0 ? &memo->hits[memo->hit_count - 1] : NULL;
+	uint32_t at = memo->reading_count;
 
+	if (last != NULL && last->at.mask == hit.mask &&
+		memcmp(memo->readings + last->readings, readings, count * sizeof(*readings)) == 0) {
+		at = last->readings; /* most records are of one kind */
+		count = 0;
+	}
 	memo->hits = room_grow(memo->hits, sizeof(*memo->hits), memo->hit_count, 1, &memo->hit_capacity);
 	memo->readings =
 		room_grow(memo->readings, sizeof(*memo->readings), memo->reading_count, count, &memo->reading_capacity);
@@ -314,7 +323,7 @@ void weir_memo_hit_add(struct weir_memo *memo, struct weir_memo_entry *entry, st
 	if (entry->hit_count == 0) {
 		entry->hits = memo->hit_count;
 	}
-	memo->hits[memo->hit_count++] = (struct weir_memo_hit){ hit, memo->reading_count };
+	memo->hits[memo->hit_count++] = (struct weir_memo_hit){ hit, at };
 	memo->reading_count += count;
 	entry->hit_count++;
 }

@@ -19,7 +19,7 @@ struct weir_memo_entry {
 
 struct weir_memo {
 	struct weir_memo_entry *entries;
-	uint32_t count, capacity;
+	uint32_t count, capacity, max_capacity;
 	struct weir_memo_hit { /* of the entries */
 		struct weir_series_hit at;
 		uint32_t readings; /* first of those of its mask's metrics */
@@ -35,7 +35,8 @@ struct weir_memo {
 	uint32_t workload_capacity;
 };
 
-void weir_memo_init(struct weir_memo *memo, uint64_t seed);
+/* As many entries as a budget of so many series needs. */
+void weir_memo_init(struct weir_memo *memo, uint32_t max_series, uint64_t seed);
 void weir_memo_fini(struct weir_memo *memo);
 void weir_memo_clear(struct weir_memo *memo); /* numbers of series or edges changed their meaning */
 

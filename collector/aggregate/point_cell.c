@@ -16,6 +16,10 @@
  * counts cannot be told apart by new bounds. Only in an overflow series, which
  * many share, counts go into the bucket that is sure to hold them.
  *
+ * The exemplar of a point that moves its series is the series' too. Its time is
+ * the sender's, but never after it came: who is ahead of us would keep the place
+ * for as long. One that says no time is as old as its batch.
+ *
  * Invariants
  *  1. A delta point is added once, in whichever order they come.
  *  2. Counters and counts only grow while created_ns stays.
@@ -480,6 +484,24 @@ static bool summary_apply(
 	return true;
 }
 
+/* Of what was counted: what is met midway, or another signal owns, is no example. */
+static void exemplar_keep(struct weir_families *families, const struct weir_point_at *at)
+{
+	const struct weir_point *point = at->point;
+	struct weir_exemplar_view exemplar = { .time_ns = at->now_ns, .value = point->exemplar_value };
+
+	if ((point->flags & WEIR_POINT_HAS_EXEMPLAR) == 0 || !at->is_counted || at->is_midway ||
+		!isfinite(point->exemplar_value)) {
+		return;
+	}
+	if (point->exemplar_ns != 0 && point->exemplar_ns < at->now_ns) {
+		exemplar.time_ns = point->exemplar_ns;
+	}
+	memcpy(exemplar.trace_id, point->exemplar_trace, sizeof(exemplar.trace_id));
+	memcpy(exemplar.span_id, point->exemplar_span, sizeof(exemplar.span_id));
+	weir_families_exemplar(families, at->stream->series, &exemplar);
+}
+
 bool weir_point_cell_apply(struct weir_families *families, const struct weir_point_at *at, uint64_t *ret_more)
 {
 	uint32_t number = at->stream->series;
@@ -508,6 +530,7 @@ bool weir_point_cell_apply(struct weir_families *families, const struct weir_poi
 	}
 	if (series != NULL) {
 		weir_families_touch(families, number);
+		exemplar_keep(families, at);
 	}
 	if (is_delta(at)) {
 		weir_seen_add(families, at->stream, at->point);

@@ -7,14 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "aggregate/latency.h"
 #include "base/str.h"
 #include "ring/record.h"
 #include "rules/metric.h"
 
 struct weir_exemplar_view {               /* a trace that is an example of what was observed */
 	uint8_t trace_id[16], span_id[8]; /* span_id all zero: not known */
-	uint64_t time_ns;                 /* of arrival */
-	double value;                     /* in the metric's unit as exposed; a counter's: 1 */
+	uint64_t time_ns;                 /* of arrival; of one that a sender made: as it says, not after its arrival */
+	double value;                     /* in the metric's unit as exposed; of a counter that weir makes: 1 */
 };
 
 struct weir_series_view {
@@ -43,9 +44,9 @@ struct weir_edge_end { /* a node of the graph; unset fields empty */
 #define WEIR_EDGE_COARSE_NS 1800000000000u
 
 struct weir_edge_counts {
-	uint64_t requests, errors; /* HTTP and gRPC */
-	uint64_t duration_us;      /* sum */
-	uint64_t buckets[20];      /* latency, bounds of wire.md 1.5 (ms), last +Inf */
+	uint64_t requests, errors;                                                   /* HTTP and gRPC */
+	uint64_t duration_us;                                                        /* sum */
+	uint64_t buckets[WEIR_LATENCY_BUCKETS];                                      /* not cumulative */
 	uint64_t connections_opened, connections_closed, sent_bytes, received_bytes; /* TCP */
 	uint64_t last_ns;                                                            /* arrival of the last record */
 	/* What rates are made of: requests (TCP edges: bytes received) by time of
@@ -123,13 +124,14 @@ struct weir_point_view {        /* one series of a passed-through metric */
 	uint64_t zero_count;
 	double zero_threshold;
 	struct weir_point_buckets positive, negative;
+	const struct weir_exemplar_view *exemplar; /* of what counts, the newest; NULL: none */
 };
 
 struct weir_family_view { /* one passed-through metric */
 	struct weir_str name, help;
 	uint8_t exposed; /* enum weir_exposed of rules/passthrough.h */
-	uint32_t
-		metric; /* in `metrics`: weir's own of the same name and type, whose HELP and TYPE it shares; or WEIR_NONE */
+	/* In `metrics`: weir's own of the same name and type, whose HELP and TYPE it shares; or WEIR_NONE. */
+	uint32_t metric;
 	const struct weir_point_view *points;
 	uint32_t point_count;
 };

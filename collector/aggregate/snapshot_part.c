@@ -115,6 +115,7 @@ size_t weir_snapshot_points_bytes(const struct weir_fold *fold)
 	for (uint32_t i = 1; i < families->series_capacity; i++) {
 		if (weir_families_is_live(families, i)) {
 			size += sizeof(struct weir_point_view) + words_of(&families->series[i]) * sizeof(uint64_t);
+			size += families->series[i].exemplar != NULL ? sizeof(struct weir_exemplar_view) : 0;
 		}
 	}
 	for (uint32_t i = 0; i < families->bounds_count; i++) {
@@ -210,6 +211,12 @@ static void point_copy(const struct weir_families *families, uint32_t number, co
 		view->whole = (int64_t)series->words[WEIR_NUMBER_WHOLE];
 		view->real = real_of(series->words[WEIR_NUMBER_REAL]);
 		break;
+	}
+	if (series->exemplar != NULL) {
+		struct weir_exemplar_view *exemplar = weir_snapshot_take(room, sizeof(*exemplar));
+
+		*exemplar = *series->exemplar;
+		view->exemplar = exemplar;
 	}
 }
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hex.h"
+
 void weir_buf_init(struct weir_buf *buf, size_t limit)
 {
 	*buf = (struct weir_buf){ .limit = limit };
@@ -105,17 +107,12 @@ void weir_buf_add_u64(struct weir_buf *buf, uint64_t value)
 
 void weir_buf_add_hex(struct weir_buf *buf, const void *bytes, size_t length)
 {
-	static const char hex[] = "0123456789abcdef";
-	const unsigned char *from = bytes;
 	char *at = length > 0 ? weir_buf_reserve(buf, length * 2) : NULL;
 
 	if (at == NULL) {
 		return;
 	}
-	for (size_t i = 0; i < length; i++) {
-		at[2 * i] = hex[from[i] >> 4];
-		at[2 * i + 1] = hex[from[i] & 15];
-	}
+	weir_hex_write(at, bytes, length);
 	buf->length += length * 2;
 }
 

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/yaml_read.h"
 
 #define FILE_MAX_BYTES (1u << 20)
@@ -195,34 +196,17 @@ static int file_settings(struct reading *reading, struct weir_yaml *yaml)
 /* The whole file into `text`; 0, BAD or -ENOMEM. */
 static int file_read(struct reading *reading, struct weir_buf *text)
 {
-	int fd = open(reading->path, O_RDONLY | O_CLOEXEC), r = 0;
-	ssize_t n = fd < 0 ? -1 : 1;
+	int fd = open(reading->path, O_RDONLY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : weir_file_read(fd, FILE_MAX_BYTES, text);
 
-	while (n > 0 && text->length <= FILE_MAX_BYTES) {
-		char *at = weir_buf_reserve(text, 4096);
-
-		if (at == NULL) {
-			r = -ENOMEM;
-			break;
-		}
-		n = read(fd, at, 4096);
-		if (n > 0) {
-			weir_buf_advance(text, (size_t)n);
-		} else if (n < 0 && errno == EINTR) {
-			n = 1;
-		}
-	}
-	if (n < 0) {
-		weir_buf_addf(reading->loading->why, "%s: %s", reading->path, strerror(errno));
-		r = WEIR_CONF_BAD;
-	} else if (r == 0 && text->length > FILE_MAX_BYTES) {
-		weir_buf_addf(reading->loading->why, "%s: larger than 1 MiB", reading->path);
-		r = WEIR_CONF_BAD;
-	}
 	if (fd >= 0) {
 		close(fd);
 	}
-	return r;
+	if (r == 0 || r == -ENOMEM) {
+		return r;
+	}
+	weir_buf_addf(reading->loading->why, "%s: %s", reading->path, r == -EFBIG ? "larger than 1 MiB" : strerror(-r));
+	return WEIR_CONF_BAD;
 }
 
 int weir_conf_file_load(struct weir_conf_loading *loading, const char *path)

@@ -68,4 +68,8 @@ size_t weir_json_unescape(struct weir_str raw, char *out);
  * one), -ERANGE; *ret is set only on success. */
 int weir_json_to_i64(struct weir_str number, int64_t *ret);
 
+/* How a character below 0x80 is written that cannot stand for itself: `\"`, `\\`,
+ * `\n`, `\r`, `\t`, `\u00hh` for others. Two or six bytes at `to`; returns how many. */
+size_t weir_json_escape(unsigned char c, char *to);
+
 #endif

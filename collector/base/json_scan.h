@@ -6,14 +6,7 @@
 
 #include <stddef.h>
 
-static inline int weir_json_hex_digit(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "base/hex.h"
 
 /* Behind the escape that begins at `at` (a backslash), or NULL. */
 static inline const char *weir_json_skip_escape(const char *at, const char *end)
@@ -36,7 +29,7 @@ static inline const char *weir_json_skip_escape(const char *at, const char *end)
 			return NULL;
 		}
 		for (int i = 2; i < 6; i++) {
-			if (weir_json_hex_digit(at[i]) < 0) {
+			if (weir_hex_digit(at[i]) < 0) {
 				return NULL;
 			}
 		}

@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/json_scan.h"
+#include "base/utf8.h"
 
 /* The four digits were checked by the reader (invariant 4). */
 static uint32_t hex4(const char *at)
@@ -23,32 +24,12 @@ static uint32_t hex4(const char *at)
 	uint32_t unit = 0;
 
 	for (int i = 0; i < 4; i++) {
-		int digit = weir_json_hex_digit(at[i]);
+		int digit = weir_hex_digit(at[i]);
 
 		weir_assert(digit >= 0);
 		unit = unit << 4 | (uint32_t)digit;
 	}
 	return unit;
-}
-
-static char *write_utf8(char *to, uint32_t point)
-{
-	if (point < 0x80) {
-		*to++ = (char)point;
-	} else if (point < 0x800) {
-		*to++ = (char)(0xc0 | point >> 6);
-		*to++ = (char)(0x80 | (point & 0x3f));
-	} else if (point < 0x10000) {
-		*to++ = (char)(0xe0 | point >> 12);
-		*to++ = (char)(0x80 | (point >> 6 & 0x3f));
-		*to++ = (char)(0x80 | (point & 0x3f));
-	} else {
-		*to++ = (char)(0xf0 | point >> 18);
-		*to++ = (char)(0x80 | (point >> 12 & 0x3f));
-		*to++ = (char)(0x80 | (point >> 6 & 0x3f));
-		*to++ = (char)(0x80 | (point & 0x3f));
-	}
-	return to;
 }
 
 /* `at` is at "\uXXXX", and may be the first half of a surrogate pair. */
@@ -66,7 +47,7 @@ static const char *unescape_unit(const char *at, const char *end, char **to)
 			point = 0xfffd; /* half a pair means nothing */
 		}
 	}
-	*to = write_utf8(*to, point);
+	*to += weir_utf8_write(point, *to);
 	return at;
 }
 
@@ -98,6 +79,21 @@ size_t weir_json_unescape(struct weir_str raw, char *out)
 		}
 	}
 	return (size_t)(to - out);
+}
+
+size_t weir_json_escape(unsigned char c, char *to)
+{
+	static const char values[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
+	const char *value = c != '\0' ? strchr(values, c) : NULL;
+
+	to[0] = '\\';
+	if (value != NULL) {
+		to[1] = letters[value - values];
+		return 2;
+	}
+	memcpy(to + 1, "u00", 3);
+	weir_hex_write(to + 4, &c, 1);
+	return 6;
 }
 
 /* The exponent's value; beyond anything that an int64_t can make use of it

@@ -26,6 +26,13 @@ bool weir_str_equal_ignoring_case(struct weir_str a, const char *text)
 	return a.length == n && (n == 0 || strncasecmp(a.data, text, n) == 0);
 }
 
+void weir_str_copy_lower(char *to, struct weir_str text)
+{
+	for (size_t i = 0; i < text.length; i++) {
+		to[i] = weir_str_lower(text.data[i]);
+	}
+}
+
 struct weir_str weir_str_cut(struct weir_str *text, char separator)
 {
 	struct weir_str head = *text;

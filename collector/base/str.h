@@ -40,6 +40,14 @@ bool weir_str_ends_with(struct weir_str text, const char *suffix);
 /* ASCII only, as header names and Zipkin's names want it. */
 bool weir_str_equal_ignoring_case(struct weir_str a, const char *text);
 
+/* ASCII letters in lower case, other bytes as they are. */
+static inline char weir_str_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+/* The whole text so, to room of its size. */
+void weir_str_copy_lower(char *to, struct weir_str text);
+
 /* Splits at the first `separator`: the part before it is returned and *text
  * becomes the part behind it. Without a separator the whole is returned and
  * *text becomes empty (data NULL). */

@@ -169,3 +169,38 @@ size_t weir_utf8_repair(struct weir_str text, char *out)
 	}
 	return (size_t)(to - out);
 }
+
+size_t weir_utf8_write(uint32_t point, char *to)
+{
+	if (point < 0x80) {
+		to[0] = (char)point;
+		return 1;
+	}
+	if (point < 0x800) {
+		to[0] = (char)(0xc0 | point >> 6);
+		to[1] = (char)(0x80 | (point & 0x3f));
+		return 2;
+	}
+	if (point < 0x10000) {
+		to[0] = (char)(0xe0 | point >> 12);
+		to[1] = (char)(0x80 | (point >> 6 & 0x3f));
+		to[2] = (char)(0x80 | (point & 0x3f));
+		return 3;
+	}
+	to[0] = (char)(0xf0 | point >> 18);
+	to[1] = (char)(0x80 | (point >> 12 & 0x3f));
+	to[2] = (char)(0x80 | (point >> 6 & 0x3f));
+	to[3] = (char)(0x80 | (point & 0x3f));
+	return 4;
+}
+
+struct weir_str weir_utf8_cut(struct weir_str text, size_t most_bytes)
+{
+	if (text.length <= most_bytes) {
+		return text;
+	}
+	while (most_bytes > 0 && ((unsigned char)text.data[most_bytes] & 0xc0) == 0x80) {
+		most_bytes--;
+	}
+	return weir_str_make(text.data, most_bytes);
+}

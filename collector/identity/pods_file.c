@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "identity/pod_read.h"
 
 #define FILE_MAX ((size_t)64 << 20)
@@ -33,25 +34,6 @@ static void take(void *ctx, struct weir_pod *pod)
 }
 
 /* 0 or a fault. */
-static int contents_read(int fd, struct weir_buf *ret_body)
-{
-	ssize_t length = 1;
-
-	while (length != 0) {
-		char *at = weir_buf_reserve(ret_body, PIECE);
-
-		if (at == NULL) {
-			return weir_buf_error(ret_body);
-		}
-		length = read(fd, at, PIECE);
-		if (length < 0 && errno != EINTR) {
-			return -errno;
-		}
-		weir_buf_advance(ret_body, length > 0 ? (size_t)length : 0);
-	}
-	return 0;
-}
-
 static void failed(struct weir_pods_report *report, const char *why)
 {
 	report->result = WEIR_PODS_FAILED;
@@ -106,8 +88,8 @@ void weir_pods_file_step(struct weir_pods_file *file, struct weir_pod_set *set, 
 	}
 	file->was_seen = true;
 	memcpy(file->seen, seen, sizeof(seen));
-	weir_buf_init(&body, FILE_MAX);
-	r = S_ISREG(status.st_mode) ? contents_read(fd, &body) : -EINVAL;
+	weir_buf_init(&body, 0);
+	r = S_ISREG(status.st_mode) ? weir_file_read(fd, FILE_MAX, &body) : -EINVAL;
 	close(fd);
 	if (r < 0) {
 		failed(ret_report, r == -EFBIG ? "the file is longer than 64 MiB" : strerror(-r));

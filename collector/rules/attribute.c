@@ -19,6 +19,7 @@
 #include "rules/attribute.h"
 
 #include "rules/attribute_set.h"
+#include "rules/response_flags.h"
 
 #define DESTINATION_DISTANCE (WEIR_ATTRIBUTE_DESTINATION_UID - WEIR_ATTRIBUTE_SOURCE_UID)
 
@@ -257,40 +258,21 @@ static int service_get(const struct weir_rules_record *record, enum weir_attribu
 	}
 }
 
-/* In Envoy's order, with commas between. */
 static int flags_get(const struct weir_call *call, struct weir_scratch *scratch, struct weir_value *ret)
 {
-	static const struct weir_str names[] = { { "LH", 2 }, { "UH", 2 }, { "UT", 2 }, { "LR", 2 }, { "UR", 2 },
-		{ "UF", 2 }, { "UC", 2 }, { "UO", 2 }, { "NR", 2 }, { "DI", 2 }, { "FI", 2 }, { "RL", 2 },
-		{ "UAEX", 4 }, { "RLSE", 4 }, { "DC", 2 }, { "URX", 3 }, { "SI", 2 }, { "IH", 2 }, { "DPE", 3 },
-		{ "UMSDR", 5 }, { "RFCF", 4 }, { "NFCF", 4 }, { "DT", 2 }, { "UPE", 3 }, { "NC", 2 }, { "OM", 2 },
-		{ "DF", 2 }, { "DR", 2 } };
-	const uint32_t count = sizeof(names) / sizeof(names[0]);
-	uint32_t flags = call->response_flags & ((UINT32_C(1) << count) - 1), length = 0;
-	char *text;
+	char room[WEIR_RESPONSE_FLAGS_MAX];
+	struct weir_str text = weir_response_flags_text(call->response_flags, room);
 
-	if (flags == 0) {
-		return WEIR_VALUE_ABSENT;
-	}
-	if ((flags & (flags - 1)) == 0) {
-		return weir_attribute_set_text(names[__builtin_ctz(flags)], ret);
-	}
-	for (uint32_t left = flags; left != 0; left &= left - 1) {
-		length += (uint32_t)names[__builtin_ctz(left)].length + 1;
-	}
-	text = weir_scratch_take(scratch, length);
-	if (text == NULL) {
-		return WEIR_VALUE_ABSENT;
-	}
-	*ret = (struct weir_value){ .type = WEIR_TYPE_STRING, .text = { text, length - 1 } };
-	for (uint32_t left = flags; left != 0; left &= left - 1) {
-		const struct weir_str *name = &names[__builtin_ctz(left)];
+	if (text.data == room) { /* several */
+		char *copy = weir_scratch_take(scratch, (uint32_t)text.length);
 
-		memcpy(text, name->data, name->length);
-		text += name->length;
-		*text++ = ',';
+		if (copy == NULL) {
+			return WEIR_VALUE_ABSENT;
+		}
+		memcpy(copy, text.data, text.length);
+		text.data = copy;
 	}
-	return 0;
+	return weir_attribute_set_text(text, ret);
 }
 
 static int reporter_uid_get(

@@ -9,6 +9,8 @@
 
 #include <arpa/inet.h>
 
+#include "base/hex.h"
+
 #define DNS_NAME_MAX 253u
 #define DNS_LABEL_MAX 63u
 
@@ -22,15 +24,10 @@ static bool is_letter(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
 static bool is_equal_ignoring_case(struct weir_str a, struct weir_str b)
 {
 	for (size_t i = 0; a.length == b.length && i < a.length; i++) {
-		if (lower(a.data[i]) != lower(b.data[i])) {
+		if (weir_str_lower(a.data[i]) != weir_str_lower(b.data[i])) {
 			return false;
 		}
 	}
@@ -417,11 +414,6 @@ static void uri_split(struct weir_str text, struct uri *ret)
 	ret->rest = weir_str_make(ret->rest.data + end, ret->rest.length - end);
 }
 
-static bool is_hex(char c)
-{
-	return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f');
-}
-
 static bool is_host(struct weir_str host, struct weir_str port)
 {
 	for (size_t i = 0; i < host.length; i++) {
@@ -449,7 +441,8 @@ bool weir_convert_is_uri(struct weir_str text)
 		char c = text.data[i];
 
 		if ((unsigned char)c < 0x20 || c == 0x7f ||
-			(c == '%' && (text.length - i < 3 || !is_hex(text.data[i + 1]) || !is_hex(text.data[i + 2])))) {
+			(c == '%' && (text.length - i < 3 || weir_hex_digit(text.data[i + 1]) < 0 ||
+					     weir_hex_digit(text.data[i + 2]) < 0))) {
 			return false;
 		}
 	}

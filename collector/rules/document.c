@@ -245,11 +245,6 @@ int weir_documents_read(struct weir_documents *documents, struct weir_arena *are
 
 /* ---- looking up --------------------------------------------------------- */
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
-
 bool weir_node_name_is(struct weir_str key, const char *name)
 {
 	size_t i = 0;
@@ -264,7 +259,7 @@ bool weir_node_name_is(struct weir_str key, const char *name)
 		if (i >= key.length || *name == '\0') {
 			return i >= key.length && *name == '\0';
 		}
-		if (lower(key.data[i]) != lower(*name)) {
+		if (weir_str_lower(key.data[i]) != weir_str_lower(*name)) {
 			return false;
 		}
 	}

@@ -17,6 +17,8 @@
 #include <time.h>
 
 #include "base/stat.h"
+#include "base/json_read.h"
+#include "base/utf8.h"
 #include "rules/ruleset_inside.h"
 
 #define VALUE_MAX 8192u
@@ -57,37 +59,20 @@ static enum weir_ruleset_level level_of(const struct weir_ruleset_stdio *output,
 
 static void add_escaped(struct weir_buf *text, struct weir_str value)
 {
-	static const char hex[] = "0123456789abcdef";
-	size_t length = value.length;
+	size_t done = 0;
+	char escape[6];
 
-	if (length > VALUE_MAX) {
-		length = VALUE_MAX;
-		while (length > 0 && ((unsigned char)value.data[length] & 0xc0) == 0x80) {
-			length--;
+	value = weir_utf8_cut(value, VALUE_MAX);
+	for (size_t i = 0; i < value.length; i++) {
+		unsigned char c = (unsigned char)value.data[i];
+
+		if (c < 0x20 || c == 0x7f || c == '"' || c == '\\') {
+			weir_buf_add(text, value.data + done, i - done);
+			weir_buf_add(text, escape, weir_json_escape(c, escape));
+			done = i + 1;
 		}
 	}
-	for (size_t i = 0, done = 0; i <= length; i++) {
-		unsigned char c = i < length ? (unsigned char)value.data[i] : 0;
-
-		if (i < length && c >= 0x20 && c != 0x7f && c != '"' && c != '\\') {
-			continue;
-		}
-		weir_buf_add(text, value.data + done, i - done);
-		done = i + 1;
-		if (i == length) {
-			break;
-		}
-		weir_buf_add_char(text, '\\');
-		if (c == '"' || c == '\\') {
-			weir_buf_add_char(text, (char)c);
-		} else if (c == '\n' || c == '\r' || c == '\t') {
-			weir_buf_add_char(text, c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-		} else {
-			weir_buf_add(text, "u00", 3);
-			weir_buf_add_char(text, hex[c >> 4]);
-			weir_buf_add_char(text, hex[c & 15]);
-		}
-	}
+	weir_buf_add(text, value.data + done, value.length - done);
 }
 
 static void add_quoted(struct weir_buf *text, struct weir_str value)

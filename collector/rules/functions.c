@@ -121,11 +121,7 @@ static int to_lower(const struct weir_value *arguments, struct weir_scratch *scr
 	if (to == NULL) {
 		return WEIR_VALUE_ABSENT;
 	}
-	for (i = 0; i < text.length; i++) {
-		char c = text.data[i];
-
-		to[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-	}
+	weir_str_copy_lower(to, text);
 	ret->text.data = to;
 	return 0;
 }

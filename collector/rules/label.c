@@ -8,27 +8,16 @@
  * Any thread; no state. */
 #include "rules/label.h"
 
-static struct weir_str cut_to_limit(struct weir_str value)
-{
-	size_t length = WEIR_LABEL_VALUE_MAX;
+#include "base/utf8.h"
 
-	if (value.length <= WEIR_LABEL_VALUE_MAX) {
-		return value;
-	}
-	while (length > 0 && ((unsigned char)value.data[length] & 0xc0) == 0x80) {
-		length--;
-	}
-	return weir_str_make(value.data, length);
-}
-
-static void add_escaped(struct weir_buf *text, struct weir_str value)
+void weir_label_escape(struct weir_buf *text, struct weir_str value, bool has_quotes)
 {
 	size_t done = 0;
 
 	for (size_t i = 0; i < value.length; i++) {
 		char c = value.data[i];
 
-		if (c != '\\' && c != '"' && c != '\n') {
+		if (c != '\\' && c != '\n' && (c != '"' || !has_quotes)) {
 			continue;
 		}
 		weir_buf_add(text, value.data + done, i - done);
@@ -48,7 +37,7 @@ bool weir_label_add(struct weir_buf *text, struct weir_str name, struct weir_str
 	}
 	weir_buf_add_str(text, name);
 	weir_buf_add(text, "=\"", 2);
-	add_escaped(text, cut_to_limit(value));
+	weir_label_escape(text, weir_utf8_cut(value, WEIR_LABEL_VALUE_MAX), true);
 	weir_buf_add_char(text, '"');
 	return value.length > WEIR_LABEL_VALUE_MAX;
 }

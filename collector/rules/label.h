@@ -9,6 +9,9 @@
 
 #define WEIR_LABEL_VALUE_MAX 1024u /* bytes of a value before escaping */
 
+/* Backslashes and line ends escaped, and quotes if `has_quotes`, appended. */
+void weir_label_escape(struct weir_buf *text, struct weir_str value, bool has_quotes);
+
 /* `name="value"`, escaped, with a comma before it when `text` is not empty. The
  * value is cut to WEIR_LABEL_VALUE_MAX, between UTF-8 characters. True: it was too long. */
 bool weir_label_add(struct weir_buf *text, struct weir_str name, struct weir_str value);

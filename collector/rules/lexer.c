@@ -18,6 +18,7 @@
 
 #include "base/err.h"
 #include "base/utf8.h"
+#include "rules/escape.h"
 
 #define NUMBER_MAX 64u /* digits of a number: no double needs more */
 
@@ -92,89 +93,6 @@ static bool is_name(char c)
 
 /* ---- texts -------------------------------------------------------------- */
 
-static int digit_value(char c)
-{
-	if (is_digit(c)) {
-		return c - '0';
-	}
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : 16;
-}
-
-/* `count` digits of a base as a number; -1: they are not there. */
-static int64_t digits_take(struct weir_lexer *lexer, unsigned count, int base)
-{
-	int64_t number = 0;
-
-	for (unsigned i = 0; i < count; i++) {
-		int digit = has_more(lexer) ? digit_value(peek(lexer, 0)) : base;
-
-		if (digit >= base) {
-			return -1;
-		}
-		number = number * base + digit;
-		step(lexer);
-	}
-	return number;
-}
-
-static size_t utf8_write(uint32_t code, char *at)
-{
-	if (code < 0x80) {
-		at[0] = (char)code;
-		return 1;
-	}
-	if (code < 0x800) {
-		at[0] = (char)(0xc0 | code >> 6);
-		at[1] = (char)(0x80 | (code & 0x3f));
-		return 2;
-	}
-	if (code < 0x10000) {
-		at[0] = (char)(0xe0 | code >> 12);
-		at[1] = (char)(0x80 | (code >> 6 & 0x3f));
-		at[2] = (char)(0x80 | (code & 0x3f));
-		return 3;
-	}
-	at[0] = (char)(0xf0 | code >> 18);
-	at[1] = (char)(0x80 | (code >> 12 & 0x3f));
-	at[2] = (char)(0x80 | (code >> 6 & 0x3f));
-	at[3] = (char)(0x80 | (code & 0x3f));
-	return 4;
-}
-
-/* What stands behind a backslash, written at `at`: at most 4 bytes. 0: there is no such escape. */
-static size_t escape_take(struct weir_lexer *lexer, char quote, char *at)
-{
-	static const char names[] = "abfnrtv\\", meanings[] = "\a\b\f\n\r\t\v\\";
-	char c = peek(lexer, 0);
-	const char *name = c != '\0' ? strchr(names, c) : NULL;
-	int64_t code;
-
-	if (name != NULL || c == quote) {
-		at[0] = name != NULL ? meanings[name - names] : quote;
-		step(lexer);
-		return 1;
-	}
-	if (c >= '0' && c <= '7') {
-		code = digits_take(lexer, 3, 8);
-		at[0] = (char)code;
-		return code >= 0 && code <= 0xff ? 1 : 0;
-	}
-	if (c != 'x' && c != 'u' && c != 'U') {
-		return 0;
-	}
-	step(lexer);
-	code = digits_take(lexer, c == 'x' ? 2 : c == 'u' ? 4 : 8, 16);
-	if (code < 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
-		return 0;
-	}
-	if (c == 'x') {
-		at[0] = (char)code;
-		return 1;
-	}
-	return utf8_write((uint32_t)code, at);
-}
-
 static bool is_one_character(struct weir_str text)
 {
 	size_t count = 0;
@@ -224,7 +142,7 @@ static int text_take(struct weir_lexer *lexer, struct weir_token *ret)
 	while (has_more(lexer)) {
 		uint32_t line = lexer->line, column = lexer->column;
 		char c = peek(lexer, 0);
-		size_t size = 1;
+		size_t size = 1, read;
 
 		if (c == quote) {
 			return text_end(lexer, quote, ret);
@@ -237,10 +155,15 @@ static int text_take(struct weir_lexer *lexer, struct weir_token *ret)
 		}
 		step(lexer);
 		if (c == '\\' && quote != '`') {
-			size = escape_take(lexer, quote, to + ret->text.length); /* no longer than what it stands for */
-			if (size == 0) {
+			struct weir_str rest =
+				weir_str_make(lexer->source.data + lexer->at, lexer->source.length - lexer->at);
+
+			if (weir_escape_read(rest, quote, to + ret->text.length, &size, &read) != 0) {
 				return weir_lexer_wrong(
 					lexer->error, line, column, "There is no such escape; \\\\ is one backslash.");
+			}
+			while (read-- > 0) {
+				step(lexer);
 			}
 		} else {
 			to[ret->text.length] = c;

@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "rules/label.h"
 
 static const char *const type_names[WEIR_EXPOSEDS] = { "gauge", "counter", "histogram", "summary" };
@@ -40,6 +41,19 @@ static const char *const type_names[WEIR_EXPOSEDS] = { "gauge", "counter", "hist
 const char *weir_passthrough_type_name(unsigned exposed)
 {
 	return exposed < WEIR_EXPOSEDS ? type_names[exposed] : NULL;
+}
+
+enum weir_exposed weir_passthrough_type_of_kind(enum weir_metric_kind kind)
+{
+	switch (kind) {
+	case WEIR_METRIC_COUNTER:
+		return WEIR_EXPOSED_COUNTER;
+	case WEIR_METRIC_HISTOGRAM:
+		return WEIR_EXPOSED_HISTOGRAM;
+	case WEIR_METRIC_GAUGE:
+		break;
+	}
+	return WEIR_EXPOSED_GAUGE;
 }
 
 enum weir_exposed weir_passthrough_type(const struct weir_instrument *instrument)
@@ -222,13 +236,7 @@ void weir_passthrough_help(
 		weir_buf_add_text(ret_help, instrument->naming == WEIR_NAMING_ENVOY ? "Envoy's " : "The sender's ");
 		help = weir_batch_str(batch, instrument->name);
 	}
-	if (help.length > WEIR_PASSTHROUGH_NAME_MAX) {
-		help.length = WEIR_PASSTHROUGH_NAME_MAX;
-		while (help.length > 0 && ((unsigned char)help.data[help.length] & 0xc0) == 0x80) {
-			help.length--; /* between characters */
-		}
-	}
-	weir_buf_add_str(ret_help, help);
+	weir_buf_add_str(ret_help, weir_utf8_cut(help, WEIR_PASSTHROUGH_NAME_MAX));
 }
 
 bool weir_passthrough_is_free(struct weir_str name)

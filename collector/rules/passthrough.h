@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "ring/record.h"
+#include "rules/metric.h"
 
 #define WEIR_PASSTHROUGH_NAME_MAX 256u /* of a family's name and help, in bytes; longer names are no family */
 #define WEIR_PASSTHROUGH_ATTRS_MAX 64u /* of one point; more make no series */
@@ -23,6 +24,8 @@ enum weir_exposed { /* a family's TYPE */
 const char *weir_passthrough_type_name(unsigned exposed);
 
 enum weir_exposed weir_passthrough_type(const struct weir_instrument *instrument);
+/* Of a metric of the rules. */
+enum weir_exposed weir_passthrough_type_of_kind(enum weir_metric_kind kind);
 
 /* The family's name, appended. Nothing when there is no usable one. */
 void weir_passthrough_name(

@@ -15,6 +15,7 @@
  *  2. The template of a template is the template. */
 #include "rules/path_template.h"
 
+#include "base/hex.h"
 #include "rules/label.h"
 
 static const char ellipsis[] = "\xe2\x80\xa6";
@@ -26,17 +27,12 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static bool is_hex(char c)
-{
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 static bool is_uuid(struct weir_str segment)
 {
 	for (size_t i = 0; i < segment.length; i++) {
 		bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
 
-		if (is_dash ? segment.data[i] != '-' : !is_hex(segment.data[i])) {
+		if (is_dash ? segment.data[i] != '-' : weir_hex_digit(segment.data[i]) < 0) {
 			return false;
 		}
 	}
@@ -51,7 +47,7 @@ static bool is_id(struct weir_str segment)
 		char c = segment.data[i];
 
 		digits += is_digit(c);
-		hex += is_hex(c);
+		hex += weir_hex_digit(c) >= 0;
 		between += c == '-' || c == '_' || c == '.' || c == ':' || c == ',';
 	}
 	return digits > 0 &&

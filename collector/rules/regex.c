@@ -1,12 +1,9 @@
 /* regex: patterns as Go has them, by PCRE2.
  *
- * Mixer's patterns were RE2's: no references back, no looking around, nothing
- * that needs more than one pass. PCRE2 knows all of that, so what RE2 does not
- * have is refused when a pattern is read; what is left means the same in both.
- * PCRE2 still searches by trying, so each match has a budget of steps and of
- * room, and texts have a length; what needs more (`^(a|a)*$`, a path of many
- * kilobytes) has failed: clients choose texts, and must not choose how long a
- * record takes.
+ * Mixer's patterns were RE2's (re2_syntax.h), which needs one pass. PCRE2
+ * searches by trying, so each match has a budget of steps and of room, and texts
+ * have a length; what needs more (`^(a|a)*$`, a path of many kilobytes) has
+ * failed: clients choose texts, and must not choose how long a record takes.
  *
  * Invariants
  *  1. A pattern's code is in the arena; nothing is freed.
@@ -21,6 +18,8 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+
+#include "rules/re2_syntax.h"
 
 #define PATTERN_MAX 1024u
 #define PARENS_MAX 32u
@@ -63,71 +62,6 @@ static void leave(void *at, void *data)
 	(void)data;
 }
 
-/* ---- what RE2 has ------------------------------------------------------- */
-
-static bool is_flag(char c)
-{
-	return c == 'i' || c == 'm' || c == 's' || c == 'U' || c == '-';
-}
-
-/* `(?` at `at`: a group without a number, with flags or with a name. */
-static bool is_group(struct weir_str pattern, size_t at)
-{
-	size_t i = at + 2;
-
-	if (i < pattern.length && pattern.data[i] == 'P') {
-		return i + 1 < pattern.length && pattern.data[i + 1] == '<';
-	}
-	if (i < pattern.length && pattern.data[i] == '<') {
-		return i + 1 < pattern.length && pattern.data[i + 1] != '=' && pattern.data[i + 1] != '!';
-	}
-	while (i < pattern.length && is_flag(pattern.data[i])) {
-		i++;
-	}
-	return i < pattern.length && (pattern.data[i] == ':' || pattern.data[i] == ')');
-}
-
-/* What stands behind a backslash: a class, an anchor, a character. */
-static bool is_escape(char c)
-{
-	bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-
-	return !is_word || strchr("AzbBdDsSwWpPxQEaftnrv0", c) != NULL;
-}
-
-/* Where RE2 would not follow; the pattern's length: nowhere. */
-static size_t foreign_find(struct weir_str pattern)
-{
-	bool is_class = false, is_repeated = false;
-
-	for (size_t i = 0; i < pattern.length; i++) {
-		char c = pattern.data[i];
-		bool was_repeated = is_repeated;
-
-		is_repeated = false;
-		if (c == '\\') {
-			if (i + 1 < pattern.length && !is_escape(pattern.data[i + 1])) {
-				return i;
-			}
-			i++;
-		} else if (is_class) {
-			is_class = c != ']';
-		} else if (c == '[') {
-			is_class = true;
-			i += i + 1 < pattern.length && pattern.data[i + 1] == '^';
-			i += i + 1 < pattern.length && pattern.data[i + 1] == ']';
-		} else if (c == '(' && i + 1 < pattern.length &&
-			   (pattern.data[i + 1] == '*' || (pattern.data[i + 1] == '?' && !is_group(pattern, i)))) {
-			return i;
-		} else if (c == '+' && was_repeated) {
-			return i;
-		} else {
-			is_repeated = c == '*' || c == '+' || c == '?' || c == '}';
-		}
-	}
-	return pattern.length;
-}
-
 /* ---- patterns ----------------------------------------------------------- */
 
 int weir_regex_compile(
@@ -138,29 +72,27 @@ int weir_regex_compile(
 	pcre2_general_context *general = pcre2_general_context_create(arena_take, leave, arena);
 	pcre2_compile_context *context = general != NULL ? pcre2_compile_context_create(general) : NULL;
 	struct weir_regex *regex = weir_arena_alloc(arena, sizeof(*regex));
-	size_t foreign = foreign_find(pattern);
-	char message[160];
+	char message[160], *text;
+	const char *wrong;
 	PCRE2_SIZE offset;
 	int error;
 
-	if (context == NULL || regex == NULL) {
-		return -ENOMEM;
-	}
 	if (pattern.length > PATTERN_MAX) {
 		(void)snprintf(why, why_size, "The pattern is %zu bytes long; at most %u are read.", pattern.length,
 			PATTERN_MAX);
 		return WEIR_EXPRESSION_WRONG;
 	}
-	if (foreign < pattern.length) {
-		(void)snprintf(why, why_size,
-			"The pattern has something at its byte %zu that RE2 does not have: it looks around, refers "
-			"back, or does not give back.",
-			foreign + 1);
+	text = weir_arena_alloc(arena, pattern.length + 1);
+	if (context == NULL || regex == NULL || text == NULL) {
+		return -ENOMEM;
+	}
+	wrong = weir_re2_syntax_read(pattern, text, &offset);
+	if (wrong != NULL) {
+		(void)snprintf(why, why_size, "The pattern is wrong at its byte %zu: %s.", offset + 1, wrong);
 		return WEIR_EXPRESSION_WRONG;
 	}
 	(void)pcre2_set_parens_nest_limit(context, PARENS_MAX);
-	regex->code = pcre2_compile((PCRE2_SPTR)(pattern.data != NULL ? pattern.data : ""), pattern.length, options,
-		&error, &offset, context);
+	regex->code = pcre2_compile((PCRE2_SPTR)text, pattern.length, options, &error, &offset, context);
 	if (regex->code == NULL) {
 		if (error == PCRE2_ERROR_NOMEMORY || error == 121 /* ERR21: no room */) {
 			return -ENOMEM;

@@ -4,7 +4,13 @@
 
 #include "base/buf.h"
 
-/* "UF,URX", or "-" for none, appended; the order of Envoy's table. */
+#define WEIR_RESPONSE_FLAGS_MAX 192u /* bytes that all names and their commas fit in */
+
+/* "UF,URX", or nothing for none; the order of Envoy's table. One flag's text is
+ * the table's own, more are written into `text`. Bits without a name are left out. */
+struct weir_str weir_response_flags_text(uint32_t response_flags, char text[WEIR_RESPONSE_FLAGS_MAX]);
+
+/* The same, appended; "-" for none. */
 void weir_response_flags_add(uint32_t response_flags, struct weir_buf *ret_text);
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/yaml_read.h"
 
 struct reading {
@@ -31,27 +32,6 @@ static int wrong(struct reading *reading, const char *path, const char *why)
 	return WEIR_RULESET_WRONG;
 }
 
-/* Reads up to one byte more than is allowed. 0, or -errno. */
-static int read_bounded(int fd, struct weir_buf *text)
-{
-	ssize_t n = 1;
-
-	while (n > 0 && text->length <= WEIR_RULE_FILE_MAX_BYTES) {
-		char *at = weir_buf_reserve(text, 65536);
-
-		if (at == NULL) {
-			return -ENOMEM;
-		}
-		n = read(fd, at, 65536);
-		if (n > 0) {
-			weir_buf_advance(text, (size_t)n);
-		} else if (n < 0 && errno == EINTR) {
-			n = 1;
-		}
-	}
-	return n < 0 ? -errno : 0;
-}
-
 static int file_read(struct reading *reading, const char *path)
 {
 	struct weir_str kept = { NULL, 0 }, name = { NULL, 0 };
@@ -62,11 +42,11 @@ static int file_read(struct reading *reading, const char *path)
 		r = r != 0 ? r : -EMFILE;
 	}
 	weir_buf_init(&text, 0);
-	r = r != 0 ? r : read_bounded(fd, &text);
+	r = r != 0 ? r : weir_file_read(fd, WEIR_RULE_FILE_MAX_BYTES, &text);
 	if (fd >= 0) {
 		close(fd);
 	}
-	if (r == 0 && text.length > WEIR_RULE_FILE_MAX_BYTES) {
+	if (r == -EFBIG) {
 		r = wrong(reading, path, "larger than 4 MiB");
 	} else if (r == 0) {
 		kept = weir_arena_copy(reading->arena, weir_buf_str(&text));
@@ -152,7 +132,8 @@ bool weir_ruleset_is_file_of_rules(const char *path)
 	}
 	weir_buf_init(&text, 0);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	r = fd < 0 ? -errno : read_bounded(fd, &text);
+	r = fd < 0 ? -errno : weir_file_read(fd, WEIR_RULE_FILE_MAX_BYTES, &text);
+	r = r == -EFBIG ? 0 : r; /* its beginning says what it is */
 	r = r != 0 ? r : weir_yaml_open_all(weir_buf_str(&text), &yaml);
 	while (r == 0 && !is_rules_ && (r = weir_yaml_next(yaml, &event)) == 0 && event.kind != WEIR_YAML_END) {
 		if (event.kind == WEIR_YAML_DOCUMENT) {

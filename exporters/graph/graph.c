@@ -39,10 +39,6 @@
 
 #include <errno.h>
 
-#include "rules/standard.h"
-
-_Static_assert(WEIR_GRAPH_BUCKETS == WEIR_STANDARD_BOUNDS + 1, "latency has the standard bounds");
-
 #define NONE UINT32_MAX
 
 struct building {
@@ -390,7 +386,7 @@ static void counts_add(
 	counts->is_there = true;
 	counts->requests += from->requests;
 	counts->errors += from->errors;
-	for (unsigned i = 0; i < WEIR_GRAPH_BUCKETS; i++) {
+	for (unsigned i = 0; i < WEIR_LATENCY_BUCKETS; i++) {
 		counts->buckets[i] += from->buckets[i];
 	}
 	counts->connections += from->connections_opened;
@@ -460,25 +456,25 @@ int weir_graph_build(struct weir_arena *arena, const struct weir_snapshot *snaps
 	return 0;
 }
 
-double weir_graph_quantile(const uint64_t buckets[WEIR_GRAPH_BUCKETS], double quantile)
+double weir_graph_quantile(const uint64_t buckets[WEIR_LATENCY_BUCKETS], double quantile)
 {
 	uint64_t total = 0, before = 0;
 	double rank;
 
-	for (unsigned i = 0; i < WEIR_GRAPH_BUCKETS; i++) {
+	for (unsigned i = 0; i < WEIR_LATENCY_BUCKETS; i++) {
 		total += buckets[i];
 	}
 	if (total == 0) {
 		return -1;
 	}
 	rank = quantile * (double)total;
-	for (unsigned i = 0; i < WEIR_STANDARD_BOUNDS; i++) {
+	for (unsigned i = 0; i < WEIR_LATENCY_BOUNDS; i++) {
 		if (buckets[i] > 0 && (double)(before + buckets[i]) >= rank) {
-			double low = i > 0 ? weir_standard_bounds[i - 1] : 0, high = weir_standard_bounds[i];
+			double low = i > 0 ? weir_latency_bounds_ms[i - 1] : 0, high = weir_latency_bounds_ms[i];
 
 			return low + (high - low) * (rank - (double)before) / (double)buckets[i];
 		}
 		before += buckets[i];
 	}
-	return weir_standard_bounds[WEIR_STANDARD_BOUNDS - 1];
+	return weir_latency_bounds_ms[WEIR_LATENCY_BOUNDS - 1];
 }

@@ -6,8 +6,6 @@
 #include "aggregate/snapshot.h"
 #include "base/arena.h"
 
-#define WEIR_GRAPH_BUCKETS 20u
-
 enum weir_graph_kind {
 	WEIR_GRAPH_WORKLOAD,
 	WEIR_GRAPH_SERVICE, /* a host, behind which nobody told a workload */
@@ -25,7 +23,7 @@ struct weir_graph_node {
 
 struct weir_graph_counts { /* one kind of evidence on one edge */
 	bool is_there;
-	uint64_t requests, errors, buckets[WEIR_GRAPH_BUCKETS], connections, sent_bytes, received_bytes, last_ns;
+	uint64_t requests, errors, buckets[WEIR_LATENCY_BUCKETS], connections, sent_bytes, received_bytes, last_ns;
 	double rate; /* per second over the horizon: requests, or bytes received (TCP) */
 };
 
@@ -53,6 +51,6 @@ int weir_graph_build(struct weir_arena *arena, const struct weir_snapshot *snaps
 /* The duration in ms below which `quantile` of the requests lie, linear within
  * a bucket as Prometheus has it; beyond the last bound: that bound. Negative:
  * no requests. */
-double weir_graph_quantile(const uint64_t buckets[WEIR_GRAPH_BUCKETS], double quantile);
+double weir_graph_quantile(const uint64_t buckets[WEIR_LATENCY_BUCKETS], double quantile);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "rules/label.h"
+
 #define MAX_DIGITS 20u
 
 char *weir_line_u64(char *at, uint64_t value)
@@ -93,13 +95,6 @@ void weir_line_about(
 	weir_buf_add_text(buf, begin);
 	weir_buf_add_str(buf, name);
 	weir_buf_add_char(buf, ' ');
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
-
-		if (c == '\\' || c == '\n' || (c == '"' && has_quotes)) {
-			weir_buf_add_char(buf, '\\');
-		}
-		weir_buf_add_char(buf, c == '\n' ? 'n' : c);
-	}
+	weir_label_escape(buf, text, has_quotes);
 	weir_buf_add_char(buf, '\n');
 }

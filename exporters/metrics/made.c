@@ -11,19 +11,6 @@
 #include "exporters/metrics/passed.h"
 #include "rules/label.h"
 
-static enum weir_exposed type_of(const struct weir_metric *metric)
-{
-	switch (metric->kind) {
-	case WEIR_METRIC_COUNTER:
-		return WEIR_EXPOSED_COUNTER;
-	case WEIR_METRIC_HISTOGRAM:
-		return WEIR_EXPOSED_HISTOGRAM;
-	case WEIR_METRIC_GAUGE:
-		break;
-	}
-	return WEIR_EXPOSED_GAUGE;
-}
-
 static void series(struct weir_exposition *out, const struct weir_metric *metric, const struct weir_series_view *view)
 {
 	struct weir_exposition_sample sample = {
@@ -84,7 +71,7 @@ void weir_made_render(struct weir_exposition *out, const struct weir_snapshot *s
 		const struct weir_exposition_family family = {
 			.name = weir_str_of(metric->name),
 			.help = weir_str_of(metric->help),
-			.type = type_of(metric),
+			.type = weir_passthrough_type_of_kind(metric->kind),
 			.bounds = metric->bounds,
 			.bound_count = metric->bound_count,
 		};

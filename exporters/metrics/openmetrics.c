@@ -31,6 +31,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "base/hex.h"
 
 #define EXEMPLAR_ROOM 160u
 
@@ -109,17 +110,6 @@ static char *put_time(char *at, uint64_t time_ns)
 	return at;
 }
 
-static char *put_hex(char *at, const uint8_t *bytes, size_t length)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	for (size_t i = 0; i < length; i++) {
-		*at++ = hex[bytes[i] >> 4];
-		*at++ = hex[bytes[i] & 15];
-	}
-	return at;
-}
-
 /* ` # {…} value time`, or nothing. */
 static char *put_exemplar(char *at, const struct weir_exemplar_view *exemplar)
 {
@@ -129,10 +119,10 @@ static char *put_exemplar(char *at, const struct weir_exemplar_view *exemplar)
 		return at;
 	}
 	at = weir_line_put(at, " # {trace_id=\"", 14);
-	at = put_hex(at, exemplar->trace_id, sizeof(exemplar->trace_id));
+	at = weir_hex_write(at, exemplar->trace_id, sizeof(exemplar->trace_id));
 	if (memcmp(exemplar->span_id, none, sizeof(none)) != 0) {
 		at = weir_line_put(at, "\",span_id=\"", 11);
-		at = put_hex(at, exemplar->span_id, sizeof(exemplar->span_id));
+		at = weir_hex_write(at, exemplar->span_id, sizeof(exemplar->span_id));
 	}
 	at = weir_line_put(at, "\"} ", 3);
 	at += weir_json_write_number(at, exemplar->value);

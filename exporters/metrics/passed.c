@@ -37,6 +37,8 @@ static void point_add(struct weir_exposition *out, const struct weir_point_view 
 		.has_sum = point->has_sum,
 		.bounds = point->bounds,
 		.bound_count = point->bound_count,
+		.exemplars = point->exemplar,
+		.exemplar_count = point->exemplar != NULL ? 1 : 0,
 	};
 
 	switch (point->form) {

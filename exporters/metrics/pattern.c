@@ -31,11 +31,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "rules/re2_syntax.h"
 
 #define WORKSPACE_INTS 4096u
 #define MEMO_CELLS 1024u
 #define MEMO_VALUE 108u
-#define REPEAT_MAX 1000u
 #define NEST_MAX 100u
 #define STEPS_MAX 20000u
 #define HEAP_MAX_KIB 1024u
@@ -104,210 +104,6 @@ int weir_pattern_set_create(struct weir_arena *arena, uint64_t deadline_ns, stru
 	return 0;
 }
 
-/* ---- what RE2 has --------------------------------------------------------- */
-
-struct check { /* a pattern on its way into one that means the same to PCRE2 */
-	struct weir_str pattern;
-	size_t at;
-	bool is_class; /* between [ and ] */
-	char *out;
-	size_t length;
-};
-
-static int peek(const struct check *check, size_t ahead)
-{
-	size_t at = check->at + ahead;
-
-	return at < check->pattern.length ? (unsigned char)check->pattern.data[at] : -1;
-}
-
-static void take(struct check *check, size_t count)
-{
-	memcpy(check->out + check->length, check->pattern.data + check->at, count);
-	check->length += count;
-	check->at += count;
-}
-
-static bool is_among(int c, const char *set)
-{
-	return c > 0 && strchr(set, c) != NULL;
-}
-
-static bool is_word(int c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-static const char *check_escape(struct check *check)
-{
-	static const char verbatim[] = "\\Q";
-	int c = peek(check, 1);
-
-	if (c < 0) {
-		return "trailing backslash at end of expression";
-	}
-	if (c == 'v') { /* to PCRE2 a class of all vertical white space */
-		memcpy(check->out + check->length, "\\x0b", 4);
-		check->length += 4;
-		check->at += 2;
-		return NULL;
-	}
-	if (c == 'Q' && !check->is_class) {
-		const char *begin = check->pattern.data + check->at + sizeof(verbatim) - 1;
-		const char *end = memmem(begin, check->pattern.length - check->at - 2, "\\E", 2);
-
-		take(check, end != NULL ? (size_t)(end - begin) + 4 : check->pattern.length - check->at);
-		return NULL;
-	}
-	if (c < 0x80 &&
-		(!is_word(c) || c == '_' || is_among(c, check->is_class ? "aftnrdDsSwWpPx" : "aftnrdDsSwWpPxAzbB"))) {
-		take(check, 2);
-		return NULL;
-	}
-	return "invalid escape sequence";
-}
-
-/* `(`: a group, with or without a name, or flags. */
-static const char *check_group(struct check *check)
-{
-	size_t i = 2;
-
-	if (peek(check, 1) == '*') {
-		return "missing argument to repetition operator: `*`";
-	}
-	if (peek(check, 1) != '?') {
-		take(check, 1);
-		return NULL;
-	}
-	if (peek(check, 2) == 'P' || peek(check, 2) == '<') {
-		i = peek(check, 2) == 'P' ? 3 : 2;
-		if (peek(check, i) != '<' || !is_word(peek(check, i + 1))) {
-			return "invalid or unsupported Perl syntax";
-		}
-		take(check, i + 1);
-		return NULL;
-	}
-	while (is_among(peek(check, i), "imsU-")) {
-		i++;
-	}
-	if (!is_among(peek(check, i), ":)") || (i == 2 && peek(check, i) == ')')) {
-		return "invalid or unsupported Perl syntax";
-	}
-	take(check, i + 1);
-	return NULL;
-}
-
-/* `{`: a count, or a plain character. */
-static const char *check_count(struct check *check, size_t *ret_length)
-{
-	unsigned value = 0;
-	size_t i = 1;
-	bool is_count = peek(check, 1) >= '0' && peek(check, 1) <= '9';
-
-	for (; is_count && peek(check, i) != '}'; i++) {
-		int c = peek(check, i);
-
-		is_count = (c >= '0' && c <= '9') || c == ',';
-		value = c == ',' ? 0 : value * 10 + (unsigned)(c - '0');
-		if (is_count && value > REPEAT_MAX) {
-			return "invalid repeat count";
-		}
-	}
-	*ret_length = is_count ? i + 1 : 0;
-	return NULL;
-}
-
-/* A repetition, `is_lazy` of it, and then no other one: to PCRE2 `a++` would be possessive. */
-static const char *check_repeat(struct check *check)
-{
-	size_t length = 1;
-	const char *wrong = peek(check, 0) == '{' ? check_count(check, &length) : NULL;
-	size_t ignored = 0;
-
-	if (wrong != NULL) {
-		return wrong;
-	}
-	if (length == 0) { /* a brace that is meant */
-		take(check, 1);
-		return NULL;
-	}
-	take(check, length);
-	if (peek(check, 0) == '?') {
-		take(check, 1);
-	}
-	if (peek(check, 0) == '{') {
-		wrong = check_count(check, &ignored);
-	}
-	if (wrong == NULL && (is_among(peek(check, 0), "*+?") || ignored > 0)) {
-		wrong = "invalid nested repetition operator";
-	}
-	return wrong;
-}
-
-/* Up to the closing bracket. */
-static const char *check_class(struct check *check)
-{
-	const char *wrong = NULL;
-
-	check->is_class = true;
-	take(check, peek(check, 1) == '^' ? 2 : 1);
-	if (peek(check, 0) == ']') {
-		take(check, 1);
-	}
-	while (wrong == NULL && peek(check, 0) >= 0 && peek(check, 0) != ']') {
-		if (peek(check, 0) == '\\') {
-			wrong = check_escape(check);
-		} else if (peek(check, 0) == '[' && is_among(peek(check, 1), ":.=")) {
-			const char *begin = check->pattern.data + check->at;
-			const char *end = memmem(begin + 2, check->pattern.length - check->at - 2, ":]", 2);
-
-			if (peek(check, 1) != ':' || end == NULL || is_among(peek(check, 2), "<>")) {
-				return "invalid character class range";
-			}
-			take(check, (size_t)(end - begin) + 2);
-		} else {
-			take(check, 1);
-		}
-	}
-	if (wrong == NULL && peek(check, 0) < 0) {
-		wrong = "missing closing ]";
-	}
-	if (wrong == NULL) {
-		take(check, 1);
-	}
-	check->is_class = false;
-	return wrong;
-}
-
-/* NULL, or what is wrong. `out` has room for twice the pattern. */
-static const char *check_pattern(struct check *check)
-{
-	const char *wrong = NULL;
-
-	while (wrong == NULL && peek(check, 0) >= 0) {
-		switch (peek(check, 0)) {
-		case '\\':
-			wrong = check_escape(check);
-			break;
-		case '(':
-			wrong = check_group(check);
-			break;
-		case '[':
-			wrong = check_class(check);
-			break;
-		case '*':
-		case '+':
-		case '?':
-		case '{':
-			wrong = check_repeat(check);
-			break;
-		default:
-			take(check, 1);
-		}
-	}
-	return wrong;
-}
-
 /* ---- compiling and matching ------------------------------------------------ */
 
 static int bad(struct weir_buf *why, struct weir_str pattern, const char *what)
@@ -323,24 +119,24 @@ static int bad(struct weir_buf *why, struct weir_str pattern, const char *what)
 int weir_pattern_compile(
 	struct weir_pattern_set *set, struct weir_str pattern, struct weir_buf *why, struct weir_pattern **ret_regex)
 {
-	struct check check = { .pattern = pattern, .at = 0 };
 	struct weir_pattern *regex = weir_arena_zalloc(set->arena, sizeof(*regex));
 	const char *wrong;
+	char *text;
 	PCRE2_SIZE offset;
 	int code;
 
 	if (pattern.length > WEIR_PATTERN_PATTERN_MAX) {
 		return bad(why, weir_str_make(pattern.data, 64), "expression too large");
 	}
-	check.out = weir_arena_alloc(set->arena, 2 * pattern.length + 1);
-	if (regex == NULL || check.out == NULL) {
+	text = weir_arena_alloc(set->arena, pattern.length + 1);
+	if (regex == NULL || text == NULL) {
 		return -ENOMEM;
 	}
-	wrong = check_pattern(&check);
+	wrong = weir_re2_syntax_read(pattern, text, &offset);
 	if (wrong != NULL) {
 		return bad(why, pattern, wrong);
 	}
-	regex->code = pcre2_compile((PCRE2_SPTR)check.out, check.length,
+	regex->code = pcre2_compile((PCRE2_SPTR)text, pattern.length,
 		PCRE2_UTF | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_ANCHORED | PCRE2_ENDANCHORED |
 			PCRE2_NO_AUTO_CAPTURE | PCRE2_DUPNAMES,
 		&code, &offset, set->compiling);

@@ -3,6 +3,8 @@
  * Pure. */
 #include "exporters/metrics/put.h"
 
+#include "base/hex.h"
+
 char *weir_put_varint(char *at, uint64_t value)
 {
 	while (value >= 0x80) {
@@ -168,14 +170,10 @@ size_t weir_put_labels_room(struct weir_str labels)
 
 static char *put_label_hex(char *at, const char *name, const uint8_t *bytes, size_t length)
 {
-	static const char hex[] = "0123456789abcdef";
 	char pair[64], *end = weir_put_bytes(pair, 1, name, strlen(name));
 
 	end = weir_put_varint(weir_put_key(end, 2, WEIR_PUT_BYTES), 2 * length);
-	for (size_t i = 0; i < length; i++) {
-		*end++ = hex[bytes[i] >> 4];
-		*end++ = hex[bytes[i] & 15];
-	}
+	end = weir_hex_write(end, bytes, length);
 	return weir_put_bytes(at, 1, pair, (size_t)(end - pair));
 }
 

@@ -22,6 +22,7 @@
 #include <stdio.h>
 
 #include "base/utf8.h"
+#include "rules/escape.h"
 
 #define NAME_LABEL 0u
 #define ECHO_MAX 64
@@ -125,91 +126,25 @@ static struct weir_str read_word(struct reader *reader, bool may_have_colon)
 	}
 }
 
-static int digit_of(int c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	if (c >= 'a' && c <= 'f') {
-		return c - 'a' + 10;
-	}
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
-}
-
-static size_t put_utf8(char *out, uint32_t c)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
-/* Of `count` digits, the first at `at`. */
-static int read_digits(struct reader *reader, unsigned count, unsigned base, uint32_t most, uint32_t *ret_value)
-{
-	size_t begin = reader->at;
-	uint32_t value = 0;
-
-	for (unsigned i = 0; i < count; i++, reader->at++) {
-		unsigned digit = (unsigned)digit_of(peek(reader));
-
-		if (digit >= base) {
-			return wrong(reader, reader->at, "illegal character in escape sequence");
-		}
-		value = value * base + digit;
-	}
-	if (value > most || (value >= 0xd800 && value < 0xe000)) {
-		return wrong(reader, begin, "escape sequence is an invalid Unicode code point");
-	}
-	*ret_value = value;
-	return 0;
-}
-
 /* At the character behind the backslash. Never more bytes than are read. */
 static int read_escape(struct reader *reader, int quote, char *out, size_t *length)
 {
-	static const char names[] = "abfnrtv\\", characters[] = "\a\b\f\n\r\t\v\\";
-	int c = peek(reader), outcome;
-	const char *simple = c > 0 ? strchr(names, c) : NULL;
-	uint32_t value = 0;
+	struct weir_str rest = weir_str_make(reader->text.data + reader->at, reader->text.length - reader->at);
+	size_t size = 0, read = 0;
 
-	if (c == quote || simple != NULL) {
-		out[(*length)++] = c == quote ? (char)c : characters[simple - names];
-		reader->at++;
+	switch (weir_escape_read(rest, (char)quote, out + *length, &size, &read)) {
+	case WEIR_ESCAPE_UNKNOWN:
+		return wrong(reader, reader->at,
+			rest.length == 0 ? "escape sequence not terminated" : "unknown escape sequence");
+	case WEIR_ESCAPE_DIGITS:
+		return wrong(reader, reader->at + read, "illegal character in escape sequence");
+	case WEIR_ESCAPE_CHARACTER:
+		return wrong(reader, reader->at + read, "escape sequence is an invalid Unicode code point");
+	default:
+		*length += size;
+		reader->at += read;
 		return 0;
 	}
-	if (c >= '0' && c <= '7') {
-		outcome = read_digits(reader, 3, 8, 255, &value);
-		out[(*length)++] = (char)value;
-		return outcome;
-	}
-	if (c != 'x' && c != 'u' && c != 'U') {
-		return wrong(reader, reader->at, c < 0 ? "escape sequence not terminated" : "unknown escape sequence");
-	}
-	reader->at++;
-	outcome = read_digits(reader, c == 'x' ? 2 : c == 'u' ? 4 : 8, 16, c == 'x' ? 255 : 0x10ffff, &value);
-	if (c == 'x') {
-		out[(*length)++] = (char)value;
-	} else if (outcome == 0) {
-		*length += put_utf8(out + *length, value);
-	}
-	return outcome;
 }
 
 /* At the opening quote. */

@@ -46,9 +46,7 @@ void weir_links_fini(struct weir_links *links)
 static uint32_t hash_name(uint32_t hash, struct weir_str name)
 {
 	for (size_t i = 0; i < name.length; i++) {
-		char c = name.data[i];
-
-		hash = (hash ^ (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c)) * 16777619u;
+		hash = (hash ^ (unsigned char)weir_str_lower(name.data[i])) * 16777619u;
 	}
 	return (hash ^ 0xff) * 16777619u;
 }

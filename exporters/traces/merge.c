@@ -34,17 +34,12 @@ bool weir_merge_has_parent(const struct weir_merge_span *span)
 	return memcmp(span->parent_id, zeros, 8) != 0;
 }
 
-static unsigned char lower(char c)
-{
-	return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-}
-
 int weir_merge_compare_names(struct weir_str a, struct weir_str b)
 {
 	size_t n = a.length < b.length ? a.length : b.length;
 
 	for (size_t i = 0; i < n; i++) {
-		int order = lower(a.data[i]) - lower(b.data[i]);
+		int order = (unsigned char)weir_str_lower(a.data[i]) - (unsigned char)weir_str_lower(b.data[i]);
 
 		if (order != 0) {
 			return order;

@@ -99,11 +99,7 @@ struct weir_str weir_search_lower(struct weir_arena *arena, struct weir_str text
 	if (out == NULL) {
 		return (struct weir_str){ NULL, 0 };
 	}
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
-
-		out[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-	}
+	weir_str_copy_lower(out, text);
 	return weir_str_make(out, text.length);
 }
 

@@ -81,7 +81,7 @@ bool weir_zipkin_read_numbers(const struct weir_http_request *request, struct we
 	struct weir_query_search *ret_search)
 {
 	struct weir_search_numbers numbers = {
-		.end_ms = (int64_t)(weir_clock_now_ns() / 1000000),
+		.end_ms = (int64_t)(weir_clock_now_ns() / 1000000) + 1, /* what began within this one is inside */
 		.lookback_ms = LOOKBACK_MS,
 		.limit = LIMIT,
 	};

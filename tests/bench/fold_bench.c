@@ -295,6 +295,7 @@ int main(int argc, char **argv)
 	requests_bench(250, limit_ns);
 	requests_bench(2500, limit_ns);
 	requests_bench(25000, limit_ns);
+	requests_bench(250000, limit_ns);
 	points_bench(1, limit_ns);
 	points_bench(25, limit_ns);
 	return 0;

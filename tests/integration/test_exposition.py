@@ -172,7 +172,9 @@ def test_exemplars_are_read_back(full):
     """The file that the unit test compares OpenMetrics with, by OpenMetrics' own parser."""
     text = (TOP / "tests/golden/exposition/scene.openmetrics").read_text()
     samples, types, exemplars = exposition.of_openmetrics(text)
-    assert {name for name, _ in exemplars} == {"istio_requests_total", "istio_request_duration_milliseconds_bucket"}
+    assert {name for name, _ in exemplars} == {
+        "istio_requests_total", "istio_request_duration_milliseconds_bucket", "io_bytes_total",
+        "http_server_request_duration_seconds_bucket", "sizes_bytes_bucket"}
     for exemplar in exemplars.values():
         assert exemplar.labels["trace_id"] == "11" + "0" * 29 + "1"
         assert sum(len(k) + len(v) for k, v in exemplar.labels.items()) <= 128

@@ -87,11 +87,11 @@ def fill(weir, seconds):
     """All tables at once, over all ways in, by a few threads; returns how many items were sent by kind."""
     end, sent = time.monotonic() + seconds, {}
     unary = {
-        "names": (hostile.metrics("sum", b"m." + hostile.MARK), 9000),
-        "delta labels": (hostile.metrics("sum", b"labels", [hostile.attribute(b"a", hostile.MARK + b"w" * 90)], True), 6000),
+        "names": (hostile.metrics("sum", b"m." + hostile.MARK), 5000),
+        "delta labels": (hostile.metrics("sum", b"labels", [hostile.attribute(b"a", hostile.MARK + b"w" * 90)], True), 4500),
         "histograms": (hostile.metrics("histogram", b"wide." + hostile.MARK, [hostile.attribute(b"a", hostile.MARK)]), 1500),
-        "exponentials": (hostile.metrics("exponential", b"expo." + hostile.MARK), 3000),
-        "metric sources": (hostile.metric_sources(), 5000),
+        "exponentials": (hostile.metrics("exponential", b"expo." + hostile.MARK), 2500),
+        "metric sources": (hostile.metric_sources(), 3500),
         "log services": (hostile.log_services(), 9000),
         "spans": (hostile.spans(), 5000),
         "pairs": (hostile.pairs(), 20000),

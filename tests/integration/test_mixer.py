@@ -17,25 +17,25 @@ from weir import until
 CAPTURES = ["mixer-sidecar", "mixer-sidecar-delta"]
 
 
-def edge(e):
-    ends = [edges.workload_of(e[k]) if e[k] else "unknown" for k in ("source_uid", "destination_uid")]
+def edge(e, workload_of):
+    ends = [workload_of(e[k]) if e[k] else "unknown" for k in ("source_uid", "destination_uid")]
     return e["reporter"], ends[0], e["destination_service_host"], ends[1]
 
 
-def want(name):
+def want(name, workload_of=edges.workload_of):
     """(edge, protocol, code, flags): [requests, their bytes, their answers' bytes]; and the same of TCP."""
     requests, tcp = collections.defaultdict(lambda: [0, 0, 0]), collections.defaultdict(lambda: [0, 0, 0, 0])
     for e in mtcap.facts(name)["edges"]:
         protocol, n = e["context_protocol"], e["n"]
         if protocol.startswith("tcp"):
-            row = tcp[edge(e)]
+            row = tcp[edge(e, workload_of)]
             row[0] += n if protocol == "tcp-open" else 0
             row[1] += n if protocol == "tcp-close" else 0
             row[2] += e["request_size_sum"]
             row[3] += e["response_size_sum"]
         else:
             flags = e["response_flags"] or "-"
-            row = requests[edge(e) + (protocol, str(e["response_code"]), flags)]
+            row = requests[edge(e, workload_of) + (protocol, str(e["response_code"]), flags)]
             row[0] += n
             row[1] += e["request_size_sum"]  # bodies, as Mixer's metrics have them
             row[2] += e["response_size_sum"]

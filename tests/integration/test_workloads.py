@@ -8,6 +8,7 @@ import collections
 import datetime
 import json
 import signal
+import subprocess
 import time
 
 import pytest
@@ -18,7 +19,7 @@ import mixer
 import mtcap
 import test_mixer
 from kube import Kube, pod
-from weir import Weir, until
+from weir import PROGRAMS, Weir, until
 
 CAPTURE = "mixer-sidecar"
 NODES = "node-a", "node-b"
@@ -48,11 +49,7 @@ def pod_of(uid, node="node-a"):
 
 def want():
     """As test_mixer.want(), but by whole uids: two pods of one workload are two here."""
-    spelled, test_mixer.workload = test_mixer.workload, table_name
-    try:
-        return test_mixer.want(CAPTURE)
-    finally:
-        test_mixer.workload = spelled
+    return test_mixer.want(CAPTURE, table_name)
 
 
 def assert_facts(weir):
@@ -375,3 +372,55 @@ def test_what_is_missing_is_said_at_the_start(tmp_path, flags, why):
     weir.spawn()
     assert not weir.wait_ready()
     assert weir.process.wait(30) == 1 and why in weir.log()
+
+
+def test_check_says_what_is_missing(tmp_path):
+    (tmp_path / "weir.yaml").write_text("identity:\n  pods: file\n")
+    check = lambda: subprocess.run([PROGRAMS["weir"], "check", tmp_path / "weir.yaml"], capture_output=True, text=True)
+    assert check().returncode == 1 and "identity.pods_file is missing" in check().stderr
+    (tmp_path / "weir.yaml").write_text("identity:\n  pods: kubernetes\n")
+    assert check().returncode == 0, "where it will run has its own environment"
+
+
+RULES = """
+apiVersion: config.istio.io/v1alpha2
+kind: metric
+metadata: {name: things, namespace: shop}
+spec:
+  value: "1"
+  dimensions:
+    workload: destination.workload.name | "unknown"
+    key: destination.labels["KEY"] | "nobody"
+---
+apiVersion: config.istio.io/v1alpha2
+kind: prometheus
+metadata: {name: handler, namespace: shop}
+spec:
+  metrics:
+  - {name: things_total, namespace: shop, instance_name: things.metric.shop, kind: COUNTER, label_names: [workload, key]}
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: {name: all, namespace: shop}
+spec:
+  match: context.protocol == "http"
+  actions: [{handler: handler.prometheus.shop, instances: [things.metric.shop]}]
+"""
+
+
+def test_a_rule_reads_any_label_of_a_pod_also_one_it_reads_since_a_reload(tmp_path, kube):
+    """Labels come from the table or from the report; only those that the rules of the moment read are kept."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES.replace("KEY", "team"))
+    kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b", "team": "red", "example.com/tier": "gold"}))
+    told = {"destination.labels": {"app": "b", "team": "blue"}, "destination.workload.name": "told"}
+    with Weir(tmp_path / "weir", flags=[*kube.flags("kubelet"), f"--metrics.rules={rules}"]) as weir:
+        report(weir, bag(), bag(**told), bag(destination="kubernetes://ghost-1.shop"))
+        things = lambda: {(l["workload"], l["key"]): v for l, v in ((dict(l), v) for (n, l), v in weir.samples().items()
+                                                                      if n.endswith("things_total"))}
+        assert things() == {("back", "red"): 1, ("told", "blue"): 1, ("ghost", "nobody"): 1}
+        rules.write_text(RULES.replace("KEY", "example.com/tier"))
+        weir.process.send_signal(signal.SIGHUP)
+        until(lambda: weir.total("weir_rules_reloads_total", result="used") == 1, "the new rules")
+        report(weir, bag())
+        assert things()["back", "gold"] == 1

@@ -149,6 +149,13 @@ static void points_fill(struct batch_random *random, struct batch_maker *maker)
 		point->scale = (int32_t)batch_random_number(random, 6) - 2;
 		point->positive_offset = (int32_t)batch_random_number(random, 400) - 200;
 		point->zero_count = batch_random_number(random, 3);
+		if (point->value.integer % 3 == 0) {
+			point->flags |= WEIR_POINT_HAS_EXEMPLAR;
+			point->exemplar_value = point->sum;
+			point->exemplar_ns = point->value.integer % 2 == 0 ? 0 : point->time_ns;
+			memcpy(point->exemplar_trace, &point->time_ns, sizeof(point->time_ns));
+			point->exemplar_span[0] = (uint8_t)point->value.integer;
+		}
 		if (kind == WEIR_INSTRUMENT_HISTOGRAM || kind == WEIR_INSTRUMENT_SUMMARY) {
 			point->bounds = batch_maker_numbers(maker, bounds, 3);
 		}

@@ -37,15 +37,20 @@ def resource(*attributes):
     return field(1, b"".join(field(1, a) for a in attributes))
 
 
+def exemplar(number):
+    """Of a trace that nobody knows."""
+    return field(number, fixed64(2, time.time_ns()) + fixed64(6, 3) + field(4, MARK) + field(5, MARK * 2))
+
+
 def point(kind, attributes):
-    """A data point of a sum, a histogram of many buckets, or an exponential histogram."""
+    """A data point of a sum, a histogram of many buckets, or an exponential histogram; with an exemplar."""
     tags = b"".join(field(9 if kind == "histogram" else 1 if kind == "exponential" else 7, a) for a in attributes)
     if kind == "sum":
-        return times(2, 3) + fixed64(6, 7) + tags
+        return times(2, 3) + fixed64(6, 7) + exemplar(5) + tags
     if kind == "histogram":
         bounds = b"".join(b"\0\0\0\0\0" + bytes([i * 16 & 0xF0, 0x40 + i // 16, 0x40]) for i in range(64))
-        return times(2, 3) + fixed64(4, 65) + field(6, (1).to_bytes(8, "little") * 65) + field(7, bounds) + tags
-    return times(2, 3) + fixed64(4, 160) + field(6, 3) + field(8, field(2, b"\1" * 160)) + tags
+        return times(2, 3) + fixed64(4, 65) + field(6, (1).to_bytes(8, "little") * 65) + field(7, bounds) + exemplar(8) + tags
+    return times(2, 3) + fixed64(4, 160) + field(6, 3) + field(8, field(2, b"\1" * 160)) + exemplar(11) + tags
 
 
 def metric(kind, name, attributes=(), is_delta=False):

@@ -24,7 +24,8 @@ static inline uint64_t series_named(const struct weir_snapshot *snapshot, const 
 	uint64_t count = 0;
 
 	for (uint32_t i = 0; i < snapshot->metric_count; i++) {
-		count += strncmp(snapshot->metrics[i]->name, begin, strlen(begin)) == 0 ? snapshot->series_counts[i] : 0;
+		count +=
+			strncmp(snapshot->metrics[i]->name, begin, strlen(begin)) == 0 ? snapshot->series_counts[i] : 0;
 	}
 	return count;
 }

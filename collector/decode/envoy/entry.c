@@ -301,7 +301,6 @@ static bool read_common(
 			if (field.type == WEIR_WIRE_BYTES && field.number >= 6 && field.number <= 12) {
 				ret->offsets[field.number - 6] = field.bytes;
 			}
-			break;
 		}
 	}
 	return is_ok && !wire.is_malformed;

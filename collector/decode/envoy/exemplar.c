@@ -8,6 +8,7 @@
  * Any thread; no state. */
 #include "decode/envoy/exemplar.h"
 
+#include "base/hex.h"
 #include "decode/envoy/attrs.h"
 #include "decode/envoy/cursor.h"
 
@@ -41,35 +42,13 @@ bool weir_exemplar_read_time(struct weir_str message, uint64_t *ret_ns)
 	return !wire.is_malformed;
 }
 
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* `size` bytes of hex, or half as many behind zeros. False: neither, or all zero. */
 static bool read_id(struct weir_str hex, size_t size, uint8_t *ret)
 {
-	uint8_t any = 0;
+	static const uint8_t zero[16];
 
-	if (hex.length != 2 * size && (size != 16 || hex.length != 16)) {
-		return false;
-	}
-	memset(ret, 0, size);
-	for (size_t i = 0; i < hex.length; i++) {
-		uint8_t *at = &ret[size - hex.length / 2 + i / 2];
-		int digit = digit_of(hex.data[i]);
-
-		if (digit < 0) {
-			return false;
-		}
-		*at = (uint8_t)(*at << 4 | digit);
-		any |= *at;
-	}
-	return any != 0;
+	return (hex.length == 2 * size || (size == 16 && hex.length == 16)) && weir_hex_read(hex, ret, size) &&
+	       memcmp(ret, zero, size) != 0;
 }
 
 bool weir_exemplar_read(struct weir_str message, struct weir_point *point)

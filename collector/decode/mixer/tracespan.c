@@ -20,38 +20,17 @@
  * One thread: the listener whose draft it is. */
 #include "decode/mixer/tracespan.h"
 
-static int digit_of(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "base/hex.h"
 
 /* `size` bytes from twice as many hex digits or, for a trace id, as many (its
  * last half). False, and all zero: it is none. */
 static bool id_read(const struct weir_word *word, uint8_t *ret, size_t size)
 {
-	uint8_t bits = 0;
-	size_t skip;
+	static const uint8_t zero[16];
 
 	memset(ret, 0, size);
-	if (word == NULL || (word->text.length != 2 * size && (size != 16 || word->text.length != size))) {
-		return false;
-	}
-	skip = size - word->text.length / 2;
-	for (size_t i = 0; i < word->text.length; i++) {
-		int digit = digit_of(word->text.data[i]);
-
-		if (digit < 0) {
-			memset(ret, 0, size);
-			return false;
-		}
-		bits = (uint8_t)(bits | digit);
-		ret[skip + i / 2] = (uint8_t)(ret[skip + i / 2] << 4 | digit);
-	}
-	return bits != 0;
+	return word != NULL && (word->text.length == 2 * size || (size == 16 && word->text.length == size)) &&
+	       weir_hex_read(word->text, ret, size) && memcmp(ret, zero, size) != 0;
 }
 
 static bool is_unsampled(const struct weir_word *sampled)

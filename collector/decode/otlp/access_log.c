@@ -21,6 +21,7 @@
  * One thread: the listener's. Nothing is allocated outside the draft's arena. */
 #include "decode/otlp/access_log.h"
 
+#include "base/hex.h"
 #include "decode/address.h"
 #include "decode/envoy/rows.h"
 #include "decode/otlp/access_entry.h"
@@ -184,17 +185,13 @@ static void call_override(struct weir_draft *draft, const struct weir_access_tol
 
 static void trace_id_fill(struct weir_draft *draft, const struct weir_log *log, struct weir_request *request)
 {
-	static const char hex[] = "0123456789abcdef";
 	static const uint8_t none[16];
 	char text[32];
 
 	if (request->trace_id.length > 0 || memcmp(log->trace_id, none, sizeof(none)) == 0) {
 		return;
 	}
-	for (size_t i = 0; i < sizeof(log->trace_id); i++) {
-		text[2 * i] = hex[log->trace_id[i] >> 4];
-		text[2 * i + 1] = hex[log->trace_id[i] & 15];
-	}
+	weir_hex_write(text, log->trace_id, sizeof(log->trace_id));
 	request->trace_id = weir_draft_copy(draft, weir_str_make(text, sizeof(text)));
 }
 

@@ -9,6 +9,7 @@
  * A string with escapes gets its value in the arena first. */
 #include "decode/otlp/json_scalar.h"
 
+#include "base/hex.h"
 #include "decode/otlp/json_number.h"
 #include "decode/wire.h"
 
@@ -85,28 +86,12 @@ static bool text_write(struct weir_otlp_json_reader *reader, const struct weir_j
 	return !reader->out.is_full;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool id_write(struct weir_otlp_json_reader *reader, struct weir_str text)
 {
-	uint8_t id[1 + ID_MAX] = { 0 }, *at;
+	uint8_t id[1 + ID_MAX], *at;
 	size_t length = text.length / 2;
-	bool is_hex = text.length % 2 == 0 && length <= ID_MAX;
 
-	for (size_t i = 0; is_hex && i < length; i++) {
-		int high = hex_digit(text.data[2 * i]), low = hex_digit(text.data[2 * i + 1]);
-
-		is_hex = high >= 0 && low >= 0;
-		id[1 + i] = is_hex ? (uint8_t)((unsigned)high << 4 | (unsigned)low) : 0;
-	}
-	if (!is_hex) {
+	if (length > ID_MAX || text.length % 2 != 0 || !weir_hex_read(text, id + 1, length)) {
 		id[1] = 0;
 		length = 1;
 	}

@@ -55,6 +55,44 @@ static void port_take(const struct weir_draft *draft, struct weir_otlp_peer *pee
 	peer->port[end] = port <= UINT16_MAX ? (uint16_t)port : 0;
 }
 
+static void long_key_observe(
+	const struct weir_draft *draft, const struct weir_attr *attr, struct weir_str key, struct weir_otlp_peer *peer)
+{
+	switch (key.length) {
+	case 17:
+		if (key_is(key.data, "service.peer.name")) {
+			name_take(peer, attr, WEIR_OTLP_NAME_SERVICE_PEER);
+		} else if (key_is(key.data, "network.peer.port")) {
+			port_take(draft, peer, attr, WEIR_OTLP_END_NETWORK_PEER);
+		}
+		break;
+	case 18:
+		if (key_is(key.data, "net.sock.peer.addr")) {
+			address_take(draft, peer, attr, WEIR_OTLP_END_SOCK_PEER);
+		} else if (key_is(key.data, "net.sock.peer.port")) {
+			port_take(draft, peer, attr, WEIR_OTLP_END_SOCK_PEER);
+		}
+		break;
+	case 20:
+		if (key_is(key.data, "network.peer.address")) {
+			address_take(draft, peer, attr, WEIR_OTLP_END_NETWORK_PEER);
+		}
+		break;
+	case 21:
+		if (key_is(key.data, "messaging.destination")) {
+			name_take(peer, attr, WEIR_OTLP_NAME_DESTINATION);
+		}
+		break;
+	case 26:
+		if (key_is(key.data, "messaging.destination.name")) {
+			name_take(peer, attr, WEIR_OTLP_NAME_DESTINATION_NAME);
+		}
+		break;
+	default:
+		break;
+	}
+}
+
 /* Keys of one length stand together, so that most attributes cost one jump. */
 void weir_otlp_peer_observe_key(
 	const struct weir_draft *draft, const struct weir_attr *attr, struct weir_str key, struct weir_otlp_peer *peer)
@@ -108,36 +146,8 @@ void weir_otlp_peer_observe_key(
 			address_take(draft, peer, attr, WEIR_OTLP_END_SERVER);
 		}
 		break;
-	case 17:
-		if (key_is(key.data, "service.peer.name")) {
-			name_take(peer, attr, WEIR_OTLP_NAME_SERVICE_PEER);
-		} else if (key_is(key.data, "network.peer.port")) {
-			port_take(draft, peer, attr, WEIR_OTLP_END_NETWORK_PEER);
-		}
-		break;
-	case 18:
-		if (key_is(key.data, "net.sock.peer.addr")) {
-			address_take(draft, peer, attr, WEIR_OTLP_END_SOCK_PEER);
-		} else if (key_is(key.data, "net.sock.peer.port")) {
-			port_take(draft, peer, attr, WEIR_OTLP_END_SOCK_PEER);
-		}
-		break;
-	case 20:
-		if (key_is(key.data, "network.peer.address")) {
-			address_take(draft, peer, attr, WEIR_OTLP_END_NETWORK_PEER);
-		}
-		break;
-	case 21:
-		if (key_is(key.data, "messaging.destination")) {
-			name_take(peer, attr, WEIR_OTLP_NAME_DESTINATION);
-		}
-		break;
-	case 26:
-		if (key_is(key.data, "messaging.destination.name")) {
-			name_take(peer, attr, WEIR_OTLP_NAME_DESTINATION_NAME);
-		}
-		break;
 	default:
+		long_key_observe(draft, attr, key, peer);
 		break;
 	}
 }

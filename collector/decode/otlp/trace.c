@@ -204,8 +204,28 @@ static void times_settle(struct weir_span *span, uint64_t end_ns)
 	}
 }
 
-/* The span's own fields. Long, because one loop over one message is what a
- * reader wants to see whole. */
+/* Numbers that most spans do not have. */
+static void rare_take(const struct weir_wire_field *field, struct weir_span *span)
+{
+	switch (field->tag) {
+	case SPAN_DROPPED_ATTRIBUTES:
+		span->dropped_attrs = (uint32_t)field->value;
+		break;
+	case SPAN_DROPPED_EVENTS:
+		span->dropped_events = (uint32_t)field->value;
+		break;
+	case SPAN_DROPPED_LINKS:
+		span->dropped_links = (uint32_t)field->value;
+		break;
+	case SPAN_FLAGS:
+		span->w3c_flags = (uint32_t)field->value;
+		break;
+	default:
+		break;
+	}
+}
+
+/* The span's own fields. */
 static bool span_fields_decode(
 	struct weir_draft *draft, struct weir_str message, struct weir_span *span, struct span_seen *ret_seen)
 {
@@ -253,28 +273,17 @@ static bool span_fields_decode(
 		case SPAN_END:
 			end_ns = field.value;
 			break;
-		case SPAN_DROPPED_ATTRIBUTES:
-			span->dropped_attrs = (uint32_t)field.value;
-			break;
-		case SPAN_DROPPED_EVENTS:
-			span->dropped_events = (uint32_t)field.value;
-			break;
-		case SPAN_DROPPED_LINKS:
-			span->dropped_links = (uint32_t)field.value;
-			break;
 		case SPAN_STATUS:
 			if (!status_decode(draft, field.bytes, span)) {
 				return false;
 			}
-			break;
-		case SPAN_FLAGS:
-			span->w3c_flags = (uint32_t)field.value;
 			break;
 		case SPAN_EVENTS:
 		case SPAN_LINKS:
 			has_more = true;
 			break;
 		default:
+			rare_take(&field, span);
 			break;
 		}
 	}

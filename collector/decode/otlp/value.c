@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
 #define BASE64_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -41,7 +42,6 @@ static void put(struct weir_draft *draft, const char *text, size_t length)
 
 static void put_escaped(struct weir_draft *draft, struct weir_str text)
 {
-	static const char hex[] = "0123456789abcdef";
 	char *out, *at;
 
 	if (!weir_draft_is_ascii(text) && !weir_utf8_is_valid(text)) {
@@ -64,9 +64,7 @@ static void put_escaped(struct weir_draft *draft, struct weir_str text)
 
 		if (c < 0x20) {
 			memcpy(at, "\\u00", 4);
-			at[4] = hex[c >> 4];
-			at[5] = hex[c & 15];
-			at += 6;
+			at = weir_hex_write(at + 4, &c, 1);
 		} else {
 			if (c == '"' || c == '\\') {
 				*at++ = '\\';

@@ -152,8 +152,6 @@ static bool member_read(
 			return weir_zipkin_read_fail_at(reader, EXPECTED ", but received: JSON_V1", reader->json.at);
 		}
 		break;
-	default:
-		break;
 	}
 	return weir_zipkin_read_skip(reader);
 }

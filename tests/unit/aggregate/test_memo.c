@@ -25,6 +25,9 @@ enum {
 	SECURITY,
 	FLAGS,
 	LONG,
+	LABEL,
+	LABEL_KEY,
+	NO_LABEL,
 	CHANGES
 };
 
@@ -32,12 +35,19 @@ enum {
 static const struct weir_batch *call_make(struct batch_maker *maker, unsigned change)
 {
 	struct weir_request *request;
+	struct weir_workload *workload;
+	struct weir_attr *label;
 	struct weir_call *call;
 	char text[200];
 
 	batch_maker_begin(maker, WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG, "s", 1);
 	batch_maker_workload(maker, change == SOURCE ? "x" : "a", "default", "v1");
 	batch_maker_workload(maker, "b", change == DESTINATION ? "x" : "default", "v1");
+	label = batch_maker_attr(maker);
+	label->key = batch_maker_text(maker, change == LABEL_KEY ? "x" : "team");
+	label->value.text = batch_maker_text(maker, change == LABEL ? "x" : "red");
+	workload = (struct weir_workload *)(void *)maker->workloads.data;
+	workload->attr_count = change != NO_LABEL;
 	request = batch_maker_request(maker);
 	call = &request->call;
 	call->source = 0;
@@ -79,7 +89,7 @@ static void everything_that_labels_are_made_of_tells_calls_apart(void **state)
 	struct weir_memo memo;
 
 	(void)state;
-	weir_memo_init(&memo, 1);
+	weir_memo_init(&memo, 1000, 1);
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned change = 0; change < CHANGES; change++) {
 			struct weir_memo_entry *entry = find(&memo, call_make(&maker, change), 200, -1);
@@ -103,7 +113,7 @@ static void a_pod_does_not_make_a_call_another_one(void **state)
 	struct weir_workload *workload;
 
 	(void)state;
-	weir_memo_init(&memo, 1);
+	weir_memo_init(&memo, 1000, 1);
 	find(&memo, call_make(&maker, NOTHING), 200, -1)->edge = 5;
 	call_make(&maker, NOTHING);
 	workload = (struct weir_workload *)((char *)maker.made + maker.made->workloads.offset);
@@ -120,7 +130,7 @@ static void it_stays_bounded_whatever_comes(void **state)
 	const struct weir_batch *batch = call_make(&maker, NOTHING);
 
 	(void)state;
-	weir_memo_init(&memo, 1);
+	weir_memo_init(&memo, 1000, 1);
 	for (uint32_t i = 0; i < 300000; i++) {
 		find(&memo, batch, i, -1)->edge = i;
 		assert_int_equal(find(&memo, batch, i, -1)->edge, i);
@@ -141,7 +151,7 @@ static void places_and_readings_stay_bounded_too(void **state)
 	const struct weir_batch *batch = call_make(&maker, NOTHING);
 
 	(void)state;
-	weir_memo_init(&memo, 1);
+	weir_memo_init(&memo, 1000, 1);
 	for (uint32_t i = 0; i < 100000; i++) {
 		struct weir_memo_entry *entry = find(&memo, batch, i % 7, -1);
 

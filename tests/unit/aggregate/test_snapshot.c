@@ -119,7 +119,7 @@ static void counts_and_buckets_of_one_moment_agree(void **state)
 		const struct weir_series_view *view = &snapshot->series[metric_of(snapshot, "istio_request_bytes")][i];
 		uint64_t sum = 0;
 
-		for (uint32_t k = 0; k <= WEIR_STANDARD_BOUNDS; k++) {
+		for (uint32_t k = 0; k <= WEIR_LATENCY_BOUNDS; k++) {
 			sum += view->buckets[k];
 		}
 		assert_int_equal(view->count, sum);

@@ -242,6 +242,19 @@ static void integers_may_be_written_as_floats(void **state)
 	}
 }
 
+static void an_escape_means_the_character_it_is_made_of(void **state)
+{
+	(void)state;
+	for (unsigned c = 0; c < 0x80; c++) {
+		char escape[6], meant[6];
+		size_t size = weir_json_escape((unsigned char)c, escape);
+
+		assert_int_equal(size, strchr("\"\\\n\r\t", (int)c) != NULL && c != 0 ? 2 : 6);
+		assert_int_equal(weir_json_unescape(weir_str_make(escape, size), meant), 1);
+		assert_int_equal(meant[0], (char)c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +267,7 @@ int main(void)
 		cmocka_unit_test(escapes_become_utf8),
 		cmocka_unit_test(half_a_pair_becomes_a_replacement),
 		cmocka_unit_test(integers_may_be_written_as_floats),
+		cmocka_unit_test(an_escape_means_the_character_it_is_made_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

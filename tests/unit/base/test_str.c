@@ -95,6 +95,15 @@ static void the_least_i64_is_a_number_too(void **state)
 	assert_int_equal(weir_str_to_i64(weir_str_of("-9223372036854775809"), &i), -ERANGE);
 }
 
+static void only_ascii_letters_are_lowered(void **state)
+{
+	char out[12] = "";
+
+	(void)state;
+	weir_str_copy_lower(out, weir_str_of("AZ@[az\xc3\x84 09"));
+	assert_string_equal(out, "az@[az\xc3\x84 09");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +114,7 @@ int main(void)
 		cmocka_unit_test(trimming_takes_blanks_and_tabs_only),
 		cmocka_unit_test(numbers_take_the_whole_text_or_fail),
 		cmocka_unit_test(the_least_i64_is_a_number_too),
+		cmocka_unit_test(only_ascii_letters_are_lowered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

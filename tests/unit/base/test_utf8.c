@@ -122,6 +122,39 @@ static void repair_replaces_each_maximal_part(void **state)
 #undef R
 }
 
+static void every_code_point_is_written_as_itself(void **state)
+{
+	static const struct {
+		uint32_t point;
+		const char *text;
+	} rows[] = { { 0x24, "$" }, { 0x7f, "\x7f" }, { 0x80, "\xc2\x80" }, { 0x7ff, "\xdf\xbf" },
+		{ 0x800, "\xe0\xa0\x80" }, { 0x20ac, "\xe2\x82\xac" }, { 0xffff, "\xef\xbf\xbf" },
+		{ 0x10000, "\xf0\x90\x80\x80" }, { 0x10ffff, "\xf4\x8f\xbf\xbf" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[5] = "";
+
+		assert_int_equal(weir_utf8_write(rows[i].point, text), strlen(rows[i].text));
+		assert_string_equal(text, rows[i].text);
+	}
+}
+
+static void a_cut_is_between_characters(void **state)
+{
+	static const char text[] = "a\xe2\x82\xac\xc3\xa4";
+	static const size_t kept[] = { 0, 1, 1, 1, 4, 4, 6, 6 };
+
+	(void)state;
+	for (size_t most = 0; most < 8; most++) {
+		struct weir_str cut = weir_utf8_cut(weir_str_of(text), most);
+
+		assert_ptr_equal(cut.data, text);
+		assert_int_equal(cut.length, kept[most]);
+	}
+	assert_int_equal(weir_utf8_cut(weir_str_make("\x80\x80\x80", 3), 2).length, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -129,6 +162,8 @@ int main(void)
 		cmocka_unit_test(overlong_forms_and_lone_bytes_are_not),
 		cmocka_unit_test(one_bad_byte_is_found_at_every_place_of_every_length),
 		cmocka_unit_test(repair_replaces_each_maximal_part),
+		cmocka_unit_test(every_code_point_is_written_as_itself),
+		cmocka_unit_test(a_cut_is_between_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

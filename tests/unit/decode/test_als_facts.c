@@ -18,7 +18,8 @@
 #include "decode/address.h"
 #include "decode/envoy/als.h"
 #include "identity/known.h"
-#include "rules/standard.h"
+#include "rules/response_flags.h"
+#include "support/standard_table.h"
 #include "tests/support/mtcap.h"
 
 #define ROWS_MAX 256
@@ -180,7 +181,7 @@ static void tell_request(const struct weir_batch *batch, const struct weir_reque
 	struct weir_buf buf;
 
 	weir_buf_init(&buf, 0);
-	weir_standard_flags(call->response_flags, &buf);
+	weir_response_flags_add(call->response_flags, &buf);
 	snprintf(flags, sizeof(flags), "%.*s", (int)buf.length, buf.data);
 	weir_buf_fini(&buf);
 	sort_flags(flags);
@@ -204,7 +205,7 @@ static void tell_side(const struct weir_batch *batch, const struct weir_call *ca
 	char *copy;
 
 	weir_buf_init(&buf, 0);
-	weir_standard_labels(batch, call, request, false, &buf);
+	standard_table_labels(batch, call, request, false, &buf);
 	assert_int_equal(weir_buf_error(&buf), 0);
 	copy = strndup(buf.data, buf.length);
 	for (char *label = strtok_r(copy, ",", &save); label; label = strtok_r(NULL, ",", &save)) {

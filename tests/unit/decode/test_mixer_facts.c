@@ -18,7 +18,8 @@
 #include <jansson.h>
 
 #include "decode/mixer/report.h"
-#include "rules/standard.h"
+#include "rules/response_flags.h"
+#include "support/standard_table.h"
 #include "tests/support/mtcap.h"
 
 #define ROWS_MAX 256
@@ -119,7 +120,7 @@ static void tell_request(struct told *told, const struct weir_batch *batch, cons
 	char text[512];
 
 	weir_buf_init(&flags, 0);
-	weir_standard_flags(request->call.response_flags, &flags);
+	weir_response_flags_add(request->call.response_flags, &flags);
 	snprintf(text, sizeof(text), "%s %s %s %s %s %d %.*s",
 		request->call.reporter == WEIR_REPORTER_SOURCE ? "source" : "destination", ends.source, ends.service,
 		ends.destination, protocols[request->call.protocol], request->response_code, (int)flags.length,
@@ -131,7 +132,7 @@ static void tell_request(struct told *told, const struct weir_batch *batch, cons
 		struct weir_buf labels;
 
 		weir_buf_init(&labels, 0);
-		weir_standard_labels(batch, &request->call, request, false, &labels);
+		standard_table_labels(batch, &request->call, request, false, &labels);
 		copy(told->labels[told->label_count++], sizeof(told->labels[0]), weir_buf_str(&labels));
 		weir_buf_fini(&labels);
 	}

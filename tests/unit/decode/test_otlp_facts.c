@@ -24,7 +24,7 @@
 #include "decode/otlp/logs.h"
 #include "decode/otlp/metrics.h"
 #include "identity/known.h"
-#include "rules/standard.h"
+#include "rules/response_flags.h"
 #include "tests/support/mtcap.h"
 
 #define ROWS_MAX 512
@@ -435,7 +435,7 @@ static void tell_access(void *ctx, const struct weir_batch *batch)
 		struct weir_buf buf;
 
 		weir_buf_init(&buf, 0);
-		weir_standard_flags(request->call.response_flags, &buf);
+		weir_response_flags_add(request->call.response_flags, &buf);
 		snprintf(flags, sizeof(flags), "%.*s", (int)buf.length, buf.data);
 		weir_buf_fini(&buf);
 		sort_flags(flags);

@@ -71,6 +71,18 @@ static const double their_bounds[] = { 0.5, 5 }, quantiles[] = { 0.5, 3, 0.99, 7
 static const uint64_t their_counts[] = { 1, 2, 3 };
 static const uint64_t positive[] = { 1, 2, 0, 0, 0, 4 }, negative[] = { 3 }, lone[] = { 2 };
 
+/* Of traces that begin with 0x11 there is something left; of the others there is not. */
+static const struct weir_exemplar_view sold = {
+	.trace_id = { 0x11, [15] = 0x01 }, .span_id = { [7] = 0xaa }, .time_ns = 1700000005000000000u, .value = 2.5
+};
+static const struct weir_exemplar_view waited = {
+	.trace_id = { 0x11, [15] = 0x01 }, .span_id = { [7] = 0xbb }, .time_ns = 1700000005500000000u, .value = 5
+};
+static const struct weir_exemplar_view grown = {
+	.trace_id = { 0x11, [15] = 0x01 }, .time_ns = 1700000006000000001u, .value = 3
+};
+static const struct weir_exemplar_view gone = { .trace_id = { 0x22 }, .time_ns = 1700000006000000000u, .value = 3 };
+
 static const struct weir_point_view theirs[] = {
 	{ .labels = S("job=\"a\",reporter=\"source\""), .created_ns = SCENE_CREATED_NS, .whole = 4 },
 };
@@ -82,7 +94,7 @@ static const struct weir_point_view gauges[] = {
 	{ .labels = S("job=\"e\""), .real = -INFINITY },
 };
 static const struct weir_point_view plain_counts[] = {
-	{ .labels = S("job=\"a\""), .created_ns = SCENE_CREATED_NS, .whole = 12 },
+	{ .labels = S("job=\"a\""), .created_ns = SCENE_CREATED_NS, .whole = 12, .exemplar = &sold },
 };
 static const struct weir_point_view classic[] = {
 	{ .labels = S("job=\"a\""),
@@ -93,8 +105,9 @@ static const struct weir_point_view classic[] = {
 		.has_sum = true,
 		.bound_count = 2,
 		.bounds = their_bounds,
-		.counts = their_counts },
-	{ .form = WEIR_POINT_HISTOGRAM, .count = 3, .counts = their_counts + 2 },
+		.counts = their_counts,
+		.exemplar = &waited },
+	{ .form = WEIR_POINT_HISTOGRAM, .count = 3, .counts = their_counts + 2, .exemplar = &gone },
 };
 static const struct weir_point_view exponential[] = {
 	{ .labels = S("job=\"a\""),
@@ -106,7 +119,8 @@ static const struct weir_point_view exponential[] = {
 		.scale = 1,
 		.zero_count = 5,
 		.positive = { 2, 6, positive },
-		.negative = { -1, 1, negative } },
+		.negative = { -1, 1, negative },
+		.exemplar = &grown },
 	{ .labels = S("job=\"b\""),
 		.form = WEIR_POINT_EXPONENTIAL,
 		.count = 2,
@@ -114,7 +128,8 @@ static const struct weir_point_view exponential[] = {
 		.has_sum = true,
 		.scale = 12,
 		.zero_threshold = 0.125,
-		.positive = { 12288, 1, lone } },
+		.positive = { 12288, 1, lone },
+		.exemplar = &gone },
 	{ .labels = S("job=\"c\""), .form = WEIR_POINT_EXPONENTIAL, .has_sum = true },
 };
 static const struct weir_point_view summaries[] = {

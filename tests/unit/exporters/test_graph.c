@@ -265,7 +265,7 @@ static void many_edges_keep_apart(void **state)
 
 static void quantiles_are_linear_within_a_bucket(void **state)
 {
-	uint64_t buckets[WEIR_GRAPH_BUCKETS] = { 0 };
+	uint64_t buckets[WEIR_LATENCY_BUCKETS] = { 0 };
 
 	(void)state;
 	assert_true(weir_graph_quantile(buckets, 0.5) < 0);

@@ -200,6 +200,8 @@ static void counters_and_gauges_have_value_created_time_and_exemplar(void **stat
 	assert_true(ratio->metric[0]->gauge->value == -9223372036854775808.0);
 	assert_true(ratio->metric[2]->gauge->value == 7.5);
 	assert_true(isnan(ratio->metric[3]->gauge->value));
+	metric = family_of(&decoded, "io_bytes_total")->metric[0];
+	assert_exemplar(metric->counter->exemplar, "00000000000000aa", 2.5, 1700000005, 0);
 	assert_true(ratio->metric[4]->gauge->value == -INFINITY);
 	decoded_free(&decoded);
 }
@@ -229,6 +231,12 @@ static void classic_histograms_are_cumulative(void **state)
 	family = family_of(&decoded, "http_server_request_duration_seconds");
 	assert_false(family->metric[1]->histogram->has_sample_sum);
 	assert_int_equal(family->metric[1]->histogram->n_bucket, 1);
+	assert_null(family->metric[1]->histogram->bucket[0]->exemplar); /* gone, too */
+	histogram = family->metric[0]->histogram;
+	assert_null(histogram->bucket[0]->exemplar);
+	assert_exemplar(histogram->bucket[1]->exemplar, "00000000000000bb", 5, 1700000005, 500000000);
+	assert_null(histogram->bucket[2]->exemplar);
+	assert_int_equal(histogram->n_exemplars, 0); /* those are of native ones */
 	decoded_free(&decoded);
 }
 
@@ -296,6 +304,11 @@ static void exponential_histograms_are_native_and_classic(void **state)
 	assert_int_equal(counts[0], 3);
 	assert_int_equal(histogram->n_bucket, 6);
 	assert_int_equal(histogram->bucket[5]->cumulative_count, histogram->sample_count);
+	assert_int_equal(histogram->n_exemplars, 1);
+	assert_exemplar(histogram->exemplars[0], NULL, 3, 1700000006, 1);
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(histogram->bucket[i]->exemplar != NULL, i == 2); /* (0, 4] */
+	}
 	/* scale 12 is merged down to 8 */
 	histogram = family->metric[1]->histogram;
 	assert_int_equal(histogram->schema, 8);
@@ -303,6 +316,7 @@ static void exponential_histograms_are_native_and_classic(void **state)
 	assert_int_equal(histogram->n_positive_span, 1);
 	assert_int_equal(histogram->positive_span[0]->offset, 769);
 	assert_int_equal(histogram->positive_delta[0], 2);
+	assert_int_equal(histogram->n_exemplars, 0);
 	/* an empty one is seen to be native by an empty span */
 	histogram = family->metric[2]->histogram;
 	assert_int_equal(histogram->n_positive_span, 1);

@@ -113,9 +113,31 @@ static void many_come_and_go(void **state)
 	weir_known_destroy(known);
 }
 
+static void further_labels_are_copied_too(void **state)
+{
+	char key[] = "team", value[] = "red";
+	struct weir_identity a = node("a", "web");
+	const struct weir_identity *found;
+	struct weir_known *known;
+
+	(void)state;
+	a.more.labels[0] = (struct weir_identity_label){ weir_str_of(key), weir_str_of(value) };
+	a.more.count = 1;
+	assert_int_equal(weir_known_create(4, &known), 0);
+	weir_known_join(known, &a, no_ip);
+	memset(key, 'x', 4);
+	memset(value, 'x', 3);
+	found = weir_known_by_node(known, weir_str_of("a"));
+	assert_int_equal(found->more.count, 1);
+	assert_true(weir_str_is(found->more.labels[0].key, "team"));
+	assert_true(weir_str_is(found->more.labels[0].value, "red"));
+	weir_known_destroy(known);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(further_labels_are_copied_too),
 		cmocka_unit_test(sender_is_found_by_id_and_by_address_while_it_streams),
 		cmocka_unit_test(shared_address_finds_nobody),
 		cmocka_unit_test(full_table_forgets_the_longest_gone),

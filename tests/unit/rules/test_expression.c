@@ -600,14 +600,11 @@ static void what_is_wrong_is_named_where_it_stands(void **state)
 		{ "\"a(\".matches(\"a\")", 0, 1, 1,
 			"The pattern is wrong at its byte 3: missing closing parenthesis." },
 		{ "\"(a)\\\\1\".matches(\"a\")", 0, 1, 1,
-			"The pattern has something at its byte 4 that RE2 does not have: it looks around, refers back, or "
-			"does not give back." },
+			"The pattern is wrong at its byte 4: invalid escape sequence." },
 		{ "\"a(?=b)\".matches(\"a\")", 0, 1, 1,
-			"The pattern has something at its byte 2 that RE2 does not have: it looks around, refers back, or "
-			"does not give back." },
+			"The pattern is wrong at its byte 2: invalid or unsupported Perl syntax." },
 		{ "\"a++\".matches(\"a\")", 0, 1, 1,
-			"The pattern has something at its byte 3 that RE2 does not have: it looks around, refers back, or "
-			"does not give back." },
+			"The pattern is wrong at its byte 3: invalid nested repetition operator." },
 		{ "conditional(1, 2, 3)", 0, 1, 13, "Argument 1 of conditional is to be BOOL; this is INT64." },
 		{ "conditional(true, 2, \"3\")", 0, 1, 22, "Expected INT64, as on its left; this is STRING." },
 		{ "request.size", B, 1, 1, "Expected BOOL; the expression is INT64." },

@@ -13,8 +13,8 @@
 
 #include "rules/label.h"
 #include "rules/ruleset.h"
-#include "rules/standard.h"
 #include "support/batch_random.h"
+#include "support/standard_table.h"
 
 static struct weir_scratch scratch;
 
@@ -96,15 +96,15 @@ static void the_standard_set_has_istios_families(void **state)
 						       ? WEIR_UNIT_DURATION
 						       : WEIR_UNIT_WHOLE);
 	}
-	for (unsigned i = 0; i < WEIR_STANDARD_METRICS; i++) {
-		const struct weir_standard_family *family = &weir_standard_families[i];
+	for (unsigned i = 0; i < STANDARD_TABLE_METRICS; i++) {
+		const struct standard_table_family *family = &standard_table_families[i];
 		const struct weir_metric *metric = metric_of(ruleset, family->name);
 
 		assert_string_equal(metric->help, family->help);
 		assert_int_equal(metric->kind, family->is_histogram ? WEIR_METRIC_HISTOGRAM : WEIR_METRIC_COUNTER);
 		if (family->is_histogram) {
-			assert_int_equal(metric->bound_count, WEIR_STANDARD_BOUNDS);
-			assert_memory_equal(metric->bounds, weir_standard_bounds, sizeof(weir_standard_bounds));
+			assert_int_equal(metric->bound_count, STANDARD_TABLE_BOUNDS);
+			assert_memory_equal(metric->bounds, standard_table_bounds, sizeof(standard_table_bounds));
 		}
 	}
 	weir_ruleset_let_go(ruleset);
@@ -133,7 +133,7 @@ static void expect_as_before(
 	weir_buf_init(&now, 0);
 	weir_buf_init(&before, 0);
 	weir_ruleset_labels(ruleset, group, record, &scratch, &now);
-	weir_standard_labels(record->batch, record->call, record->request, is_message, &before);
+	standard_table_labels(record->batch, record->call, record->request, is_message, &before);
 	weir_buf_add_char(&now, '\0');
 	weir_buf_add_char(&before, '\0');
 	without_empty(before.data);

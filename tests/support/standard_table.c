@@ -1,8 +1,9 @@
-/* standard: Istio's standard metrics of 1.5 and later: families and labels.
+/* standard_table: Istio's standard metrics of 1.5 and later, as one table. The
+ * product makes them by rules (standard.yaml); this says the same another way.
  *
- * One table, `dimensions`, says what the labels are, in the order in which they
- * are written, where each value comes from, what stands for an unset one, and
- * which series have it:
+ * `dimensions` says what the labels are, in the order in which they are written,
+ * where each value comes from, what stands for an unset one, and which series
+ * have it:
  *
  *   label                    value of            unset      series
  *   reporter                 call                           all
@@ -14,78 +15,30 @@
  *   response_flags           call                -          requests, TCP
  *   connection_security_…    call                           all
  *
- * The rule documents of the metrics issue replace this table and nothing else.
- *
- * A label text is made once per new label set (the fold remembers it by a hash
- * of what the record holds), so this is written to be plain, not fast.
- *
- * Invariants
- *  1. Equal records give equal bytes; no label occurs twice; the order is fixed.
- *  2. A value is at most WEIR_LABEL_VALUE_MAX bytes before escaping, cut between UTF-8
- *     characters: a proxy does not decide how large a scrape is.
- *  3. A cluster is never written as `unknown`: Kiali would drop the series.
- *
- * Any thread; no state. */
-#include "rules/standard.h"
+ * A cluster is never written as `unknown`: Kiali would drop the series. */
+#include "support/standard_table.h"
 
 #include <stdio.h>
 
 #include "rules/label.h"
+#include "rules/response_flags.h"
 
-const double weir_standard_bounds[WEIR_STANDARD_BOUNDS] = { 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000,
+const double standard_table_bounds[STANDARD_TABLE_BOUNDS] = { 0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000,
 	10000, 30000, 60000, 300000, 600000, 1800000, 3600000 };
 
-const struct weir_standard_family weir_standard_families[WEIR_STANDARD_METRICS] = {
-	[WEIR_REQUESTS_TOTAL] = { "istio_requests_total", "Finished HTTP and gRPC requests.", false },
-	[WEIR_REQUEST_DURATION] = { "istio_request_duration_milliseconds",
+const struct standard_table_family standard_table_families[STANDARD_TABLE_METRICS] = {
+	{ "istio_requests_total", "Finished HTTP and gRPC requests.", false },
+	{ "istio_request_duration_milliseconds",
 		"Time from the first byte of a request to the last byte of its answer, in milliseconds.", true },
-	[WEIR_REQUEST_BYTES] = { "istio_request_bytes", "Size of requests, headers and body, in bytes.", true },
-	[WEIR_RESPONSE_BYTES] = { "istio_response_bytes", "Size of responses, headers and body, in bytes.", true },
-	[WEIR_REQUEST_MESSAGES] = { "istio_request_messages_total", "gRPC messages sent by clients.", false },
-	[WEIR_RESPONSE_MESSAGES] = { "istio_response_messages_total", "gRPC messages sent by servers.", false },
-	[WEIR_TCP_OPENED] = { "istio_tcp_connections_opened_total", "TCP connections opened.", false },
-	[WEIR_TCP_CLOSED] = { "istio_tcp_connections_closed_total", "TCP connections closed.", false },
-	[WEIR_TCP_SENT] = { "istio_tcp_sent_bytes_total", "Bytes sent to clients of TCP connections.", false },
-	[WEIR_TCP_RECEIVED] = { "istio_tcp_received_bytes_total", "Bytes received from clients of TCP connections.",
-		false },
+	{ "istio_request_bytes", "Size of requests, headers and body, in bytes.", true },
+	{ "istio_response_bytes", "Size of responses, headers and body, in bytes.", true },
+	{ "istio_request_messages_total", "gRPC messages sent by clients.", false },
+	{ "istio_response_messages_total", "gRPC messages sent by servers.", false },
+	{ "istio_tcp_connections_opened_total", "TCP connections opened.", false },
+	{ "istio_tcp_connections_closed_total", "TCP connections closed.", false },
+	{ "istio_tcp_sent_bytes_total", "Bytes sent to clients of TCP connections.", false },
+	{ "istio_tcp_received_bytes_total", "Bytes received from clients of TCP connections.", false },
 };
-
-/* ---- response flags ----------------------------------------------------- */
-
-static const char *const flag_names[] = { "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL",
-	"UAEX", "RLSE", "DC", "URX", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DR" };
-
-#define FLAGS (sizeof(flag_names) / sizeof(flag_names[0]))
-#define FLAGS_MAX 128u /* all names with commas between */
-
-static struct weir_str flags_text(uint32_t response_flags, char text[FLAGS_MAX])
-{
-	size_t length = 0;
-
-	for (size_t i = 0; i < FLAGS; i++) {
-		size_t size = strlen(flag_names[i]);
-
-		if (!(response_flags & (UINT32_C(1) << i)) || length + size + 1 > FLAGS_MAX) {
-			continue;
-		}
-		if (length > 0) {
-			text[length++] = ',';
-		}
-		memcpy(text + length, flag_names[i], size);
-		length += size;
-	}
-	if (length == 0) {
-		text[length++] = '-';
-	}
-	return weir_str_make(text, length);
-}
-
-void weir_standard_flags(uint32_t response_flags, struct weir_buf *ret_text)
-{
-	char text[FLAGS_MAX];
-
-	weir_buf_add_str(ret_text, flags_text(response_flags, text));
-}
 
 /* ---- values ------------------------------------------------------------- */
 
@@ -94,7 +47,7 @@ struct scene { /* what a value may come from */
 	const struct weir_call *call;
 	const struct weir_request *request;
 	struct weir_workload source, destination; /* zeroed when there is no row */
-	char text[FLAGS_MAX];                     /* of values that are written, not found */
+	struct weir_buf text;                     /* of values that are written, not found */
 };
 
 /* What a value is. WORKLOAD values are a member of the source or destination. */
@@ -106,7 +59,7 @@ enum value {
 	PROTOCOL,
 	RESPONSE_CODE,
 	GRPC_STATUS,
-	FLAGS_VALUE,
+	FLAGS,
 	SECURITY,
 };
 
@@ -148,7 +101,7 @@ static const struct dimension dimensions[] = {
 	{ "request_protocol", PROTOCOL, 0, unknown, ALL },
 	{ "response_code", RESPONSE_CODE, 0, "0", REQUEST },
 	{ "grpc_response_status", GRPC_STATUS, 0, "", REQUEST },
-	{ "response_flags", FLAGS_VALUE, 0, "-", REQUEST | TCP },
+	{ "response_flags", FLAGS, 0, "-", REQUEST | TCP },
 	{ "connection_security_policy", SECURITY, 0, unknown, ALL },
 };
 
@@ -163,9 +116,16 @@ static struct weir_str name_of(const char *const *names, size_t count, unsigned 
 
 static struct weir_str number_of(struct scene *scene, long value)
 {
-	int length = snprintf(scene->text, sizeof(scene->text), "%ld", value);
+	weir_buf_clear(&scene->text);
+	weir_buf_addf(&scene->text, "%ld", value);
+	return weir_buf_str(&scene->text);
+}
 
-	return weir_str_make(scene->text, length > 0 ? (size_t)length : 0);
+static struct weir_str flags_of(struct scene *scene)
+{
+	weir_buf_clear(&scene->text);
+	weir_response_flags_add(scene->call->response_flags, &scene->text);
+	return weir_buf_str(&scene->text);
 }
 
 static struct weir_str member_of(const struct scene *scene, const void *row, size_t member)
@@ -197,8 +157,8 @@ static struct weir_str value_of(struct scene *scene, const struct dimension *dim
 		return scene->request->grpc_status == WEIR_GRPC_STATUS_NONE
 			       ? weir_str_make(NULL, 0)
 			       : number_of(scene, scene->request->grpc_status);
-	case FLAGS_VALUE:
-		return flags_text(call->response_flags, scene->text);
+	case FLAGS:
+		return flags_of(scene);
 	case SECURITY:
 		return name_of(security_names, 3, call->security);
 	}
@@ -217,12 +177,13 @@ static struct weir_workload row_of(const struct weir_batch *batch, uint32_t row)
 	return workload;
 }
 
-void weir_standard_labels(const struct weir_batch *batch, const struct weir_call *call,
+void standard_table_labels(const struct weir_batch *batch, const struct weir_call *call,
 	const struct weir_request *request, bool is_message_series, struct weir_buf *ret_text)
 {
 	unsigned series = !request ? TCP : is_message_series ? MESSAGE : REQUEST;
 	struct scene scene = { .batch = batch, .call = call, .request = request };
 
+	weir_buf_init(&scene.text, 0);
 	scene.source = row_of(batch, call->source);
 	scene.destination = row_of(batch, call->destination);
 	for (size_t i = 0; i < sizeof(dimensions) / sizeof(dimensions[0]); i++) {
@@ -241,4 +202,5 @@ void weir_standard_labels(const struct weir_batch *batch, const struct weir_call
 		}
 		weir_label_add(ret_text, weir_str_of(dimension->label), value);
 	}
+	weir_buf_fini(&scene.text);
 }
