@@ -13,7 +13,7 @@
 
 #include "base/file.h"
 #include "base/json_read.h"
-#include "rules/convert.h"
+#include "rules/language/convert.h"
 
 #define FILE_MAX (1u << 20)
 #define PAIRS_MAX 1024u

@@ -11,7 +11,7 @@
 #include "aggregate/memo.h"
 #include "aggregate/owner.h"
 #include "aggregate/pair.h"
-#include "aggregate/point.h"
+#include "aggregate/points/point.h"
 #include "aggregate/retire.h"
 #include "aggregate/series.h"
 #include "aggregate/snapshot.h"

@@ -17,7 +17,7 @@
  * Any thread; no state. */
 #include "rules/attribute_record.h"
 
-#include "rules/convert.h"
+#include "rules/language/convert.h"
 
 struct attrs {
 	const struct weir_attr *first;

@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "rules/rule_files.h"
-#include "rules/ruleset_inside.h"
+#include "rules/documents/rule_files.h"
+#include "rules/ruleset/ruleset_inside.h"
 
 #define ARENA_CHUNK (256u << 10)
 #define ARENA_MAX (64u << 20)

@@ -31,7 +31,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "rules/re2_syntax.h"
+#include "rules/language/re2_syntax.h"
 
 #define WORKSPACE_INTS 4096u
 #define MEMO_CELLS 1024u

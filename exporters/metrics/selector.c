@@ -22,7 +22,7 @@
 #include <stdio.h>
 
 #include "base/utf8.h"
-#include "rules/escape.h"
+#include "rules/language/escape.h"
 
 #define NAME_LABEL 0u
 #define ECHO_MAX 64

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "base/utf8.h"
-#include "rules/expression.h"
+#include "rules/language/expression.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

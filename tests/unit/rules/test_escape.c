@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "rules/escape.h"
+#include "rules/language/escape.h"
 
 static void each_escape_means_its_bytes(void **state)
 {

@@ -11,9 +11,9 @@
 
 #include <cmocka.h>
 
-#include "rules/convert.h"
-#include "rules/expression.h"
-#include "rules/parse.h"
+#include "rules/language/convert.h"
+#include "rules/language/expression.h"
+#include "rules/language/parse.h"
 
 #define PAIRS_MAX 8u
 

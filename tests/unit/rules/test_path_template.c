@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "rules/label.h"
-#include "rules/path_template.h"
+#include "rules/ruleset/path_template.h"
 
 static struct weir_scratch scratch;
 

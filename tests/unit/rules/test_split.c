@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "rules/split.h"
+#include "rules/ruleset/split.h"
 
 static void brackets_around_the_whole_go(void **state)
 {
