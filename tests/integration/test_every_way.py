@@ -106,5 +106,6 @@ def test_a_disk_that_fails_longer_than_the_ring_lasts(tmp_path):
         until(lambda: all(len(s.answered) > answered[s] + 5 for s in senders), "answers on all ways again")
         halt(senders + streams)
         until(lambda: weir.total("weir_overload_level") == 0, "the calm")
+        senders = every.come_again(senders, weir)
         check_all(weir, senders, streams)
         weir.ledger()
