@@ -3,14 +3,14 @@
  *
  * Whatever comes in, a table stops here: what is beyond counts in an overflow
  * row (series, edges, families, sources, proxies, services), or the oldest goes
- * early (pairs, flows, digests, requests). With S = metrics.max_series, of which
- * metrics of spans and passed-through ones have half as many each beside them:
+ * early (pairs, flows, digests, requests). With S = metrics.max_series, beside
+ * which metrics of spans have a quarter and passed-through ones half as many:
  *
  *   table                   entries          bytes each           MiB at S = 50,000
  *   names of edge ends      32,768           40 + text (2 MiB)     3.3
  *   series: label texts     S at most        48 + text (320 S)    17.5
  *   series: sets and cells  S at most        52 + 256 (S)         14.7
- *   series of spans         S / 2            as of both           16.1
+ *   series of spans         S / 4            as of both            8.1
  *   overflow series         1,024            2 x 4 MiB of cells    9.0
  *   edges                   8,192            100 + 3 x 1,120      27.1
  *   pairs                   65,536           68                    4.3
@@ -28,7 +28,7 @@
  *   bounds of histograms    1,024            2,064                 2.0
  *   services of logs        1,024            160                   0.2
  *   memo (a cache)          131,072          32                    4.0
- *   its places, readings    262,144 524,288  12, 16               11.0
+ *   its places, readings    262,144 65,536   12, 16                4.0
  *
  * A set has the cells of all metrics of its group, and room for two examples: with
  * the standard rules 95 words for 4 series. Where rules have wider ones, words run
@@ -63,13 +63,13 @@
 #define WEIR_BOUNDS_HISTOGRAMS 1024u            /* different bounds */
 #define WEIR_BOUNDS_SERVICES 1024u              /* of logs */
 #define WEIR_BOUNDS_MEMO 131072u
-#define WEIR_BOUNDS_MEMO_HITS 262144u     /* of its entries, half of which are in use */
-#define WEIR_BOUNDS_MEMO_READINGS 524288u /* of these hits */
+#define WEIR_BOUNDS_MEMO_HITS 262144u    /* of its entries, half of which are in use */
+#define WEIR_BOUNDS_MEMO_READINGS 65536u /* of these hits, which share them */
 
 /* All of the above, in bytes; the rest of a table's row is its text, its bucket and its place among the dirty. */
 #define WEIR_BOUNDS_BYTES(max_series)                                                                                  \
 	(WEIR_BOUNDS_NAMES * 40u + WEIR_BOUNDS_NAME_BYTES +                                                            \
-		(max_series) / 2u * 3u * (100u + WEIR_BOUNDS_SERIES_TEXT + WEIR_BOUNDS_SERIES_WORDS * 8u) +            \
+		(max_series) / 4u * 5u * (100u + WEIR_BOUNDS_SERIES_TEXT + WEIR_BOUNDS_SERIES_WORDS * 8u) +            \
 		2u * 2u * WEIR_BOUNDS_SERIES_OVERFLOW_WORDS * 8u + (1u << 20) + WEIR_BOUNDS_EDGES * 3460u +            \
 		WEIR_BOUNDS_PAIRS * 68u + WEIR_BOUNDS_FLOWS * 68u + WEIR_BOUNDS_DIGESTS * 56u +                        \
 		WEIR_BOUNDS_LEDGER_ROWS * 128u + WEIR_BOUNDS_SOURCES * 168u + WEIR_BOUNDS_PROXIES * 600u +             \
@@ -78,6 +78,6 @@
 		(max_series) * (108u + 128u) + WEIR_BOUNDS_HISTOGRAMS * 2064u + WEIR_BOUNDS_SERVICES * 160u +          \
 		WEIR_BOUNDS_MEMO * 32u + WEIR_BOUNDS_MEMO_HITS * 12u + WEIR_BOUNDS_MEMO_READINGS * 16u)
 
-_Static_assert(WEIR_BOUNDS_BYTES(50000u) < 172u << 20, "all tables, full, leave room for what is not a table");
+_Static_assert(WEIR_BOUNDS_BYTES(50000u) < 164u << 20, "all tables, full, leave room for what is not a table");
 
 #endif

@@ -35,7 +35,7 @@
 #define NAMES_MAX WEIR_BOUNDS_NAMES
 #define NAME_BYTES_MAX WEIR_BOUNDS_NAME_BYTES
 #define POINTS_SHARE 2u /* of metrics.max_series, for what is passed through; beside it, so Istio's has its own */
-#define TRACES_SHARE 2u /* likewise, for metrics of spans */
+#define TRACES_SHARE 4u /* likewise, for metrics of spans */
 #define SWEEPS 8u       /* in the time after which a series expires */
 #define SWEEP_MAX 8u    /* units of a series' time between two at most */
 #define AHEAD 16u       /* requests whose entries are asked for before they are needed */

@@ -58,6 +58,7 @@ void weir_memo_clear(struct weir_memo *memo)
 	memo->count = 0;
 	memo->hit_count = 0;
 	memo->reading_count = 0;
+	memset(memo->kinds, 0, sizeof(memo->kinds));
 }
 
 void weir_memo_batch(struct weir_memo *memo, const struct weir_batch *batch)
@@ -304,26 +305,53 @@ void weir_memo_hits_forget(struct weir_memo_entry *entry)
 	entry->hit_count = 0;
 }
 
+/* Where these readings are already: there are few kinds of records. WEIR_NONE: nowhere that is remembered. */
+static uint32_t readings_find(const struct weir_memo *memo, const struct weir_reading *readings, uint32_t count)
+{
+	for (uint32_t kind = 0; kind < WEIR_MEMO_KINDS; kind++) {
+		const struct weir_reading *known;
+		uint32_t same = 0;
+
+		if (memo->kinds[kind].count != count) {
+			continue;
+		}
+		known = memo->readings + memo->kinds[kind].first;
+		while (same < count && known[same].kind == readings[same].kind &&
+			known[same].constant == readings[same].constant) {
+			same++;
+		}
+		if (same == count) {
+			return memo->kinds[kind].first;
+		}
+	}
+	return WEIR_NONE;
+}
+
+static uint32_t readings_keep(struct weir_memo *memo, const struct weir_reading *readings, uint32_t count)
+{
+	uint32_t at = readings_find(memo, readings, count);
+
+	if (at == WEIR_NONE) {
+		at = memo->reading_count;
+		memo->readings = room_grow(memo->readings, sizeof(*memo->readings), at, count, &memo->reading_capacity);
+		memcpy(memo->readings + at, readings, count * sizeof(*readings));
+		memo->reading_count += count;
+		memo->kinds[memo->next_kind].first = at;
+		memo->kinds[memo->next_kind].count = count;
+		memo->next_kind = (memo->next_kind + 1) % WEIR_MEMO_KINDS;
+	}
+	return at;
+}
+
 void weir_memo_hit_add(struct weir_memo *memo, struct weir_memo_entry *entry, struct weir_series_hit hit,
 	const struct weir_reading *readings)
 {
-	uint32_t count = (uint32_t)__builtin_popcount(hit.mask);
-	const struct weir_memo_hit *last = memo->hit_count > 0 ? &memo->hits[memo->hit_count - 1] : NULL;
-	uint32_t at = memo->reading_count;
+	uint32_t at = readings_keep(memo, readings, (uint32_t)__builtin_popcount(hit.mask));
 
-	if (last != NULL && last->at.mask == hit.mask &&
-		memcmp(memo->readings + last->readings, readings, count * sizeof(*readings)) == 0) {
-		at = last->readings; /* most records are of one kind */
-		count = 0;
-	}
 	memo->hits = room_grow(memo->hits, sizeof(*memo->hits), memo->hit_count, 1, &memo->hit_capacity);
-	memo->readings =
-		room_grow(memo->readings, sizeof(*memo->readings), memo->reading_count, count, &memo->reading_capacity);
-	memcpy(memo->readings + memo->reading_count, readings, count * sizeof(*readings));
 	if (entry->hit_count == 0) {
 		entry->hits = memo->hit_count;
 	}
 	memo->hits[memo->hit_count++] = (struct weir_memo_hit){ hit, at };
-	memo->reading_count += count;
 	entry->hit_count++;
 }

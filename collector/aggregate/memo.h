@@ -9,6 +9,8 @@
 #include "ring/record.h"
 #include "rules/ruleset.h"
 
+#define WEIR_MEMO_KINDS 32u
+
 struct weir_memo_entry {
 	XXH128_hash_t key;
 	uint32_t edge;                                   /* WEIR_NONE: not made yet */
@@ -27,6 +29,10 @@ struct weir_memo {
 	uint32_t hit_count, hit_capacity;
 	struct weir_reading *readings;
 	uint32_t reading_count, reading_capacity;
+	struct { /* readings that came last: whose hits have the same share them */
+		uint32_t first, count;
+	} kinds[WEIR_MEMO_KINDS];
+	uint32_t next_kind;
 	uint64_t seed;
 	struct weir_memo_workload {
 		XXH128_hash_t hash;

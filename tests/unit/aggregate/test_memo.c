@@ -144,11 +144,12 @@ static void it_stays_bounded_whatever_comes(void **state)
 /* Rules may lead each entry to many places, and what is beyond a budget is found again and again. */
 static void places_and_readings_stay_bounded_too(void **state)
 {
-	const struct weir_reading readings[WEIR_GROUP_METRICS_MAX] = { 0 };
+	struct weir_reading readings[WEIR_GROUP_METRICS_MAX] = { 0 };
 	const struct weir_series_hit hit = { 1, UINT32_MAX };
 	struct batch_maker maker = { 0 };
 	struct weir_memo memo;
 	const struct weir_batch *batch = call_make(&maker, NOTHING);
+	uint64_t at;
 
 	(void)state;
 	weir_memo_init(&memo, 1000, 1);
@@ -157,7 +158,10 @@ static void places_and_readings_stay_bounded_too(void **state)
 
 		weir_memo_hits_forget(entry);
 		for (unsigned k = 0; k < 8; k++) {
+			readings[k].constant = i / 2; /* some share theirs */
 			weir_memo_hit_add(&memo, entry, hit, readings);
+			at = memo.readings[memo.hits[memo.hit_count - 1].readings + k].constant;
+			assert_int_equal(at, i / 2);
 		}
 		assert_int_equal(entry->hit_count, 8);
 		assert_true(entry->hits + 8 <= memo.hit_count);

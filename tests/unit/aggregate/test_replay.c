@@ -506,7 +506,7 @@ static const struct weir_batch *connection_batch(
 static void what_was_beyond_the_budget_and_is_not_any_more_is_so_for_all(void **state)
 {
 	struct batch_maker maker = { 0 };
-	struct run run = run_make(14);
+	struct run run = run_make(28);
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
@@ -553,7 +553,7 @@ static const struct weir_batch *call_batch(struct batch_maker *maker, uint8_t id
 static void so_it_is_for_calls_between_spans(void **state)
 {
 	struct batch_maker maker = { 0 };
-	struct run run = run_make(14);
+	struct run run = run_make(28);
 
 	(void)state;
 	both(&run, call_batch(&maker, 10, 99, false)); /* two spans that do not meet */
