@@ -506,7 +506,7 @@ static const struct weir_batch *connection_batch(
 static void what_was_beyond_the_budget_and_is_not_any_more_is_so_for_all(void **state)
 {
 	struct batch_maker maker = { 0 };
-	struct run run = run_make(28);
+	struct run run = run_make(14);
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
