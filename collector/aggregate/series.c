@@ -37,26 +37,12 @@
 #include <string.h>
 
 #include "aggregate/bounds.h"
+#include "aggregate/real.h"
 #include "aggregate/series_part.h"
 #include "base/err.h"
 
 #define BYTES_PER_SERIES WEIR_BOUNDS_SERIES_TEXT
 #define NS_PER_S 1e9
-
-static double real_of(uint64_t bits)
-{
-	double real;
-
-	memcpy(&real, &bits, sizeof(real));
-	return real;
-}
-
-static void real_add(uint64_t *word, double more)
-{
-	double real = real_of(*word) + more;
-
-	memcpy(word, &real, sizeof(real));
-}
 
 /* ---- the schema, laid out ------------------------------------------------ */
 
@@ -268,7 +254,7 @@ static inline void observe(
 		*total = 0;
 	}
 	if (metric->unit == WEIR_UNIT_REAL) {
-		real_add(total, observed->real);
+		weir_real_add(total, observed->real);
 	} else {
 		whole_add(total, observed->number);
 	}
@@ -328,12 +314,10 @@ void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit
 	memcpy(words + 2, example->span_id, 8);
 	words[3] = example->time_ns;
 	for (uint32_t i = 0; i < group->metric_count; i++) {
-		uint64_t bits;
-
-		memcpy(&bits, &observed[i].real, sizeof(bits));
-		words[WEIR_SERIES_EXEMPLAR_HEAD + i] = (hit.mask >> i & 1) == 0            ? UINT64_MAX
-						       : metrics[i].unit == WEIR_UNIT_REAL ? bits
-											   : observed[i].number;
+		words[WEIR_SERIES_EXEMPLAR_HEAD + i] = (hit.mask >> i & 1) == 0 ? UINT64_MAX
+						       : metrics[i].unit == WEIR_UNIT_REAL
+							       ? weir_real_bits(observed[i].real)
+							       : observed[i].number;
 	}
 	weir_series_touch(series, hit.set);
 }
@@ -366,7 +350,7 @@ static void gone_add(struct weir_series *series, const struct weir_series_set *s
 			gone->count += words[k];
 		}
 		if (metric->unit == WEIR_UNIT_REAL) {
-			gone->real += real_of(words[metric->words - 1]);
+			gone->real += weir_real_of(words[metric->words - 1]);
 		} else {
 			whole_add(&gone->number, words[metric->words - 1]);
 		}

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/real.h"
 #include "aggregate/series_part.h"
 #include "base/err.h"
 
@@ -48,13 +49,11 @@ static void gone_save(const struct weir_series *series, struct weir_buf *buf)
 	weir_blob_add_varint(buf, series->schema->metric_count);
 	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
 		const struct weir_series_gone *gone = &series->gone[i];
-		uint64_t bits;
 
-		memcpy(&bits, &gone->real, sizeof(bits));
 		weir_blob_add_u64(buf, gone->id);
 		weir_blob_add_varint(buf, gone->count);
 		weir_blob_add_varint(buf, gone->number);
-		weir_blob_add_varint(buf, bits);
+		weir_blob_add_varint(buf, weir_real_bits(gone->real));
 		weir_blob_add_varint(buf, gone->since_ns);
 	}
 }
@@ -174,12 +173,10 @@ static int gone_load(struct weir_series *series, struct weir_blob_reader *reader
 	}
 	for (uint32_t i = 0; i < count && !reader->is_bad; i++) {
 		struct weir_series_gone gone = { .id = weir_blob_u64(reader) };
-		uint64_t bits;
 
 		gone.count = weir_blob_varint(reader);
 		gone.number = weir_blob_varint(reader);
-		bits = weir_blob_varint(reader);
-		memcpy(&gone.real, &bits, sizeof(bits));
+		gone.real = weir_real_of(weir_blob_varint(reader));
 		gone.since_ns = weir_blob_varint(reader);
 		for (uint32_t k = 0; k < series->schema->metric_count; k++) {
 			if (series->gone[k].id == gone.id) {

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "aggregate/real.h"
+
 static const uint8_t signals[WEIR_MEASURES] = { WEIR_SIGNAL_ACCESS_LOG, WEIR_SIGNAL_ACCESS_LOG, WEIR_SIGNAL_LOG,
 	WEIR_SIGNAL_SPAN };
 
@@ -124,14 +126,6 @@ size_t weir_snapshot_points_bytes(const struct weir_fold *fold)
 	return size + families->bounds_count * sizeof(double *);
 }
 
-static double real_of(uint64_t bits)
-{
-	double real;
-
-	memcpy(&real, &bits, sizeof(real));
-	return real;
-}
-
 static void exponential_copy(
 	const struct weir_family_series *series, struct weir_point_view *view, struct weir_snapshot_room *room)
 {
@@ -161,7 +155,7 @@ static void histogram_copy(const struct weir_family_series *series, uint32_t bou
 
 	memcpy(counts, series->words + WEIR_HISTOGRAM_COUNTS, (bound_count + 1) * sizeof(*counts));
 	view->form = WEIR_POINT_HISTOGRAM;
-	view->sum = real_of(series->words[WEIR_HISTOGRAM_SUM]);
+	view->sum = weir_real_of(series->words[WEIR_HISTOGRAM_SUM]);
 	view->has_sum = series->words[WEIR_HISTOGRAM_HAS_SUM] != 0;
 	view->bound_count = bound_count;
 	view->bounds = bounds;
@@ -180,7 +174,7 @@ static void summary_copy(
 	memcpy(pairs, series->words + WEIR_SUMMARY_QUANTILES, words * sizeof(*pairs));
 	view->form = WEIR_POINT_SUMMARY;
 	view->count = series->words[WEIR_SUMMARY_COUNT];
-	view->sum = real_of(series->words[WEIR_SUMMARY_SUM]);
+	view->sum = weir_real_of(series->words[WEIR_SUMMARY_SUM]);
 	view->has_sum = true;
 	view->bound_count = words / 2;
 	view->bounds = pairs;
@@ -209,7 +203,7 @@ static void point_copy(const struct weir_families *families, uint32_t number, co
 	default:
 		view->form = WEIR_POINT_NUMBER;
 		view->whole = (int64_t)series->words[WEIR_NUMBER_WHOLE];
-		view->real = real_of(series->words[WEIR_NUMBER_REAL]);
+		view->real = weir_real_of(series->words[WEIR_NUMBER_REAL]);
 		break;
 	}
 	if (series->exemplar != NULL) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aggregate/real.h"
 #include "aggregate/snapshot_part.h"
 
 #define NS_PER_S 1e9
@@ -19,17 +20,9 @@ struct place { /* of a table's metrics in the snapshot's lists */
 	struct weir_series_view **views;
 };
 
-static double real_of(uint64_t bits)
-{
-	double real;
-
-	memcpy(&real, &bits, sizeof(real));
-	return real;
-}
-
 static double exposed_of(enum weir_metric_unit unit, uint64_t word)
 {
-	return unit == WEIR_UNIT_REAL       ? real_of(word)
+	return unit == WEIR_UNIT_REAL       ? weir_real_of(word)
 	       : unit == WEIR_UNIT_DURATION ? (double)word / NS_PER_S
 					    : (double)word;
 }

@@ -43,6 +43,7 @@
 #include <string.h>
 
 #include "aggregate/bounds.h"
+#include "aggregate/real.h"
 #include "base/err.h"
 
 #define FAMILIES_MAX WEIR_BOUNDS_FAMILIES
@@ -297,14 +298,6 @@ void weir_families_series_drop(struct weir_families *families, uint32_t number)
 	weir_families_touch(families, number);
 }
 
-static double real_of(uint64_t bits)
-{
-	double real;
-
-	memcpy(&real, &bits, sizeof(real));
-	return real;
-}
-
 /* What a counter or a histogram counted, less what is said again, goes to what its family says of the expired. */
 static void expired_add(
 	struct weir_families *families, const struct weir_family_series *series, const struct weir_family_total *again)
@@ -319,13 +312,13 @@ static void expired_add(
 	switch (series->cell) {
 	case WEIR_CELL_NUMBER:
 		more.whole = series->words[WEIR_NUMBER_WHOLE];
-		more.real = real_of(series->words[WEIR_NUMBER_REAL]);
+		more.real = weir_real_of(series->words[WEIR_NUMBER_REAL]);
 		break;
 	case WEIR_CELL_HISTOGRAM:
 		for (uint32_t i = WEIR_HISTOGRAM_COUNTS; i < series->word_count; i++) {
 			more.whole += series->words[i];
 		}
-		more.real = real_of(series->words[WEIR_HISTOGRAM_SUM]);
+		more.real = weir_real_of(series->words[WEIR_HISTOGRAM_SUM]);
 		break;
 	default:
 		memcpy(&expo, series->words, sizeof(expo));

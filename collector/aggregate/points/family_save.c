@@ -19,24 +19,17 @@
 #include <string.h>
 
 #include "aggregate/points/family.h"
+#include "aggregate/real.h"
 
 #define WORDS_MAX (WEIR_EXPO_WORDS + WEIR_FAMILY_BOUNDS_MAX)
 #define VERSION_EXPIRING 4u /* of blobs: from here on families and series may be gone */
 
 /* ---- save --------------------------------------------------------------- */
 
-static uint64_t bits_of(double real)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &real, sizeof(bits));
-	return bits;
-}
-
 static void total_save(const struct weir_family_total *total, struct weir_buf *buf)
 {
 	weir_blob_add_varint(buf, total->whole);
-	weir_blob_add_u64(buf, bits_of(total->real));
+	weir_blob_add_u64(buf, weir_real_bits(total->real));
 }
 
 static void row_save(const struct weir_families *families, uint32_t family, struct weir_buf *buf)
@@ -71,7 +64,7 @@ static void exemplar_save(const struct weir_exemplar_view *exemplar, struct weir
 		weir_buf_add(buf, exemplar->trace_id, sizeof(exemplar->trace_id));
 		weir_buf_add(buf, exemplar->span_id, sizeof(exemplar->span_id));
 		weir_blob_add_varint(buf, exemplar->time_ns);
-		weir_blob_add_u64(buf, bits_of(exemplar->value));
+		weir_blob_add_u64(buf, weir_real_bits(exemplar->value));
 	}
 }
 
@@ -148,11 +141,8 @@ void weir_families_save(struct weir_families *families, bool all, struct weir_bu
 
 static void total_load(struct weir_family_total *total, struct weir_blob_reader *reader)
 {
-	uint64_t bits;
-
 	total->whole = weir_blob_varint(reader);
-	bits = weir_blob_u64(reader);
-	memcpy(&total->real, &bits, sizeof(bits));
+	total->real = weir_real_of(weir_blob_u64(reader));
 }
 
 /* The series that changed, of which those that are there still are made again. */
@@ -275,7 +265,6 @@ static int exemplar_load(struct weir_families *families, uint32_t number, struct
 	struct weir_family_series *series = &families->series[number];
 	struct weir_exemplar_view exemplar;
 	const unsigned char *trace_id, *span_id;
-	uint64_t bits;
 
 	if (weir_blob_number(reader, 1) == 0) {
 		return 0;
@@ -283,8 +272,7 @@ static int exemplar_load(struct weir_families *families, uint32_t number, struct
 	trace_id = weir_blob_bytes(reader, sizeof(exemplar.trace_id));
 	span_id = weir_blob_bytes(reader, sizeof(exemplar.span_id));
 	exemplar.time_ns = weir_blob_varint(reader);
-	bits = weir_blob_u64(reader);
-	memcpy(&exemplar.value, &bits, sizeof(bits));
+	exemplar.value = weir_real_of(weir_blob_u64(reader));
 	if (reader->is_bad || exemplar.time_ns == 0 || !isfinite(exemplar.value) ||
 		!weir_families_counts(families, series->family)) {
 		return -EBADMSG;
@@ -388,7 +376,7 @@ int weir_families_load(struct weir_families *families, struct weir_blob_reader *
 
 static void total_digest(const struct weir_family_total *total, XXH3_state_t *state)
 {
-	const uint64_t words[2] = { total->whole, bits_of(total->real) };
+	const uint64_t words[2] = { total->whole, weir_real_bits(total->real) };
 
 	XXH3_128bits_update(state, words, sizeof(words));
 }

@@ -30,31 +30,11 @@
 #include <stdlib.h>
 
 #include "aggregate/points/seen.h"
+#include "aggregate/real.h"
 #include "base/err.h"
 
 /* Of what a cumulative histogram said last: the hash of its bounds; 0: not known (images before version 4). */
 #define RAW_BOUNDS WEIR_HISTOGRAM_HAS_SUM
-
-static uint64_t bits_of(double real)
-{
-	uint64_t bits;
-
-	memcpy(&bits, &real, sizeof(bits));
-	return bits;
-}
-
-static double real_of(uint64_t bits)
-{
-	double real;
-
-	memcpy(&real, &bits, sizeof(real));
-	return real;
-}
-
-static void real_add(uint64_t *bits, double more)
-{
-	*bits = bits_of(real_of(*bits) + more);
-}
 
 static bool is_delta(const struct weir_point_at *at)
 {
@@ -179,14 +159,14 @@ static bool gauge_apply(struct weir_family_series *series, const struct weir_poi
 		return false; /* a later one stands already, perhaps of another stream */
 	}
 	series->words[WEIR_NUMBER_WHOLE] = is_int ? (uint64_t)point->value.integer : 0;
-	series->words[WEIR_NUMBER_REAL] = is_int ? 0 : bits_of(point->value.real);
+	series->words[WEIR_NUMBER_REAL] = is_int ? 0 : weir_real_bits(point->value.real);
 	series->words[WEIR_NUMBER_TIME] = point->time_ns;
 	return true;
 }
 
 static double value_of(const uint64_t words[2])
 {
-	return (double)(int64_t)words[0] + real_of(words[1]);
+	return (double)(int64_t)words[0] + weir_real_of(words[1]);
 }
 
 /* The growth of a cumulative sum, whole and real; `raw` becomes what it says now. */
@@ -202,7 +182,7 @@ static bool sum_grow(
 	ret_more[1] = at->is_midway ? 0 : now[1];
 	if (!at->is_first && !has_restarted(at) && value_of(now) >= value_of(raw)) {
 		ret_more[0] -= raw[0];
-		ret_more[1] = bits_of(real_of(now[1]) - real_of(raw[1]));
+		ret_more[1] = weir_real_bits(weir_real_of(now[1]) - weir_real_of(raw[1]));
 	}
 	raw[0] = now[0];
 	raw[1] = now[1];
@@ -214,7 +194,7 @@ static bool sum_apply(struct weir_families *families, struct weir_family_series 
 {
 	bool is_int = (at->point->flags & WEIR_POINT_IS_INT) != 0;
 	const uint64_t now[2] = { is_int ? (uint64_t)at->point->value.integer : 0,
-		is_int ? 0 : bits_of(at->point->value.real) };
+		is_int ? 0 : weir_real_bits(at->point->value.real) };
 	uint64_t more[2] = { now[0], now[1] };
 	double grown;
 
@@ -228,7 +208,7 @@ static bool sum_apply(struct weir_families *families, struct weir_family_series 
 	*ret_more = grown > 0 && grown < 9e18 ? (uint64_t)(grown + 0.5) : 0;
 	if (series != NULL && at->is_counted) {
 		series->words[WEIR_NUMBER_WHOLE] += more[0];
-		real_add(&series->words[WEIR_NUMBER_REAL], real_of(more[1]));
+		weir_real_add(&series->words[WEIR_NUMBER_REAL], weir_real_of(more[1]));
 	}
 	return true;
 }
@@ -319,10 +299,10 @@ static bool histogram_grow(
 	}
 	raw[RAW_BOUNDS] = now[RAW_BOUNDS];
 	if (growth == GROWTH_SINCE) {
-		double said = real_of(now[WEIR_HISTOGRAM_SUM]);
+		double said = weir_real_of(now[WEIR_HISTOGRAM_SUM]);
 
-		now[WEIR_HISTOGRAM_SUM] = bits_of(said - real_of(raw[WEIR_HISTOGRAM_SUM]));
-		raw[WEIR_HISTOGRAM_SUM] = bits_of(said);
+		now[WEIR_HISTOGRAM_SUM] = weir_real_bits(said - weir_real_of(raw[WEIR_HISTOGRAM_SUM]));
+		raw[WEIR_HISTOGRAM_SUM] = weir_real_bits(said);
 	} else {
 		raw[WEIR_HISTOGRAM_SUM] = now[WEIR_HISTOGRAM_SUM];
 		now[WEIR_HISTOGRAM_SUM] = growth == GROWTH_NONE ? 0 : now[WEIR_HISTOGRAM_SUM];
@@ -362,7 +342,7 @@ static bool bounds_change(struct weir_families *families, const struct weir_poin
 
 	if (says_again(at, now, shape->word_count)) {
 		again.whole = counts_sum(at->stream->raw, at->stream->raw_count);
-		again.real = real_of(at->stream->raw[WEIR_HISTOGRAM_SUM]);
+		again.real = weir_real_of(at->stream->raw[WEIR_HISTOGRAM_SUM]);
 	}
 	if (!weir_families_reshape(families, at->stream->series, shape, &again)) {
 		return false;
@@ -382,7 +362,7 @@ static bool histogram_apply(
 	if (is_late(at)) {
 		return false;
 	}
-	now[WEIR_HISTOGRAM_SUM] = bits_of(has_sum ? at->point->sum : 0);
+	now[WEIR_HISTOGRAM_SUM] = weir_real_bits(has_sum ? at->point->sum : 0);
 	now[RAW_BOUNDS] = families->bounds[shape->bounds].hash;
 	counts_read(at, now + WEIR_HISTOGRAM_COUNTS, count);
 	if (at->stream->series != WEIR_NONE) {
@@ -408,7 +388,7 @@ static bool histogram_apply(
 	if (series != NULL && at->is_counted) {
 		counts_add(series, &families->bounds[series->bounds], &families->bounds[shape->bounds],
 			now + WEIR_HISTOGRAM_COUNTS);
-		real_add(&series->words[WEIR_HISTOGRAM_SUM], real_of(now[WEIR_HISTOGRAM_SUM]));
+		weir_real_add(&series->words[WEIR_HISTOGRAM_SUM], weir_real_of(now[WEIR_HISTOGRAM_SUM]));
 		series->words[WEIR_HISTOGRAM_HAS_SUM] |= has_sum;
 	}
 	return true;
@@ -473,7 +453,7 @@ static bool summary_apply(
 		return false;
 	}
 	series->words[WEIR_SUMMARY_COUNT] = at->point->count;
-	series->words[WEIR_SUMMARY_SUM] = bits_of(at->point->sum);
+	series->words[WEIR_SUMMARY_SUM] = weir_real_bits(at->point->sum);
 	series->words[WEIR_SUMMARY_TIME] = at->point->time_ns;
 	for (uint32_t i = 0; i < quantiles; i++) {
 		uint64_t *pair = series->words + WEIR_SUMMARY_QUANTILES + 2 * (size_t)i;
