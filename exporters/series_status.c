@@ -35,7 +35,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "exporters/label_text.h"
+#include "rules/label_text.h"
 
 #define ROWS WEIR_SERIES_STATUS_ROWS
 #define CHUNK_BYTES (64u << 10)

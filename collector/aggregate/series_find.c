@@ -22,6 +22,7 @@
 #include "aggregate/bounds.h"
 #include "aggregate/series_part.h"
 #include "base/err.h"
+#include "rules/label_text.h"
 
 #define OVERFLOW_SETS 512u
 #define OVERFLOW_WORDS WEIR_BOUNDS_SERIES_OVERFLOW_WORDS
@@ -39,33 +40,21 @@ static bool keeps_value(struct weir_str name, size_t length, enum keeping keepin
 /* The overflow text of `labels`: `name="value",…`, values escaped. */
 static void overflow_text(struct weir_str labels, enum keeping keeping, struct weir_buf *ret)
 {
-	size_t at = 0;
+	struct weir_label_text label;
 
 	weir_buf_clear(ret);
-	while (at < labels.length) {
-		size_t name = at, value;
-
-		while (at < labels.length && labels.data[at] != '=') {
-			at++;
-		}
-		value = at + 2;
-		at = value;
-		while (at < labels.length && labels.data[at] != '"') {
-			at += labels.data[at] == '\\' ? 2 : 1;
-		}
-		if (value > labels.length || at >= labels.length) {
-			break;
-		}
-		if (name > 0) {
+	while (weir_label_text_next(&labels, &label) > 0) {
+		if (ret->length > 0) {
 			weir_buf_add_char(ret, ',');
 		}
-		if (keeps_value(weir_str_make(labels.data + name, value - 2 - name), at - value, keeping)) {
-			weir_buf_add(ret, labels.data + name, at + 1 - name);
+		weir_buf_add_str(ret, label.name);
+		weir_buf_add_text(ret, "=\"");
+		if (keeps_value(label.name, label.value.length, keeping)) {
+			weir_buf_add_str(ret, label.value);
 		} else {
-			weir_buf_add(ret, labels.data + name, value - name);
-			weir_buf_add_text(ret, "_overflow\"");
+			weir_buf_add_text(ret, "_overflow");
 		}
-		at += 2; /* the quote and the comma */
+		weir_buf_add_char(ret, '"');
 	}
 	if (ret->length == 0) { /* a metric without labels */
 		weir_buf_add_char(ret, ' ');

@@ -29,7 +29,7 @@
 
 #include <errno.h>
 
-#include "exporters/label_text.h"
+#include "rules/label_text.h"
 
 void weir_federate_init(struct weir_federate *federate, const struct weir_selectors *selectors)
 {

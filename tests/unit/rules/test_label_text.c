@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#include "exporters/label_text.h"
+#include "rules/label_text.h"
 #include "rules/label.h"
 
 static void what_was_written_is_read(void **state)

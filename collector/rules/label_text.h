@@ -1,6 +1,6 @@
 /* label_text: reads label texts: `reporter="source",path="a\\b",…`. */
-#ifndef WEIR_EXPORTERS_LABEL_TEXT_H
-#define WEIR_EXPORTERS_LABEL_TEXT_H
+#ifndef WEIR_RULES_LABEL_TEXT_H
+#define WEIR_RULES_LABEL_TEXT_H
 
 #include "base/buf.h"
 #include "base/str.h"

@@ -1,11 +1,11 @@
-/* label_text: the reading half of rules/label.h: what stands between a line's
+/* label_text: the reading half of label.h: what stands between a line's
  * braces, and in a series' labels.
  *
  *   text  = [ label { "," label } ]      label = name "=" '"' value '"'
  *   value   escaped: `\\`, `\"`, `\n`
  *
  * Any thread; no state. */
-#include "exporters/label_text.h"
+#include "rules/label_text.h"
 
 #include <errno.h>
 
