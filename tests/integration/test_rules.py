@@ -154,6 +154,21 @@ def test_wrong_rules_change_nothing_and_say_where(tmp_path):
         weir.ledger()
 
 
+def test_what_cannot_be_evaluated_is_not_counted_and_said(tmp_path):
+    rules, log = tmp_path / "own.yaml", tmp_path / "lines.log"
+    rules.write_text(OWN.replace('request.method | "none"', "request.host") +
+                     LOG.replace("FILE_PATH", str(log)).replace('request.path | ""', "request.host"))
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        mixer.Client(weir.grpc).report([bag("/a"), bag("/b", **{"request.host": "shop"})])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 1, "the line that can be written")
+        assert weir.total("shop_things_total") == weir.total("shop_things_total", method="shop") == 1
+        assert weir.total("shop_took_seconds_count") == 2  # the other metric can
+        for of in ("label", "entry"):
+            assert weir.total("weir_rule_failures_total", of=of) >= 1
+        assert weir.total("weir_rule_failures_total", of="value") == 0
+        weir.ledger()
+
+
 def test_weir_does_not_start_with_wrong_rules(tmp_path):
     rules = tmp_path / "own.yaml"
     rules.write_text(OWN.replace("kind: COUNTER", "kind: COUNTR"))

@@ -102,9 +102,12 @@ def test_reports_equal_the_facts_under_the_names_of_the_table(tmp_path, kube, ki
     with Weir(tmp_path / "weir", flags=flags) as weir:
         assert weir.total("weir_pods") == len(uids())
         assert weir.total("weir_pods_refreshes_total", result="used") >= 1
+        assert weir.total("weir_pods_bytes") > 0 and weir.total("weir_pods_not_kept_total") == 0
+        assert 0 <= time.time() - weir.total("weir_pods_refreshed_seconds") < 3600
         assert set(mtcap.replay(weir, CAPTURE)) == {("/istio.mixer.v1.Mixer/Report", "OK")}
         assert_facts(weir)
         assert_labels(weir)
+        assert weir.total("weir_workload_lookups_total", result="found") > 0
         assert weir.ledger_sum("mixer")["kept"] == mtcap.facts(CAPTURE)["attribute_sets"]
 
 
@@ -122,6 +125,8 @@ def test_pods_of_other_nodes_are_looked_up_when_they_are_met(tmp_path, kube):
         assert weir.total("weir_pods") == len(uids()) - len(peers)
         report(weir, *[bag(source=uid) for uid in peers])
         until(lambda: weir.total("weir_pods_peers_total", result="found") >= len(peers), "the peers' answers")
+        assert weir.total("weir_workload_asks_total", result="made") >= len(peers)
+        assert weir.total("weir_workload_lookups_total", result="unknown") > 0
         known(weir, len(uids()))
         asked = kube.count("peer")
         mtcap.replay(weir, CAPTURE)
