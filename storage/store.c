@@ -402,7 +402,6 @@ int weir_store_open(
 		result = lock_write(store->lock, store->found.database_id);
 	}
 	if (result == 0) {
-		store->stored_position = store->found.position;
 		store->stored_window = store->found.window;
 		*ret_found = store->found;
 		*ret_store = store;

@@ -264,6 +264,7 @@ int weir_writer_start(const struct weir_writer_opts *opts, struct weir_writer **
 		return -ENOMEM;
 	}
 	writer->opts = *opts;
+	opts->store->stored_position = weir_ring_tail(opts->ring); /* behind what recovery made into padding */
 	pthread_mutex_init(&writer->mutex, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -257,6 +257,26 @@ static uint64_t deadline_of(int64_t wait_ms)
 	return wait_ms < 0 ? UINT64_MAX : weir_clock_monotonic_ns() + (uint64_t)wait_ms * 1000000u;
 }
 
+static uint64_t end_of(const struct weir_ring *ring, uint64_t position)
+{
+	return position +
+	       weir_map_record(&ring->map, position)->size_and_kind / WEIR_FORMAT_ALIGNMENT * WEIR_FORMAT_ALIGNMENT;
+}
+
+static bool is_padding(const struct weir_ring *ring, uint64_t position)
+{
+	return weir_map_record(&ring->map, position)->size_and_kind % WEIR_FORMAT_ALIGNMENT == WEIR_FORMAT_PADDING;
+}
+
+/* Behind the paddings that begin at `position`, if any do. */
+static uint64_t behind_padding(const struct weir_ring *ring, uint64_t position)
+{
+	while (weir_map_is_committed(&ring->map, position) && is_padding(ring, position)) {
+		position = end_of(ring, position);
+	}
+	return position;
+}
+
 /* Waits for a commit word at `position`. 0, EMPTY or SEALED. */
 static int await(struct weir_ring *ring, uint64_t position, int64_t wait_ms)
 {
@@ -283,27 +303,21 @@ static int await(struct weir_ring *ring, uint64_t position, int64_t wait_ms)
 
 int weir_ring_next(struct weir_ring *ring, int64_t wait_ms, struct weir_ring_entry *ret_entry)
 {
-	uint64_t position = atomic_load_explicit(&ring->read, memory_order_relaxed);
+	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
+	uint64_t position = behind_padding(ring, read), end;
+	int r = await(ring, position, wait_ms);
 
 	weir_assert(ring->is_ready);
-	for (;;) {
-		int r = await(ring, position, wait_ms);
-		const struct weir_format_record *record;
-		uint64_t end;
-
-		if (r != 0) {
-			return r;
-		}
-		record = weir_map_record(&ring->map, position);
-		end = position + record->size_and_kind / WEIR_FORMAT_ALIGNMENT * WEIR_FORMAT_ALIGNMENT;
-		atomic_store_explicit(&ring->read, end, memory_order_release);
-		if (record->size_and_kind % WEIR_FORMAT_ALIGNMENT == WEIR_FORMAT_BATCH) {
-			ring->has_news = true;
-			*ret_entry = (struct weir_ring_entry){ weir_map_batch(record), position, end };
-			return 0;
-		}
-		position = end;
+	if (r == 0) {
+		/* Padding is made by recovery only, before the first read: what follows the
+		 * last record goes with it, or it would wait for a next one to be stored. */
+		end = behind_padding(ring, end_of(ring, position));
+		*ret_entry = (struct weir_ring_entry){ weir_map_batch(weir_map_record(&ring->map, position)), position,
+			end };
+		ring->has_news = true;
 	}
+	atomic_store_explicit(&ring->read, r == 0 ? end : position, memory_order_release);
+	return r;
 }
 
 void weir_ring_wake(struct weir_ring *ring)

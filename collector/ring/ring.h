@@ -80,7 +80,7 @@ int weir_ring_put_parts(
 
 struct weir_ring_entry {
 	const struct weir_batch *batch; /* borrowed until released past `end` */
-	uint64_t begin, end;
+	uint64_t begin, end;            /* `end`: also behind the padding that follows it */
 };
 
 /* The reader's thread only. Waits up to wait_ms (0: not at all; -1: for ever)

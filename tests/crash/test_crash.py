@@ -199,6 +199,16 @@ def test_a_position_outside_the_transaction_goes_red(tmp_path):
     scene.weir.stop()
 
 
+@pytest.mark.parametrize("visit", [1, 30])
+def test_what_the_last_kill_left_half_made_waits_for_nothing(tmp_path, visit):
+    """The ring then ends on a hole: nothing is to be stored of it, with a record before it or without."""
+    scene = Scene(tmp_path / "weir")
+    assert scene.killed_at("after_reserve", visit)
+    with scene.weir as weir:
+        until(weir.is_all_stored, "the replay")
+        assert weir.status_of("ring", "head") > 0
+
+
 def digest(database):
     """Of the tables of the fold as they are stored, with the position that they stand for."""
     done = subprocess.run([str(BUILD / "tests/crash/state"), str(database)], capture_output=True, text=True, timeout=60)
