@@ -221,7 +221,7 @@ static int record_take(struct telling *telling)
 	}
 	if (json.kind != WEIR_JSON_OBJECT) {
 		place_say(telling, 0);
-		weir_buf_add_text(telling->why, "an object of attributes by name stands here");
+		weir_buf_add_text(telling->why, "expected an object of attributes by name");
 		return WEIR_EXPLAIN_BAD;
 	}
 	while ((r = weir_json_member(&telling->json, &is_first, &key, &has_escapes)) == 0) {

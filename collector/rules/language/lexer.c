@@ -20,22 +20,9 @@
 #include "base/err.h"
 #include "base/utf8.h"
 #include "rules/language/escape.h"
+#include "rules/sentence.h"
 
 #define NUMBER_MAX 64u /* digits of a number: no double needs more */
-
-/* One line of valid UTF-8, whatever of the expression is quoted in it, and wherever it was cut. */
-static void sentence_repair(char *why)
-{
-	bool is_valid = weir_utf8_is_valid(weir_str_of(why));
-
-	for (; *why != '\0'; why++) {
-		if ((unsigned char)*why < 0x20 || *why == 0x7f) {
-			*why = ' ';
-		} else if (!is_valid && (unsigned char)*why >= 0x80) {
-			*why = '?';
-		}
-	}
-}
 
 int weir_lexer_wrong(struct weir_expression_error *error, uint32_t line, uint32_t column, const char *format, ...)
 {
@@ -47,7 +34,7 @@ int weir_lexer_wrong(struct weir_expression_error *error, uint32_t line, uint32_
 	va_start(args, format);
 	(void)vsnprintf(error->why, sizeof(error->why), format, args);
 	va_end(args);
-	sentence_repair(error->why);
+	weir_sentence_repair(error->why);
 	return WEIR_EXPRESSION_WRONG;
 }
 

@@ -208,7 +208,7 @@ static int label_find(struct building *building, const struct entry *entry, cons
 	const char *name, *dimension;
 
 	if (at->kind != WEIR_NODE_TEXT || at->is_null) {
-		return weir_node_wrong(at, building->loading->error, "the name of a label stands here");
+		return weir_node_wrong(at, building->loading->error, "expected the name of a label");
 	}
 	name = safe_name(arena, NULL, at->text.data);
 	if (name == NULL) {
@@ -435,7 +435,7 @@ static int expiry_read(struct weir_ruleset_loading *loading, const struct weir_n
 		return 0;
 	}
 	if (policy->kind != WEIR_NODE_MAP) {
-		return weir_node_wrong(policy, loading->error, "a map with metricsExpiryDuration stands here");
+		return weir_node_wrong(policy, loading->error, "expected a map with metricsExpiryDuration");
 	}
 	r = weir_mixer_yaml_fields(policy, fields, "metricsExpirationPolicy", loading->error);
 	node = weir_node_get(policy, "metrics_expiry_duration");
@@ -463,7 +463,7 @@ static int handler_build(struct building *building, const struct weir_mixer_part
 	r = weir_mixer_yaml_fields(params, fields, "a prometheus handler", building->loading->error);
 	r = r != 0 ? r : expiry_read(building->loading, weir_node_get(params, "metrics_expiration_policy"));
 	if (r == 0 && list != NULL && list->kind != WEIR_NODE_LIST && !list->is_null) {
-		r = weir_node_wrong(list, building->loading->error, "a list of metrics stands here");
+		r = weir_node_wrong(list, building->loading->error, "expected a list of metrics");
 	}
 	for (const struct weir_node *at = list != NULL ? list->first : NULL; at != NULL && r == 0; at = at->next) {
 		struct entry entry = { .handler = handler };
