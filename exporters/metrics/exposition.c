@@ -77,9 +77,6 @@ struct weir_str weir_exposition_unit(struct weir_str name)
 	static const char *const units[] = { "seconds", "milliseconds", "bytes", "ratio", "celsius", "meters", "volts",
 		"amperes", "joules", "watts", "grams", "hertz" };
 
-	if (weir_str_ends_with(name, "_total")) {
-		name.length -= strlen("_total");
-	}
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		size_t length = strlen(units[i]);
 

@@ -108,7 +108,8 @@ void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, 
 
 double weir_exposition_double(const struct weir_exposition_number *number);
 
-/* The unit that a name ends in (`_seconds`, before `_total`); empty: none that is known. */
+/* The unit that a name ends in (`_seconds`); empty: none that is known. Readers give up all of a scrape over a unit that
+ * a family's name does not end in; whose `_total` does not count, takes it off before it asks. */
 struct weir_str weir_exposition_unit(struct weir_str name);
 
 /* The newest exemplar with low < value <= high whose trace is still here; NULL: there is none. */
