@@ -52,9 +52,11 @@ void weir_exposition_one(struct weir_exposition *out, const char *name, enum wei
 	}
 }
 
-void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, uint64_t value)
+void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, uint64_t value, uint64_t created_ns)
 {
-	const struct weir_exposition_sample sample = { .labels = labels, .number = weir_exposition_whole(value) };
+	const struct weir_exposition_sample sample = {
+		.labels = labels, .number = weir_exposition_whole(value), .created_ns = created_ns
+	};
 
 	weir_exposition_sample(out, &sample);
 }

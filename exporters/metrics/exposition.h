@@ -101,8 +101,8 @@ static inline struct weir_exposition_number weir_exposition_real(double value)
 /* A gauge or counter of one series without labels. created_ns 0: not known. */
 void weir_exposition_one(struct weir_exposition *out, const char *name, enum weir_exposed type, const char *help,
 	struct weir_exposition_number number, uint64_t created_ns);
-/* One more sample of the present family: its labels, and a whole number. */
-void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, uint64_t value);
+/* One more sample of the present family: its labels, and a whole number. created_ns 0: not known. */
+void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, uint64_t value, uint64_t created_ns);
 
 /* ---- for formats -------------------------------------------------------- */
 

@@ -253,6 +253,10 @@ def test_created_times_are_the_same_wherever_they_are_shown(tmp_path):
             assert float(value) == pytest.approx(told[which], abs=1e-6)
         untold = {name for name, _ in told.keys() - shown.keys()}
         assert not any(f"# TYPE {name} counter" in text for name in untold), untold
+        # Of weir's own there is no counter without one.
+        for family in exposition.families(exposition.ask(weir, PROTOBUF).body):
+            if family.name.startswith(("weir_", "istio_", "traces_", "process_")) and family.type == 0:
+                assert all(metric.counter.HasField("created_timestamp") for metric in family.metric), family.name
 
 
 @pytest.mark.fast
