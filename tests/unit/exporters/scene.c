@@ -214,6 +214,7 @@ const struct weir_snapshot scene_snapshot = { .began_ns = 1690000000750000000u,
 	.series_total = 5,
 	.points_total = 16,
 	.overflowed = 3,
+	.overflowed_edges = 6,
 	.shortfall_bytes = 77,
 	.points_late = 4 };
 
