@@ -18,6 +18,7 @@
 
 #include "rules/documents/buckets.h"
 #include "rules/language/convert.h"
+#include "rules/passthrough.h"
 #include "rules/ruleset/ruleset_inside.h"
 
 #define LABEL_NAMES_MAX 4096u /* bytes of a metric's: with short values a label text fits any table */
@@ -111,9 +112,9 @@ static int name_check(struct building *building, const struct entry *entry, cons
 		return weir_node_wrong(at, building->loading->error,
 			"%s: names that begin with weir_ and traces_ are weir's own", entry->name);
 	}
-	if (strcmp(entry->name, "target_info") == 0) {
+	if (!weir_passthrough_is_free(weir_str_of(entry->name))) {
 		return weir_node_wrong(
-			at, building->loading->error, "target_info: what senders say of themselves is called so");
+			at, building->loading->error, "%s: weir or Prometheus has a metric of this name", entry->name);
 	}
 	for (uint32_t i = 0; i < schema->metric_count; i++) {
 		if (are_alike(&schema->metrics[i], entry->name, entry->kind)) {

@@ -131,6 +131,8 @@ static void wrong_metrics_are_said_at_their_place(void **state)
 			"14:12", "weir's own" },
 		{ ENTRY("name: info, namespace: target, instance_name: m.metric, kind: GAUGE, label_names: [code]"),
 			"14:12", "target_info" },
+		{ ENTRY("name: open_fds, namespace: process, instance_name: m.metric, kind: GAUGE, label_names: [code]"),
+			"14:12", "process_open_fds" },
 		{ ENTRY(NAMED "kind: COUNTER, labels: [code]"), "14:55", "no field `labels`" },
 		{ ENTRY(NAMED "kind: COUNTER, labelNames: [code], label_names: [code]"), "14:75", "twice" },
 		{ BUCKETS("explicit_buckets: {bounds: [1, 1]}"), "14:122", "ascend" },
