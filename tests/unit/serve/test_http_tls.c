@@ -2,9 +2,7 @@
  * certificates while connections live. The client speaks through GnuTLS. */
 #include "serve/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +17,7 @@
 
 #include "authority.h"
 #include "base/stat.h"
+#include "http_client.h"
 #include "serve/http_request.h"
 
 #define SPIFFE "spiffe://cluster.local/ns/default/sa/reviews"
@@ -125,23 +123,10 @@ static int teardown(void **state)
 
 /* ---- the client --------------------------------------------------------------- */
 
-static int connect_to(struct fixture *f, size_t i)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	struct timeval most = { .tv_sec = 20 };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	in.sin_port = htons((uint16_t)atoi(strrchr(weir_http_address(f->http, i), ':') + 1));
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most)), 0);
-	return fd;
-}
-
 /* `who` NULL: shows no certificate. `priorities` NULL: GnuTLS' own. The handshake is the caller's. */
 static struct client client_open(struct fixture *f, const struct identity *who, const char *priorities)
 {
-	struct client client = { .fd = connect_to(f, 0) };
+	struct client client = { .fd = connect_to(weir_http_address(f->http, 0)) };
 	gnutls_datum_t cert, key;
 
 	assert_int_equal(gnutls_certificate_allocate_credentials(&client.credentials), 0);
@@ -264,7 +249,7 @@ static void client_with_a_certificate_has_its_name(void **state)
 static void plain_address_beside_it_stays_plain(void **state)
 {
 	struct fixture *f = *state;
-	int fd = connect_to(f, 1);
+	int fd = connect_to(weir_http_address(f->http, 1));
 	char text[1024] = "";
 	size_t length = 0;
 	ssize_t got;
@@ -325,7 +310,7 @@ static void bytes_that_are_no_tls_end_the_connection(void **state)
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
 		uint64_t before = weir_stat_get(WEIR_STAT_TLS_REFUSED_PROTOCOL);
-		int fd = connect_to(f, 0);
+		int fd = connect_to(weir_http_address(f->http, 0));
 		char text[100];
 
 		send(fd, starts[i], i == 2 ? 10 : strlen(starts[i]), MSG_NOSIGNAL);
@@ -343,7 +328,7 @@ static void connection_without_a_byte_is_nobodys_failure(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t before = weir_stat_get(WEIR_STAT_TLS_REFUSED_PROTOCOL) + weir_stat_get(WEIR_STAT_TLS_REFUSED_OTHER);
-	int fd = connect_to(f, 0);
+	int fd = connect_to(weir_http_address(f->http, 0));
 
 	close(fd);
 	expect_served(f, &f->client, NULL, "who=" SPIFFE " bytes=5"); /* it came later, so the other is accepted */
@@ -356,7 +341,7 @@ static void handshake_that_takes_too_long_is_cut_off(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t before = weir_stat_get(WEIR_STAT_TLS_REFUSED_OTHER);
-	int fd = connect_to(f, 0);
+	int fd = connect_to(weir_http_address(f->http, 0));
 	char text[10];
 
 	send(fd, "\x16\x03\x01", 3, MSG_NOSIGNAL);
