@@ -53,6 +53,14 @@ def test_watch_hears_the_end_and_ends_well(tmp_path):
         assert list(unknown) == [] and unknown.code() == grpc.StatusCode.OK
 
 
+@pytest.mark.fast
+def test_what_the_library_reports_of_itself_is_counted_and_logged(tmp_path):
+    with Weir(tmp_path / "weir", env={"GRPC_TRACE": "no_such_tracer"}) as weir:
+        line = until(lambda: next((x for x in weir.log().splitlines() if "no_such_tracer" in x), None), "libgrpc's error in the log")
+        assert " warn main " in line, line
+        assert weir.total("weir_grpc_library_errors_total") >= 1
+
+
 def is_sanitized(weir):
     maps = pathlib.Path(f"/proc/{weir.process.pid}/maps").read_text()
     return "libasan" in maps or "libtsan" in maps
