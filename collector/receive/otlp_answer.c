@@ -59,7 +59,9 @@ static char *sentence(const char *text, char room[256])
 	return memcpy(room, text, length + 1);
 }
 
-void weir_otlp_answer_response(
+/* The response of the signal's service into `body`: no bytes (or `{}`) when everything was taken, else how much was not,
+ * and why. */
+static void response_write(
 	enum weir_signal signal, enum weir_otlp_encoding encoding, uint64_t rejected, struct weir_buf *body)
 {
 	Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceResponse response;
@@ -108,7 +110,7 @@ void weir_otlp_answer_grpc(
 	weir_verdict_grpc(verdict, ret);
 	ret->retry_delay_ms = verdict->retry_s * 1000; /* UNAVAILABLE's as well */
 	if (verdict->code == WEIR_GRPC_OK) {
-		weir_otlp_answer_response(signal, WEIR_OTLP_PROTOBUF, rejected, &ret->body);
+		response_write(signal, WEIR_OTLP_PROTOBUF, rejected, &ret->body);
 	}
 }
 
@@ -120,7 +122,7 @@ void weir_otlp_answer_http(enum weir_signal signal, enum weir_otlp_encoding enco
 	ret->retry_after_s = verdict->retry_s;
 	ret->park_position = verdict->park_position;
 	if (verdict->code == WEIR_GRPC_OK) {
-		weir_otlp_answer_response(signal, encoding, rejected, &ret->body);
+		response_write(signal, encoding, rejected, &ret->body);
 	} else {
 		status_write(encoding, verdict->code, verdict->message, &ret->body);
 	}

@@ -7,11 +7,6 @@
 
 enum weir_otlp_encoding { WEIR_OTLP_PROTOBUF, WEIR_OTLP_JSON };
 
-/* The response of the signal's service into `body`: no bytes (or `{}`) when
- * everything was taken, else how much was not, and why. */
-void weir_otlp_answer_response(
-	enum weir_signal signal, enum weir_otlp_encoding encoding, uint64_t rejected, struct weir_buf *body);
-
 /* `rejected`: items that were not taken of a batch that was. */
 void weir_otlp_answer_grpc(
 	enum weir_signal signal, const struct weir_verdict *verdict, uint64_t rejected, struct weir_grpc_answer *ret);
