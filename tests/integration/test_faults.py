@@ -116,7 +116,7 @@ def test_a_failing_disk_is_a_state_and_it_recovers(faulty, fault, state):
         stream.halt.set()
         stream.join(30)
         entries += stream.messages * stream.ENTRIES
-        until(lambda: faulty.total("istio_requests_total") == entries, "the stream to be counted", 5)
+        until(lambda: faulty.total("istio_requests_total") == entries, "the stream to be counted")
     assert faulty.ledger_sum("access_log")["thinned"] == entries
     control(faulty, "")
     until(lambda: faulty.total("weir_storage_state") == 0, "the store to recover")

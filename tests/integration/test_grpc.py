@@ -171,16 +171,22 @@ def test_streams_of_an_old_connection_end_well_and_lose_nothing(tmp_path):
     """What the client sends until the end of its stream's time, after GOAWAY too, is all counted."""
     flags = ["--limits.connection_age=1", "--limits.connection_grace=3"]
     with Weir(tmp_path / "weir", flags=flags) as weir, grpc.insecure_channel(weir.grpc) as channel:
-        producer, done = StreamProducer(weir.grpc), threading.Event()
+        producer, done, goaway, states = StreamProducer(weir.grpc), threading.Event(), threading.Event(), []
         began = time.monotonic()
+
+        def follow(state):
+            states.append(state)
+            if state is grpc.ChannelConnectivity.IDLE and grpc.ChannelConnectivity.READY in states:
+                goaway.set()  # the connection takes no new calls; the grace has begun
 
         def feed():
             yield producer.identifier
             yield producer.bodies[0]
-            done.wait(1.3)  # GOAWAY is out by now, the grace is not over
+            assert goaway.wait(30)
             yield producer.bodies[1]
             done.wait(60)
 
+        channel.subscribe(follow)
         call = channel.stream_unary(STREAM).future(feed())
         watch = health_pb2_grpc.HealthStub(channel).Watch(ask())
         assert call.result(timeout=30) == b"" and call.code() == grpc.StatusCode.OK
