@@ -23,7 +23,7 @@
 #define SPIFFE "spiffe://cluster.local/ns/default/sa/reviews"
 
 struct fixture {
-	char folder[32], cert[64], key[64], ca[64];
+	struct identity_files files;
 	struct identity root, server, client, foreign_root;
 	struct weir_buf why;
 	struct weir_tls *tls;
@@ -61,23 +61,18 @@ static int setup_with(void **state, bool has_ca, bool is_required)
 		.query_threads = 1,
 		.query_queue = 1,
 		.query_s = 5 };
-	struct weir_tls_opts tls = {
-		.cert = f->cert, .key = f->key, .ca = has_ca ? f->ca : "", .is_client_required = is_required
-	};
+	struct weir_tls_opts tls = { .cert = f->files.cert,
+		.key = f->files.key,
+		.ca = has_ca ? f->files.ca : "",
+		.is_client_required = is_required };
 
-	strcpy(f->folder, "/tmp/weir-test-XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
-	snprintf(f->cert, sizeof(f->cert), "%s/cert.pem", f->folder);
-	snprintf(f->key, sizeof(f->key), "%s/key.pem", f->folder);
-	snprintf(f->ca, sizeof(f->ca), "%s/ca.pem", f->folder);
+	identity_files_init(&f->files);
 	f->root = identity_make(&(struct identity_opts){ .name = "root", .is_ca = true });
 	f->foreign_root = identity_make(&(struct identity_opts){ .name = "foreign", .is_ca = true });
 	f->server = identity_make(&(struct identity_opts){ .name = "first", .issuer = &f->root });
 	f->client = identity_make(
 		&(struct identity_opts){ .name = "client", .issuer = &f->root, .alternative = "URI:" SPIFFE });
-	identity_write_certificates(f->cert, &f->server, NULL);
-	identity_write_key(&f->server, f->key);
-	identity_write_certificates(f->ca, &f->root, NULL);
+	identity_files_write(&f->files, &f->server, &f->root);
 	assert_int_equal(weir_tls_create(&tls, &f->why, &f->tls), 0);
 	opts.tls = f->tls;
 	assert_int_equal(weir_http_open(&opts, &f->http), 0);
@@ -113,10 +108,7 @@ static int teardown(void **state)
 	identity_free(&f->foreign_root);
 	identity_free(&f->server);
 	identity_free(&f->client);
-	unlink(f->cert);
-	unlink(f->key);
-	unlink(f->ca);
-	assert_int_equal(rmdir(f->folder), 0);
+	identity_files_remove(&f->files);
 	free(f);
 	return 0;
 }
@@ -373,8 +365,8 @@ static void renew(struct fixture *f)
 {
 	bool is_new;
 
-	identity_write_certificates(f->cert, &f->server, NULL);
-	identity_write_key(&f->server, f->key);
+	identity_write_certificates(f->files.cert, &f->server, NULL);
+	identity_write_key(&f->server, f->files.key);
 	assert_int_equal(weir_tls_reload(f->tls, true, &is_new, &f->why), 0);
 	assert_int_equal(weir_http_renew(f->http), 0);
 }
@@ -410,7 +402,7 @@ static void new_ca_is_asked_from_the_next_connection_on(void **state)
 	char text[2048];
 
 	assert_int_equal(handshake(&before), 0);
-	identity_write_certificates(f->ca, &f->foreign_root, NULL);
+	identity_write_certificates(f->files.ca, &f->foreign_root, NULL);
 	renew(f);
 	expect_served(f, &other, NULL, "who=spiffe://x/y bytes=5");
 	expect_refused(f, &f->client, WEIR_STAT_TLS_REFUSED_UNTRUSTED);
