@@ -7,9 +7,10 @@ import select
 import shutil
 import subprocess
 
+import killing
 import pytest
 from producers import SPANS, HttpSpanProducer, SpanProducer, StreamProducer
-from weir import BUILD, PATIENCE, Weir, control, until
+from weir import BUILD, PATIENCE, Weir, until
 
 FLAGS = ["--ring.size=16MiB"]
 POINTS = {  # at which visit it happens, at the latest: some under load are at the start, some in the middle of it
@@ -18,70 +19,31 @@ KILLS_A_POINT = 10
 RANDOM_KILLS = 50
 
 
-class Scene:
-    """A store that lives through many kills, its producers and what they know."""
+class Scene(killing.Scene):
+    """Producers of spans over gRPC and HTTP, and an access log stream."""
 
     def __init__(self, folder, flags=(), env=None, are_all_patient=False):
-        self.weir = Weir(folder, "weir-faulty", flags=[*FLAGS, *flags],
-                         env={"WEIR_FAULT_FILE": str(folder / "fault"), **(env or {})})
+        super().__init__(folder, [*FLAGS, *flags], env)
         self.spans = [SpanProducer(None, True), SpanProducer(None, are_all_patient), HttpSpanProducer(None, True)]
         self.streams = []
-        self.kills = 0
-        self.scraped = {}
 
     def load(self):
-        """Producers against the running weir, with what they knew before. A new stream: nobody repeats one."""
+        """A new stream: nobody repeats one."""
         self.spans = [p.resumed(p.target_of(self.weir)) for p in self.spans]
         self.streams.append(StreamProducer(self.weir.grpc))
-        for producer in self.spans + self.streams[-1:]:
+        for producer in self.threads():
             producer.start()
 
-    def wait_for_the_end_of_load(self):
-        producers = self.spans + self.streams[-1:]
-        for producer in producers:
-            producer.halt.set()
-        for producer in producers:
-            producer.join(PATIENCE)
-            assert not producer.is_alive()
+    def threads(self):
+        return self.spans + self.streams[-1:]
 
     def answers(self):
         return sum(len(p.answered) for p in self.spans)
 
-    def killed_at(self, point, visit, fault=""):
-        """Loads until the process kills itself at the point. False: it did so in the replay, before the load."""
-        control(self.weir, "")
-        self.weir.env["WEIR_CRASH"] = f"{point}:{visit}"
-        self.weir.spawn()
-        is_loaded = self.weir.wait_ready()
-        if is_loaded:
-            control(self.weir, fault)
-            self.load()
-        assert self.weir.process.wait(PATIENCE) == -9
-        self.weir.env.pop("WEIR_CRASH")
-        if is_loaded:
-            self.wait_for_the_end_of_load()
-            self.kills += 1
-        return is_loaded
-
-    def scrape(self):
-        """No counter goes down, and none is gone, whatever happened since the last scrape."""
+    def counters(self):
         kept = ("istio_requests_total", "traces_", "weir_received_", "weir_kept_", "weir_duplicate_")
         lines = [line for line in self.weir.ask("/metrics").text.splitlines() if line.startswith(kept)]
-        now = {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
-        assert [k for k, v in self.scraped.items() if now.get(k, -1) < v] == []
-        self.scraped = now
-
-    def killed_after(self, answers, fault=""):
-        self.weir.start()
-        self.scrape()
-        control(self.weir, fault)
-        self.load()
-        before = self.answers()
-        until(lambda: self.answers() >= before + answers, "answers")
-        self.scrape()
-        self.weir.kill()
-        self.wait_for_the_end_of_load()
-        self.kills += 1
+        return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
 
     def killed_while_starting(self, seconds):
         """Where it is by then does not matter."""
