@@ -147,8 +147,9 @@ def test_a_failing_retention_recovers_without_new_senders(tmp_path):
 
 def test_a_full_disk_stops_neither_the_end_nor_the_next_start(faulty):
     """What is answered before the disk is full is in the ring until there is room, over a clean stop and a kill."""
-    control(faulty, "write enospc")
+    control(faulty, "write stall")  # until all are answered: a full disk refuses them
     kept = [export(faulty) for _ in range(5)]
+    control(faulty, "write enospc")
     until(lambda: faulty.total("weir_storage_state") == 1, "the state to show")
     stream = StreamProducer(faulty.grpc)
     stream.start()
