@@ -1,7 +1,6 @@
 """Goal: gRPC itself: health is listed and watched, reflection tells what weir serves, answers are compressed for who can
 read that, metadata are bounded, and connections that are too old are given up without losing what was read."""
 
-import pathlib
 import threading
 import time
 
@@ -61,11 +60,6 @@ def test_what_the_library_reports_of_itself_is_counted_and_logged(tmp_path):
         assert weir.total("weir_grpc_library_errors_total") >= 1
 
 
-def is_sanitized(weir):
-    maps = pathlib.Path(f"/proc/{weir.process.pid}/maps").read_text()
-    return "libasan" in maps or "libtsan" in maps
-
-
 def test_watchers_that_go_are_forgotten(weir, channel):
     """On several connections: one that takes back calls by the hundred a second would be refused."""
     before = weir.memory_bytes()
@@ -75,7 +69,7 @@ def test_watchers_that_go_are_forgotten(weir, channel):
             for call in calls:
                 assert next(call).status == SERVING
                 call.cancel()
-    assert is_sanitized(weir) or weir.memory_bytes() - before < 8 << 20
+    assert weir.is_sanitized or weir.memory_bytes() - before < 8 << 20
     assert health_pb2_grpc.HealthStub(channel).Check(ask(), timeout=10).status == SERVING
     assert weir.total("weir_http2_refused_total") == 0
 
@@ -205,12 +199,12 @@ def test_memory_of_a_connection_and_of_a_stream(weir):
     begin = weir.memory_bytes()
     peers = [Peer(weir.grpc) for _ in range(500)]
     idle = weir.memory_bytes()
-    assert is_sanitized(weir) or (idle - begin) / 500 < 40 << 10
+    assert weir.is_sanitized or (idle - begin) / 500 < 40 << 10
     for peer in peers[:10]:
         for _ in range(100):
             peer.open(STREAM)
         peer.send(frame(PING, 0, 0, b"are you?"))
         peer.until(lambda f: f[0] == PING)
-    assert is_sanitized(weir) or (weir.memory_bytes() - idle) / 1000 < 32 << 10
+    assert weir.is_sanitized or (weir.memory_bytes() - idle) / 1000 < 32 << 10
     for peer in peers:
         peer.socket.close()

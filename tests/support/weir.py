@@ -210,6 +210,12 @@ class Weir:
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(rf"{field}:\s+(\d+) kB", text).group(1)) * 1024
 
+    @property
+    def is_sanitized(self):
+        """A sanitizer's own memory is beyond counting."""
+        maps = pathlib.Path(f"/proc/{self.process.pid}/maps").read_text()
+        return "libasan" in maps or "libtsan" in maps
+
     def open_files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
