@@ -31,6 +31,7 @@ void weir_catalog_retract(struct weir_catalog *catalog, uint32_t id, const uint3
 /* It is deleted, and that is committed: forgotten when every reader that may
  * still see it is gone. -ENOMEM: it stays known, which costs a look-up. */
 int weir_catalog_retire(struct weir_catalog *catalog, uint32_t id, const uint32_t *traces, uint32_t trace_count);
+uint32_t weir_catalog_count(struct weir_catalog *catalog);
 uint64_t weir_catalog_rows(struct weir_catalog *catalog, enum weir_rows kind, uint64_t *ret_segments);
 /* The entries of the least max_arrival that are not retired, oldest first, at
  * most `most`. Returns how many. */

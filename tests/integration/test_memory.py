@@ -12,12 +12,11 @@ import time
 import grpc
 import hostile
 import mtcap
-import pytest
 from exposition import OPENMETRICS, PROTOBUF, families
 from mixer import Client
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from producers import EXPORT, STREAM
-from weir import PATIENCE, Weir, until
+from weir import until
 
 LIMIT, RING = 256 << 20, 48 << 20
 ROUNDS = 12
@@ -167,17 +166,8 @@ def fill(weir, seconds):
 OVERFLOWS = ["weir_series_overflowed_total", "weir_points_overflowed_total"]
 
 
-@pytest.fixture
-def patient(tmp_path):
-    """Half a gigabyte of text passes a query's selectors here: how long that takes is the machine's affair."""
-    with Weir(tmp_path / "patient", flags=[f"--limits.query_s={PATIENCE:.0f}"]) as running:
-        yield running
-        running.ledger()
-
-
-def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what_overflowed(patient):
+def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what_overflowed(weir):
     """A scrape of tables this full is larger, as text, than the limit by itself."""
-    weir = patient
     peak, is_over = [0], threading.Event()
 
     def watch():
@@ -211,3 +201,4 @@ def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what
     for name in OVERFLOWS:
         assert re.search(rb"^%s [1-9]" % name.encode(), text, re.MULTILINE), name
     assert peak[0] + RING <= LIMIT
+    weir.ledger()

@@ -85,27 +85,6 @@ static inline void encode_pair_number(struct weir_buf *out, uint32_t field, cons
 	weir_buf_fini(&any);
 }
 
-/* An entry of a google.protobuf.Struct whose value is text, or another Struct (cleared). */
-static inline void encode_struct_text(struct weir_buf *out, const char *key, const char *value)
-{
-	struct weir_buf text;
-
-	weir_buf_init(&text, 0);
-	encode_text(&text, 3, value);
-	encode_pair(out, 1, key, &text);
-	weir_buf_fini(&text);
-}
-
-static inline void encode_struct_inner(struct weir_buf *out, const char *key, struct weir_buf *inner)
-{
-	struct weir_buf value;
-
-	weir_buf_init(&value, 0);
-	encode_nested(&value, 5, inner);
-	encode_pair(out, 1, key, &value);
-	weir_buf_fini(&value);
-}
-
 /* The two ids and the times of an OTLP span. */
 static inline void encode_span_ids(struct weir_buf *span, uint8_t trace, uint8_t id, uint8_t parent)
 {

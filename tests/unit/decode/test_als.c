@@ -58,14 +58,31 @@ static int teardown(void **state)
 
 /* ---- writing ------------------------------------------------------------ */
 
+static void struct_text(struct weir_buf *out, const char *key, const char *value)
+{
+	struct weir_buf pair = { 0 }, inner = { 0 };
+
+	encode_text(&inner, 3, value);
+	encode_text(&pair, 1, key);
+	encode_nested(&pair, 2, &inner);
+	encode_nested(out, 1, &pair);
+	weir_buf_fini(&pair);
+	weir_buf_fini(&inner);
+}
+
 static void struct_labels(struct weir_buf *out, const char *app, const char *version)
 {
-	struct weir_buf labels = { 0 };
+	struct weir_buf labels = { 0 }, value = { 0 }, pair = { 0 };
 
-	encode_struct_text(&labels, "app", app);
-	encode_struct_text(&labels, "version", version);
-	encode_struct_inner(out, "LABELS", &labels);
+	struct_text(&labels, "app", app);
+	struct_text(&labels, "version", version);
+	encode_nested(&value, 5, &labels);
+	encode_text(&pair, 1, "LABELS");
+	encode_nested(&pair, 2, &value);
+	encode_nested(out, 1, &pair);
 	weir_buf_fini(&labels);
+	weir_buf_fini(&value);
+	weir_buf_fini(&pair);
 }
 
 static void identify(struct fixture *f, const char *node_id, const char *workload)
@@ -74,9 +91,9 @@ static void identify(struct fixture *f, const char *node_id, const char *workloa
 
 	encode_text(&node, 1, node_id);
 	if (workload) {
-		encode_struct_text(&metadata, "WORKLOAD_NAME", workload);
-		encode_struct_text(&metadata, "NAMESPACE", "default");
-		encode_struct_text(&metadata, "CLUSTER_ID", "east");
+		struct_text(&metadata, "WORKLOAD_NAME", workload);
+		struct_text(&metadata, "NAMESPACE", "default");
+		struct_text(&metadata, "CLUSTER_ID", "east");
 		struct_labels(&metadata, "details", "v1");
 		encode_nested(&node, 3, &metadata);
 	}
@@ -321,9 +338,9 @@ static void waypoint_reports_the_real_destination(void **state)
 
 	identify(f, "waypoint~10.0.0.9~way-1-5d4f7c9b6-x8c7d.default~default.svc.cluster.local", NULL);
 	encode_text(&f->m.common, 15, "inbound-vip|9080|http|reviews.default.svc.cluster.local");
-	encode_struct_text(&peer, "workload", "reviews-v2");
-	encode_struct_text(&peer, "namespace", "default");
-	encode_struct_text(&peer, "cluster", "west");
+	struct_text(&peer, "workload", "reviews-v2");
+	struct_text(&peer, "namespace", "default");
+	struct_text(&peer, "cluster", "west");
 	filter_state(f, "upstream_peer", TYPES "google.protobuf.Struct", &peer);
 	http(f, 200);
 	assert_int_equal(decode(f, 2), 0);

@@ -64,6 +64,30 @@ static int teardown(void **state)
 
 /* ---- writing ---------------------------------------------------------------- */
 
+static void struct_text(struct weir_buf *out, const char *key, const char *value)
+{
+	struct weir_buf pair = { 0 }, inner = { 0 };
+
+	encode_text(&inner, 3, value);
+	encode_text(&pair, 1, key);
+	encode_nested(&pair, 2, &inner);
+	encode_nested(out, 1, &pair);
+	weir_buf_fini(&pair);
+	weir_buf_fini(&inner);
+}
+
+static void struct_struct(struct weir_buf *out, const char *key, struct weir_buf *fields)
+{
+	struct weir_buf pair = { 0 }, value = { 0 };
+
+	encode_nested(&value, 5, fields);
+	encode_text(&pair, 1, key);
+	encode_nested(&pair, 2, &value);
+	encode_nested(out, 1, &pair);
+	weir_buf_fini(&pair);
+	weir_buf_fini(&value);
+}
+
 /* With labels, if `team` is one. */
 static void identify(struct fixture *f, const char *team)
 {
@@ -71,10 +95,10 @@ static void identify(struct fixture *f, const char *team)
 
 	encode_text(&f->inner, 1, SIDECAR);
 	if (team != NULL) {
-		encode_struct_text(&labels, "app", "told");
-		encode_struct_text(&labels, "team", team);
-		encode_struct_text(&labels, "colour", "any");
-		encode_struct_inner(&f->metadata, "LABELS", &labels);
+		struct_text(&labels, "app", "told");
+		struct_text(&labels, "team", team);
+		struct_text(&labels, "colour", "any");
+		struct_struct(&f->metadata, "LABELS", &labels);
 		encode_nested(&f->inner, 3, &f->metadata);
 	}
 	encode_nested(&f->pair, 1, &f->inner);
@@ -340,11 +364,11 @@ static void peer_metadata_tells_its_labels(void **state)
 	struct weir_buf peer = { 0 }, labels = { 0 }, any = { 0 };
 
 	identify(f, NULL);
-	encode_struct_text(&peer, "workload", "teller");
-	encode_struct_text(&peer, "namespace", "default");
-	encode_struct_text(&labels, "team", "green");
-	encode_struct_text(&labels, "colour", "any");
-	encode_struct_inner(&peer, "labels", &labels);
+	struct_text(&peer, "workload", "teller");
+	struct_text(&peer, "namespace", "default");
+	struct_text(&labels, "team", "green");
+	struct_text(&labels, "colour", "any");
+	struct_struct(&peer, "labels", &labels);
 	encode_text(&any, 1, "type.googleapis.com/google.protobuf.Struct");
 	encode_nested(&any, 2, &peer);
 	encode_text(&f->pair, 1, "downstream_peer");
