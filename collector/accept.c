@@ -38,7 +38,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -239,19 +238,12 @@ uint64_t weir_accept_calls(void)
 
 int weir_accept_wait(uint64_t before, uint32_t timeout_ms)
 {
-	struct timespec until;
+	const struct timespec until = weir_clock_later(timeout_ms * UINT64_C(1000000));
 	int fault = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&lock);
 	while (calls <= before && fault == 0) {
-		fault = -pthread_cond_timedwait(&is_called, &lock, &until);
+		fault = -pthread_cond_clockwait(&is_called, &lock, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&lock);
 	return fault;

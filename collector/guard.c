@@ -33,7 +33,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/ssl.h>
@@ -139,19 +138,12 @@ uint64_t weir_guard_reads(void)
 
 int weir_guard_wait(uint64_t before, uint32_t timeout_ms)
 {
-	struct timespec until;
+	const struct timespec until = weir_clock_later(timeout_ms * UINT64_C(1000000));
 	int fault = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&proof_lock);
 	while (reads <= before && fault == 0) {
-		fault = -pthread_cond_timedwait(&is_read, &proof_lock, &until);
+		fault = -pthread_cond_clockwait(&is_read, &proof_lock, CLOCK_MONOTONIC, &until);
 	}
 	atomic_store_explicit(&is_awaited, false, memory_order_release);
 	pthread_mutex_unlock(&proof_lock);

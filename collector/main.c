@@ -493,6 +493,16 @@ static void health_follow(struct keeper *keeper)
 	weir_health_set_serving(keeper->receivers.health, !weir_admit_is_closed(keeper->admit));
 }
 
+/* libgrpc reports its errors on its own threads. */
+static void grpc_complaint_say(void)
+{
+	char sentence[256];
+
+	if (weir_grpc_complaint(sentence, sizeof(sentence))) {
+		weir_log(WEIR_LOG_WARN, "main", "libgrpc reports an error why=\"%s\"", sentence);
+	}
+}
+
 static void wait_for_the_end(struct keeper *keeper)
 {
 	const struct timespec tick = { .tv_nsec = TICK_NS };
@@ -517,6 +527,7 @@ static void wait_for_the_end(struct keeper *keeper)
 			weir_pod_source_reload(&keeper->pod_source);
 		}
 		health_follow(keeper);
+		grpc_complaint_say();
 		weir_admit_level(keeper->admit); /* the gauge falls when nobody puts any more */
 	}
 	weir_log(WEIR_LOG_INFO, "main", "stopping signal=%d", which);

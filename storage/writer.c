@@ -55,18 +55,13 @@ struct weir_writer {
 /* Waits on the stop for so long; says whether it came. */
 static bool stop_wait(struct weir_writer *writer, uint64_t ms)
 {
-	struct timespec until;
+	const struct timespec until = weir_clock_later(ms * 1000000);
 	bool is_stopping;
 	int error = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&writer->mutex);
 	while (!writer->is_stopping && ms > 0 && error != ETIMEDOUT) {
-		error = pthread_cond_timedwait(&writer->stopping, &writer->mutex, &until);
+		error = pthread_cond_clockwait(&writer->stopping, &writer->mutex, CLOCK_MONOTONIC, &until);
 	}
 	is_stopping = writer->is_stopping;
 	pthread_mutex_unlock(&writer->mutex);
@@ -256,7 +251,6 @@ static void writer_free(struct weir_writer *writer)
 int weir_writer_start(const struct weir_writer_opts *opts, struct weir_writer **ret_writer)
 {
 	struct weir_writer *writer = calloc(1, sizeof(*writer));
-	pthread_condattr_t monotonic;
 	int result;
 
 	*ret_writer = NULL;
@@ -266,10 +260,7 @@ int weir_writer_start(const struct weir_writer_opts *opts, struct weir_writer **
 	writer->opts = *opts;
 	opts->store->stored_position = weir_ring_tail(opts->ring); /* behind what recovery made into padding */
 	pthread_mutex_init(&writer->mutex, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&writer->stopping, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&writer->stopping, NULL);
 	result = weir_commit_create(opts->store, weir_ring_id(opts->ring), &writer->commit);
 	if (result == 0) {
 		result = weir_retention_create(opts->store, writer->commit, &writer->retention);

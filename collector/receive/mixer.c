@@ -36,7 +36,7 @@
 #include "decode/envoy/thin.h"
 #include "decode/mixer/check.h"
 #include "decode/mixer/report.h"
-#include "receive/offer.h"
+#include "receive/verdict.h"
 
 #define METHOD_REPORT "/istio.mixer.v1.Mixer/Report"
 #define METHOD_CHECK "/istio.mixer.v1.Mixer/Check"
@@ -79,50 +79,22 @@ void weir_mixer_destroy(struct weir_mixer *mixer)
 
 /* ---- Report --------------------------------------------------------------- */
 
-static void answer_fill(enum weir_offer_outcome outcome, uint64_t end, struct weir_grpc_answer *answer)
-{
-	answer->code = WEIR_GRPC_RESOURCE_EXHAUSTED;
-	switch (outcome) {
-	case WEIR_OFFER_TAKEN:
-		answer->code = WEIR_GRPC_OK;
-		answer->park_position = end;
-		break;
-	case WEIR_OFFER_FULL:
-		answer->message = "the ring is full";
-		answer->retry_delay_ms = WEIR_OFFER_RETRY_FULL_S * 1000;
-		break;
-	case WEIR_OFFER_SOURCE:
-		answer->message = "this proxy sends more than its share";
-		answer->retry_delay_ms = WEIR_OFFER_RETRY_SOURCE_S * 1000;
-		break;
-	case WEIR_OFFER_STORAGE:
-		answer->message = "the storage is failing";
-		answer->retry_delay_ms = WEIR_OFFER_RETRY_STORAGE_S * 1000;
-		break;
-	case WEIR_OFFER_TOO_LARGE:
-		answer->message = "the report is too large: send fewer attribute sets at a time";
-		break;
-	case WEIR_OFFER_IDENTITY:
-		answer->code = WEIR_GRPC_PERMISSION_DENIED;
-		answer->message = "the attributes name another sender than the certificate";
-		break;
-	case WEIR_OFFER_STOPPING:
-		answer->code = WEIR_GRPC_UNAVAILABLE;
-		answer->message = "weir is stopping";
-		break;
-	}
-}
+static const struct weir_verdict_words words = {
+	.source = "this proxy sends more than its share",
+	.too_large = "the report is too large: send fewer attribute sets at a time",
+	.identity = "the attributes name another sender than the certificate",
+};
 
 static void refuse(enum weir_refusal reason, const char *message, struct weir_grpc_answer *answer)
 {
+	struct weir_verdict verdict = weir_verdict_of(WEIR_OFFER_TOO_LARGE, &words, 0);
+
 	weir_stat_refused(WEIR_SIGNAL_MIXER, reason, 1);
-	if (reason == WEIR_REFUSAL_TOO_LARGE) {
-		answer_fill(WEIR_OFFER_TOO_LARGE, 0, answer);
-		return;
+	if (reason == WEIR_REFUSAL_MALFORMED) {
+		weir_stat_add(WEIR_STAT_MALFORMED_PROTOBUF, 1);
+		verdict = weir_verdict_malformed(message);
 	}
-	weir_stat_add(WEIR_STAT_MALFORMED_PROTOBUF, 1);
-	answer->code = WEIR_GRPC_INVALID_ARGUMENT;
-	answer->message = message;
+	weir_verdict_grpc(&verdict, answer);
 }
 
 /* Numbers without detail. */
@@ -145,6 +117,7 @@ static void report(
 	struct weir_receive_opts opts;
 	struct weir_draft draft;
 	enum weir_offer_outcome outcome;
+	struct weir_verdict verdict;
 	uint64_t end;
 	int r;
 
@@ -170,7 +143,8 @@ static void report(
 	}
 	opts.is_storage_failing = NULL;
 	outcome = weir_offer_put(&opts, &draft, &offer, &end);
-	answer_fill(outcome, end, answer);
+	verdict = weir_verdict_of(outcome, &words, end);
+	weir_verdict_grpc(&verdict, answer);
 }
 
 /* ---- Check ---------------------------------------------------------------- */

@@ -6,20 +6,16 @@
 #include "decode/draft.h"
 #include "receive/receive.h"
 
-/* What the sender is told; serve's words for it are the receiver's. */
+/* What became of it; what the sender is told is verdict.h's. */
 enum weir_offer_outcome {
 	WEIR_OFFER_TAKEN,     /* in the ring, or nothing to put */
-	WEIR_OFFER_FULL,      /* come again in WEIR_OFFER_RETRY_FULL_S */
-	WEIR_OFFER_STORAGE,   /* come again in WEIR_OFFER_RETRY_STORAGE_S */
+	WEIR_OFFER_FULL,      /* come again */
+	WEIR_OFFER_STORAGE,   /* come again, later */
 	WEIR_OFFER_TOO_LARGE, /* never */
 	WEIR_OFFER_STOPPING,  /* come again, somewhere else */
-	WEIR_OFFER_SOURCE,    /* more than its share: come again in WEIR_OFFER_RETRY_SOURCE_S */
-	WEIR_OFFER_IDENTITY, /* never: the records claim another sender than the certificate (PERMISSION_DENIED, 403) */
+	WEIR_OFFER_SOURCE,    /* more than its share: come again, after the others */
+	WEIR_OFFER_IDENTITY,  /* never: the records claim another sender than the certificate */
 };
-
-#define WEIR_OFFER_RETRY_FULL_S 1u
-#define WEIR_OFFER_RETRY_SOURCE_S 3u
-#define WEIR_OFFER_RETRY_STORAGE_S 5u
 
 struct weir_offer {
 	enum weir_protocol protocol;

@@ -34,7 +34,6 @@
 #include "decode/otlp/metrics.h"
 #include "decode/otlp/trace.h"
 #include "identity/known.h"
-#include "receive/offer.h"
 #include "receive/otlp_answer.h"
 
 #define KNOWN_SENDERS 512u
@@ -163,20 +162,27 @@ static struct weir_receive_opts opts_for(
 	return opts;
 }
 
-/* Decodes and puts one body. */
-static struct weir_otlp_verdict take(
-	const struct way *way, enum weir_otlp_encoding encoding, struct weir_str body, struct weir_offer *offer)
+static const struct weir_verdict_words words = {
+	.source = "this source sends more than its share of what can be taken",
+	.too_large = "the request is too large: send fewer items at a time",
+	.identity = "the request claims another sender than the certificate names",
+};
+
+/* Decodes and puts one body. *ret_rejected: the items that were not taken of one that was. */
+static struct weir_verdict take(const struct way *way, enum weir_otlp_encoding encoding, struct weir_str body,
+	struct weir_offer *offer, uint64_t *ret_rejected)
 {
 	struct weir_otlp *otlp = way->otlp;
-	struct weir_otlp_verdict verdict;
+	enum weir_offer_outcome outcome;
 	struct weir_receive_opts opts;
 	struct weir_draft draft;
 	uint64_t end;
 	int r;
 
+	*ret_rejected = 0;
 	if (body.length > otlp->opts.max_message_bytes) {
 		weir_stat_refused(way->kind->signal, WEIR_REFUSAL_TOO_LARGE, 1);
-		return weir_otlp_verdict_of(WEIR_OFFER_TOO_LARGE);
+		return weir_verdict_of(WEIR_OFFER_TOO_LARGE, &words, 0);
 	}
 	weir_arena_reset(&otlp->arena);
 	weir_draft_init(&draft, &otlp->arena, body);
@@ -191,21 +197,18 @@ static struct weir_otlp_verdict take(
 	if (r == WEIR_DECODE_MALFORMED) {
 		weir_stat_add(encoding == WEIR_OTLP_JSON ? WEIR_STAT_MALFORMED_JSON : WEIR_STAT_MALFORMED_PROTOBUF, 1);
 		weir_stat_refused(way->kind->signal, WEIR_REFUSAL_MALFORMED, 1);
-		return weir_otlp_verdict_malformed(draft.error);
+		return weir_verdict_malformed(draft.error);
 	}
 	if (r == WEIR_DECODE_TOO_LARGE) {
 		weir_stat_refused(way->kind->signal, WEIR_REFUSAL_TOO_LARGE, 1);
-		return weir_otlp_verdict_of(WEIR_OFFER_TOO_LARGE);
+		return weir_verdict_of(WEIR_OFFER_TOO_LARGE, &words, 0);
 	}
 	offer->signal = way->kind->signal;
 	offer->source = source_of(&draft, offer->signal);
 	opts = opts_for(otlp, offer->signal, &draft);
-	verdict = weir_otlp_verdict_of(weir_offer_put(&opts, &draft, offer, &end));
-	if (verdict.code == WEIR_GRPC_OK) {
-		verdict.rejected = draft.dropped[WEIR_DROP_INVALID];
-		verdict.park_position = end;
-	}
-	return verdict;
+	outcome = weir_offer_put(&opts, &draft, offer, &end);
+	*ret_rejected = draft.dropped[WEIR_DROP_INVALID];
+	return weir_verdict_of(outcome, &words, end);
 }
 
 static void refused(void *ctx, enum weir_route_refusal why)
@@ -226,9 +229,10 @@ static void grpc_export(
 		.method = way->kind->method,
 		.peer = weir_offer_peer(peer->address),
 		.identity = peer->identity };
-	struct weir_otlp_verdict verdict = take(way, WEIR_OTLP_PROTOBUF, message, &offer);
+	uint64_t rejected;
+	struct weir_verdict verdict = take(way, WEIR_OTLP_PROTOBUF, message, &offer, &rejected);
 
-	weir_otlp_answer_grpc(way->kind->signal, &verdict, answer);
+	weir_otlp_answer_grpc(way->kind->signal, &verdict, rejected, answer);
 }
 
 void weir_otlp_grpc(struct weir_otlp *otlp, struct weir_grpc_method ret_methods[WEIR_OTLP_METHODS])
@@ -264,15 +268,16 @@ static void http_export(void *ctx, const struct weir_http_request *request, stru
 		.peer = weir_http_request_peer(request),
 		.identity = weir_http_request_identity(request) };
 	enum weir_otlp_encoding encoding;
-	struct weir_otlp_verdict verdict;
+	struct weir_verdict verdict;
+	uint64_t rejected;
 
 	if (!encoding_of(weir_http_request_header(request, "content-type"), &encoding)) {
 		weir_stat_refused(way->kind->signal, WEIR_REFUSAL_MALFORMED, 1);
 		weir_otlp_answer_unknown_type(response);
 		return;
 	}
-	verdict = take(way, encoding, weir_http_request_body(request), &offer);
-	weir_otlp_answer_http(way->kind->signal, encoding, &verdict, response);
+	verdict = take(way, encoding, weir_http_request_body(request), &offer, &rejected);
+	weir_otlp_answer_http(way->kind->signal, encoding, &verdict, rejected, response);
 }
 
 /* A body that serve did not hand on; of a type that is none of ours it stays plain text. */

@@ -30,32 +30,6 @@
 #define PROTOBUF_TYPE "application/x-protobuf"
 #define JSON_TYPE "application/json"
 
-static const struct weir_otlp_verdict verdicts[] = {
-	[WEIR_OFFER_TAKEN] = { .code = WEIR_GRPC_OK, .http_status = 200 },
-	[WEIR_OFFER_FULL] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-		.http_status = 429,
-		.retry_s = WEIR_OFFER_RETRY_FULL_S,
-		.message = "the ring is full" },
-	[WEIR_OFFER_SOURCE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-		.http_status = 429,
-		.retry_s = WEIR_OFFER_RETRY_SOURCE_S,
-		.message = "this source sends more than its share of what can be taken" },
-	[WEIR_OFFER_STORAGE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-		.http_status = 503,
-		.retry_s = WEIR_OFFER_RETRY_STORAGE_S,
-		.message = "the storage is failing" },
-	[WEIR_OFFER_TOO_LARGE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-		.http_status = 413,
-		.message = "the request is too large: send fewer items at a time" },
-	[WEIR_OFFER_STOPPING] = { .code = WEIR_GRPC_UNAVAILABLE,
-		.http_status = 503,
-		.retry_s = WEIR_OFFER_RETRY_FULL_S,
-		.message = "weir is stopping" },
-	[WEIR_OFFER_IDENTITY] = { .code = WEIR_GRPC_PERMISSION_DENIED,
-		.http_status = 403,
-		.message = "the request claims another sender than the certificate names" },
-};
-
 static const struct { /* of a signal's response */
 	const char *json_key, *why;
 } words[] = {
@@ -65,16 +39,6 @@ static const struct { /* of a signal's response */
 		"buckets that do not fit together" },
 	[WEIR_SIGNAL_LOG] = { "rejectedLogRecords", "log records were dropped" },
 };
-
-struct weir_otlp_verdict weir_otlp_verdict_of(enum weir_offer_outcome outcome)
-{
-	return verdicts[outcome];
-}
-
-struct weir_otlp_verdict weir_otlp_verdict_malformed(const char *why)
-{
-	return (struct weir_otlp_verdict){ .code = WEIR_GRPC_INVALID_ARGUMENT, .http_status = 400, .message = why };
-}
 
 static void pack(const ProtobufCMessage *message, struct weir_buf *body)
 {
@@ -95,7 +59,9 @@ static char *sentence(const char *text, char room[256])
 	return memcpy(room, text, length + 1);
 }
 
-void weir_otlp_answer_response(
+/* The response of the signal's service into `body`: no bytes (or `{}`) when everything was taken, else how much was not,
+ * and why. */
+static void response_write(
 	enum weir_signal signal, enum weir_otlp_encoding encoding, uint64_t rejected, struct weir_buf *body)
 {
 	Opentelemetry__Proto__Collector__Trace__V1__ExportTraceServiceResponse response;
@@ -139,26 +105,24 @@ static void status_write(
 }
 
 void weir_otlp_answer_grpc(
-	enum weir_signal signal, const struct weir_otlp_verdict *verdict, struct weir_grpc_answer *ret)
+	enum weir_signal signal, const struct weir_verdict *verdict, uint64_t rejected, struct weir_grpc_answer *ret)
 {
-	ret->code = verdict->code;
-	ret->message = verdict->message;
-	ret->retry_delay_ms = verdict->retry_s * 1000;
-	ret->park_position = verdict->park_position;
+	weir_verdict_grpc(verdict, ret);
+	ret->retry_delay_ms = verdict->retry_s * 1000; /* UNAVAILABLE's as well */
 	if (verdict->code == WEIR_GRPC_OK) {
-		weir_otlp_answer_response(signal, WEIR_OTLP_PROTOBUF, verdict->rejected, &ret->body);
+		response_write(signal, WEIR_OTLP_PROTOBUF, rejected, &ret->body);
 	}
 }
 
 void weir_otlp_answer_http(enum weir_signal signal, enum weir_otlp_encoding encoding,
-	const struct weir_otlp_verdict *verdict, struct weir_http_response *ret)
+	const struct weir_verdict *verdict, uint64_t rejected, struct weir_http_response *ret)
 {
 	ret->status = verdict->http_status;
 	ret->content_type = encoding == WEIR_OTLP_JSON ? JSON_TYPE : PROTOBUF_TYPE;
 	ret->retry_after_s = verdict->retry_s;
 	ret->park_position = verdict->park_position;
 	if (verdict->code == WEIR_GRPC_OK) {
-		weir_otlp_answer_response(signal, encoding, verdict->rejected, &ret->body);
+		response_write(signal, encoding, rejected, &ret->body);
 	} else {
 		status_write(encoding, verdict->code, verdict->message, &ret->body);
 	}

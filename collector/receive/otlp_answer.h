@@ -3,36 +3,17 @@
 #ifndef WEIR_RECEIVE_OTLP_ANSWER_H
 #define WEIR_RECEIVE_OTLP_ANSWER_H
 
-#include "receive/offer.h"
-#include "serve/route.h"
+#include "receive/verdict.h"
 
 enum weir_otlp_encoding { WEIR_OTLP_PROTOBUF, WEIR_OTLP_JSON };
 
-struct weir_otlp_verdict { /* one answer, before it is spelled */
-	enum weir_grpc_code code;
-	unsigned http_status, retry_s;
-	const char *message;
-	uint64_t rejected; /* items, when the code is OK */
-	uint64_t park_position;
-};
-
-/* Of what became of a batch. */
-struct weir_otlp_verdict weir_otlp_verdict_of(enum weir_offer_outcome outcome);
-
-/* The request cannot be read; `why` is a static sentence. */
-struct weir_otlp_verdict weir_otlp_verdict_malformed(const char *why);
-
-/* The response of the signal's service into `body`: no bytes (or `{}`) when
- * everything was taken, else how much was not, and why. */
-void weir_otlp_answer_response(
-	enum weir_signal signal, enum weir_otlp_encoding encoding, uint64_t rejected, struct weir_buf *body);
-
+/* `rejected`: items that were not taken of a batch that was. */
 void weir_otlp_answer_grpc(
-	enum weir_signal signal, const struct weir_otlp_verdict *verdict, struct weir_grpc_answer *ret);
+	enum weir_signal signal, const struct weir_verdict *verdict, uint64_t rejected, struct weir_grpc_answer *ret);
 
 /* An error's body is a google.rpc.Status in the encoding of the request. */
 void weir_otlp_answer_http(enum weir_signal signal, enum weir_otlp_encoding encoding,
-	const struct weir_otlp_verdict *verdict, struct weir_http_response *ret);
+	const struct weir_verdict *verdict, uint64_t rejected, struct weir_http_response *ret);
 
 /* 415, which tells what would be taken; in text, since no encoding is known. */
 void weir_otlp_answer_unknown_type(struct weir_http_response *ret);

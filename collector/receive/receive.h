@@ -13,8 +13,9 @@
 struct weir_receive_opts {
 	struct weir_ring *ring;
 	size_t max_message_bytes;
-	bool parks;                            /* storage.sync=always: park answers at the batch's end */
-	bool (*is_storage_failing)(void *ctx); /* span batches are refused, streams thinned; may be NULL */
+	bool parks; /* storage.sync=always: park answers at the batch's end */
+	/* Then spans and logs are refused; what bears metrics is taken without its detail. May be NULL. */
+	bool (*is_storage_failing)(void *ctx);
 	void *ctx;
 	struct weir_admit *admit;         /* NULL: only a full ring refuses (unit tests) */
 	bool rejects_identity;            /* security.identity: reject; else a mismatch is marked and counted */

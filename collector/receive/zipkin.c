@@ -35,7 +35,7 @@
 #include "decode/zipkin/json.h"
 #include "decode/zipkin/proto.h"
 #include "decode/zipkin/v1.h"
-#include "receive/offer.h"
+#include "receive/verdict.h"
 
 #define PATH_V2 "/api/v2/spans"
 #define PATH_V1 "/api/v1/spans"
@@ -57,39 +57,10 @@ static const struct format format_v2 = { "json", WEIR_STAT_MALFORMED_JSON, weir_
 static const struct format format_v1 = { "json", WEIR_STAT_MALFORMED_JSON, weir_zipkin_v1_decode };
 static const struct format format_proto = { "proto3", WEIR_STAT_MALFORMED_PROTOBUF, weir_zipkin_proto_decode };
 
-/* One answer, before it is spelled for gRPC or HTTP. */
-struct verdict {
-	enum weir_grpc_code code;
-	unsigned http_status, retry_s;
-	const char *message; /* static, or in the arena */
-	uint64_t park_position;
-};
-
-static const struct verdict verdicts[] = {
-	/* by outcome */
-	[WEIR_OFFER_TAKEN] = { .code = WEIR_GRPC_OK, .http_status = 202 },
-	[WEIR_OFFER_FULL] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-		.http_status = 429,
-		.retry_s = WEIR_OFFER_RETRY_FULL_S,
-		.message = "the ring is full" },
-	[WEIR_OFFER_STORAGE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-		.http_status = 503,
-		.retry_s = WEIR_OFFER_RETRY_STORAGE_S,
-		.message = "the storage is failing" },
-	[WEIR_OFFER_TOO_LARGE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-		.http_status = 413,
-		.message = "the list is too large: send fewer spans at a time" },
-	[WEIR_OFFER_STOPPING] = { .code = WEIR_GRPC_UNAVAILABLE,
-		.http_status = 503,
-		.retry_s = WEIR_OFFER_RETRY_FULL_S,
-		.message = "weir is stopping" },
-	[WEIR_OFFER_SOURCE] = { .code = WEIR_GRPC_RESOURCE_EXHAUSTED,
-		.http_status = 429,
-		.retry_s = WEIR_OFFER_RETRY_SOURCE_S,
-		.message = "this sender has more than its share while the ring runs full" },
-	[WEIR_OFFER_IDENTITY] = { .code = WEIR_GRPC_PERMISSION_DENIED,
-		.http_status = 403,
-		.message = "the spans claim another sender than the certificate names" },
+static const struct weir_verdict_words words = {
+	.source = "this sender has more than its share while the ring runs full",
+	.too_large = "the list is too large: send fewer spans at a time",
+	.identity = "the spans claim another sender than the certificate names",
 };
 
 int weir_zipkin_create(const struct weir_receive_opts *opts, struct weir_zipkin **ret)
@@ -119,9 +90,10 @@ static void refuse(enum weir_refusal reason)
 	weir_stat_refused(WEIR_SIGNAL_SPAN, reason, 1);
 }
 
-static struct verdict malformed(struct weir_zipkin *zipkin, const struct format *format, const struct weir_draft *draft)
+static struct weir_verdict malformed(
+	struct weir_zipkin *zipkin, const struct format *format, const struct weir_draft *draft)
 {
-	struct verdict verdict = { .code = WEIR_GRPC_INVALID_ARGUMENT, .http_status = 400, .message = draft->error };
+	struct weir_verdict verdict = weir_verdict_malformed(draft->error);
 	char *sentence;
 
 	refuse(WEIR_REFUSAL_MALFORMED);
@@ -140,17 +112,17 @@ static struct verdict malformed(struct weir_zipkin *zipkin, const struct format 
 }
 
 /* Decodes and puts one body. */
-static struct verdict take(
+static struct weir_verdict take(
 	struct weir_zipkin *zipkin, const struct format *format, struct weir_str body, struct weir_offer *offer)
 {
+	enum weir_offer_outcome outcome;
 	struct weir_draft draft;
-	struct verdict verdict;
 	uint64_t end;
 	int r;
 
 	if (body.length > zipkin->opts.max_message_bytes) {
 		refuse(WEIR_REFUSAL_TOO_LARGE);
-		return verdicts[WEIR_OFFER_TOO_LARGE];
+		return weir_verdict_of(WEIR_OFFER_TOO_LARGE, &words, 0);
 	}
 	weir_arena_reset(&zipkin->arena);
 	weir_draft_init(&draft, &zipkin->arena, body);
@@ -161,13 +133,12 @@ static struct verdict take(
 	}
 	if (r == WEIR_DECODE_TOO_LARGE) {
 		refuse(WEIR_REFUSAL_TOO_LARGE);
-		return verdicts[WEIR_OFFER_TOO_LARGE];
+		return weir_verdict_of(WEIR_OFFER_TOO_LARGE, &words, 0);
 	}
 	offer->signal = WEIR_SIGNAL_SPAN;
 	offer->source = weir_offer_service(&draft);
-	verdict = verdicts[weir_offer_put(&zipkin->opts, &draft, offer, &end)];
-	verdict.park_position = verdict.code == WEIR_GRPC_OK ? end : 0;
-	return verdict;
+	outcome = weir_offer_put(&zipkin->opts, &draft, offer, &end);
+	return weir_verdict_of(outcome, &words, end);
 }
 
 static void refused(void *ctx, enum weir_route_refusal why)
@@ -185,15 +156,10 @@ static void grpc_report(
 		.method = METHOD_GRPC,
 		.peer = weir_offer_peer(peer->address),
 		.identity = peer->identity };
-	struct verdict verdict = take(ctx, &format_proto, message, &offer);
+	struct weir_verdict verdict = take(ctx, &format_proto, message, &offer);
 
 	/* A ReportResponse has no fields: no bytes are one. */
-	answer->code = verdict.code;
-	answer->message = verdict.message;
-	answer->park_position = verdict.park_position;
-	if (verdict.code == WEIR_GRPC_RESOURCE_EXHAUSTED) {
-		answer->retry_delay_ms = verdict.retry_s * 1000;
-	}
+	weir_verdict_grpc(&verdict, answer);
 }
 
 void weir_zipkin_grpc(struct weir_zipkin *zipkin, struct weir_grpc_method ret_methods[WEIR_ZIPKIN_METHODS])
@@ -212,9 +178,9 @@ static void post(struct weir_zipkin *zipkin, const struct format *format, const 
 		.method = path,
 		.peer = weir_http_request_peer(request),
 		.identity = weir_http_request_identity(request) };
-	struct verdict verdict = take(zipkin, format, weir_http_request_body(request), &offer);
+	struct weir_verdict verdict = take(zipkin, format, weir_http_request_body(request), &offer);
 
-	response->status = verdict.http_status;
+	response->status = verdict.code == WEIR_GRPC_OK ? 202 : verdict.http_status;
 	response->retry_after_s = verdict.retry_s;
 	response->park_position = verdict.park_position;
 	if (verdict.message != NULL) {

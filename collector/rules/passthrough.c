@@ -33,6 +33,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/utf8.h"
 #include "rules/label.h"
 
@@ -287,18 +288,12 @@ static void real_add(struct weir_buf *text, double real)
 
 static void base64_add(struct weir_buf *text, struct weir_str bytes)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t length = weir_base64_length(bytes.length);
+	char *at = weir_buf_reserve(text, length);
 
-	for (size_t i = 0; i < bytes.length; i += 3) {
-		size_t left = bytes.length - i;
-		uint32_t three = (uint32_t)(unsigned char)bytes.data[i] << 16;
-
-		three |= left > 1 ? (uint32_t)(unsigned char)bytes.data[i + 1] << 8 : 0;
-		three |= left > 2 ? (uint32_t)(unsigned char)bytes.data[i + 2] : 0;
-		weir_buf_add_char(text, digits[three >> 18]);
-		weir_buf_add_char(text, digits[three >> 12 & 63]);
-		weir_buf_add_char(text, left > 1 ? digits[three >> 6 & 63] : '=');
-		weir_buf_add_char(text, left > 2 ? digits[three & 63] : '=');
+	if (at != NULL) {
+		weir_base64_write(at, bytes);
+		weir_buf_advance(text, length);
 	}
 }
 

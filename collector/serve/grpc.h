@@ -37,8 +37,8 @@ int weir_grpc_start(struct weir_grpc *grpc);
 void weir_grpc_stop(struct weir_grpc *grpc, uint32_t grace_ms);
 void weir_grpc_close(struct weir_grpc *grpc); /* after stop, or instead of start; NULL is ignored */
 
-/* What libgrpc complained of since the process began: how often, and the last
- * sentence (NUL-terminated, cut to `size`). Any thread; main logs it. */
-uint64_t weir_grpc_complaints(char *ret_last, size_t size);
+/* Has libgrpc reported an error of itself since this was asked last? Then the last sentence, NUL-terminated and cut to
+ * `size`. Any thread; main logs it. */
+bool weir_grpc_complaint(char *ret_last, size_t size);
 
 #endif

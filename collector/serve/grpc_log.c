@@ -1,5 +1,5 @@
 /* grpc_log: where libgrpc's log goes. Only main logs, so its errors are
- * counted and the last sentence is kept. Of what it does not call errors only
+ * counted and the last sentence is kept until main asks. Of what it does not call errors only
  * failed handshakes matter: grpc_tls.c counts them by reason, and they are no
  * complaint (whoever connects can bring them about).
  *
@@ -11,20 +11,22 @@
 
 #include <grpc/support/log.h>
 
+#include "base/stat.h"
 #include "serve/grpc.h"
 #include "serve/grpc_tls.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t complaints;
 static char last[256];
+static bool is_new;
 
 static void keep(gpr_log_func_args *args)
 {
 	if (weir_grpc_tls_heard(args->message) || args->severity != GPR_LOG_SEVERITY_ERROR) {
 		return;
 	}
+	weir_stat_add(WEIR_STAT_GRPC_LIBRARY_ERRORS, 1);
 	pthread_mutex_lock(&lock);
-	complaints++;
+	is_new = true;
 	snprintf(last, sizeof(last), "%s", args->message);
 	pthread_mutex_unlock(&lock);
 }
@@ -35,15 +37,16 @@ void weir_grpc_log_take(void)
 	gpr_set_log_function(keep);
 }
 
-uint64_t weir_grpc_complaints(char *ret_last, size_t size)
+bool weir_grpc_complaint(char *ret_last, size_t size)
 {
-	uint64_t count;
+	bool was_new;
 
 	pthread_mutex_lock(&lock);
-	count = complaints;
-	if (size > 0) {
+	was_new = is_new;
+	is_new = false;
+	if (was_new) {
 		snprintf(ret_last, size, "%s", last);
 	}
 	pthread_mutex_unlock(&lock);
-	return count;
+	return was_new;
 }

@@ -22,9 +22,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "serve/http_request.h"
 
@@ -159,14 +159,12 @@ int weir_http_start(struct weir_http *http)
 /* Answers that are made go out; a client that does not read waits in vain. */
 static void answers_wait(struct weir_http *http)
 {
-	struct timespec until;
+	const struct timespec until = weir_clock_later(SEND_MS * UINT64_C(1000000));
 	int outcome = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += SEND_MS / 1000;
 	pthread_mutex_lock(&http->lock);
 	while (http->answering > 0 && outcome == 0) {
-		outcome = pthread_cond_timedwait(&http->is_answered, &http->lock, &until);
+		outcome = pthread_cond_clockwait(&http->is_answered, &http->lock, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&http->lock);
 }

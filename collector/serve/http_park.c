@@ -11,7 +11,7 @@
  * parking nothing is parked any more. */
 #include "serve/http_request.h"
 
-#include <time.h>
+#include "base/clock.h"
 
 #define LOOK_AGAIN_NS 10000000
 
@@ -87,11 +87,8 @@ void weir_http_park_end(struct weir_http *http)
 	http->is_parking_over = true;
 	parked_take_back(http);
 	while (http->parked != NULL) { /* about to be resumed by the writer, or on its way into the ack: look again */
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += LOOK_AGAIN_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&http->is_answered, &http->lock, &until);
+		until = weir_clock_later(LOOK_AGAIN_NS);
+		pthread_cond_clockwait(&http->is_answered, &http->lock, CLOCK_MONOTONIC, &until);
 		parked_take_back(http);
 	}
 	pthread_mutex_unlock(&http->lock);

@@ -36,16 +36,6 @@
 
 /* ---- what handlers may ask (route.h) ------------------------------------ */
 
-struct weir_str weir_http_request_method(const struct weir_http_request *request)
-{
-	return request->method;
-}
-
-struct weir_str weir_http_request_path(const struct weir_http_request *request)
-{
-	return request->path;
-}
-
 struct weir_str weir_http_request_rest(const struct weir_http_request *request)
 {
 	return request->rest;

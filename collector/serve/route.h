@@ -26,8 +26,6 @@ struct weir_http_request;
 
 /* Borrowed for the time of the call. Names are found without regard to case;
  * an absent header or argument has data NULL. Arguments are %-decoded. */
-struct weir_str weir_http_request_method(const struct weir_http_request *request);
-struct weir_str weir_http_request_path(const struct weir_http_request *request);
 struct weir_str weir_http_request_rest(const struct weir_http_request *request); /* behind a route's `*`; decoded */
 struct weir_str weir_http_request_argument(const struct weir_http_request *request, const char *name);
 /* One that may come several times: the first `most` of its values; returns how many there are. */

@@ -282,11 +282,14 @@ function drawTraces(traces) {
 	return rows.length;
 }
 
+/* Here and below: an answer to what is not asked any more is not drawn. */
 async function loadTraces() {
+	const query = String(queryOf()), isAsked = () => query === String(queryOf());
 	try {
-		return drawTraces(await get('/api/v2/traces?' + queryOf()));
+		const traces = await get('/api/v2/traces?' + query);
+		return isAsked() ? drawTraces(traces) : traces.length;
 	} catch (error) {
-		$('traces-note').textContent = error.message;
+		if (isAsked()) $('traces-note').textContent = error.message;
 		return 0;
 	}
 }
@@ -362,8 +365,10 @@ async function loadTrace(scroll) {
 	if (!id) return;
 	try {
 		const text = await get('/api/v2/trace/' + id, true);
+		if (id !== state.trace) return;
 		if (text !== state.traceText) { state.traceText = text; drawTrace(JSON.parse(text)); }
 	} catch (error) {
+		if (id !== state.trace) return;
 		state.traceText = '';
 		$('trace-note').textContent = error.message;
 		$('waterfall').replaceChildren();
@@ -399,8 +404,10 @@ async function loadSeries() {
 $('series').addEventListener('toggle', () => loadSeries().catch(error => { $('series-note').textContent = error.message; }));
 
 async function refresh() {
+	const horizon = $('horizon').value;
 	try {
-		const [st, le, gr] = await Promise.all([get('/status?series=0'), get('/api/ledger'), get('/api/graph?horizon=' + $('horizon').value)]), received = drawLedger(le);
+		const [st, le, gr] = await Promise.all([get('/status?series=0'), get('/api/ledger'), get('/api/graph?horizon=' + horizon)]), received = drawLedger(le);
+		if (horizon !== $('horizon').value) return; /* whoever changed it has asked anew */
 		state.graph = gr;
 		drawGraph();
 		await loadServices();
@@ -430,6 +437,7 @@ function drawPorts(listen) {
 form.addEventListener('submit', e => { e.preventDefault(); loadTraces(); });
 form.serviceName.addEventListener('change', async () => {
 	const name = form.serviceName.value, names = name ? await get('/api/v2/spans?serviceName=' + encodeURIComponent(name)).catch(() => []) : [];
+	if (name !== form.serviceName.value) return;
 	$('spans').replaceChildren(...names.map(n => h('option', { value: n })));
 	loadTraces();
 });

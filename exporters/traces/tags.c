@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "exporters/json_write.h"
 
 static bool is_otlp(const struct weir_batch *batch)
@@ -56,23 +57,13 @@ static void tag_add_count(struct weir_tags *tags, const char *key, uint32_t valu
 
 static struct weir_str base64(struct weir_arena *arena, struct weir_str bytes)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *from = (const unsigned char *)bytes.data;
-	size_t length = (bytes.length + 2) / 3 * 4;
-	char *out = weir_arena_alloc(arena, length + 1), *at = out;
+	size_t length = weir_base64_length(bytes.length);
+	char *out = weir_arena_alloc(arena, length + 1);
 
 	if (out == NULL) {
 		return (struct weir_str){ NULL, 0 };
 	}
-	for (size_t i = 0; i < bytes.length; i += 3) {
-		size_t left = bytes.length - i;
-		unsigned a = from[i], b = left > 1 ? from[i + 1] : 0, c = left > 2 ? from[i + 2] : 0;
-
-		*at++ = letters[a >> 2];
-		*at++ = letters[(a & 3) << 4 | b >> 4];
-		*at++ = left > 1 ? letters[(b & 15) << 2 | c >> 6] : '=';
-		*at++ = left > 2 ? letters[c & 63] : '=';
-	}
+	weir_base64_write(out, bytes);
 	return weir_str_make(out, length);
 }
 

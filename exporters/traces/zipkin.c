@@ -38,7 +38,11 @@ static int compare_starts(const void *left, const void *right)
 	return (*a > *b) - (*a < *b);
 }
 
-int weir_zipkin_write_trace(
+/* One trace as an array of spans, merged, by start. Scratch comes from `arena`.
+ * `needs_root`: when every span has a parent that is not here, the earliest is
+ * written without one, since clients of the list (Grafana) look for a root and
+ * fail without. 0 or -ENOMEM. */
+static int trace_write(
 	struct weir_json_write *json, struct weir_arena *arena, const struct weir_query_trace *trace, bool needs_root)
 {
 	struct weir_merge_trace merged;
@@ -125,7 +129,7 @@ static void write_traces(struct weir_answer *answer, struct weir_http_response *
 	weir_answer_json(response, &json);
 	weir_json_write_open(&json, '[');
 	for (uint32_t i = 0; i < count && result == 0; i++) {
-		result = weir_zipkin_write_trace(&json, &answer->arena, &traces[i], true);
+		result = trace_write(&json, &answer->arena, &traces[i], true);
 		weir_arena_reset(&answer->arena);
 	}
 	weir_json_write_close(&json, ']');
@@ -185,7 +189,7 @@ void weir_zipkin_trace(void *ctx, const struct weir_http_request *request, struc
 		not_found(response, text);
 	} else if (!weir_answer_refused(response, result)) {
 		weir_answer_json(response, &json);
-		traces_end(response, weir_zipkin_write_trace(&json, &answer.arena, &trace, false));
+		traces_end(response, trace_write(&json, &answer.arena, &trace, false));
 	}
 	weir_answer_end(&answer);
 }
@@ -248,7 +252,7 @@ void weir_zipkin_trace_many(void *ctx, const struct weir_http_request *request, 
 	for (uint32_t i = 0; i < wanted.count && result == 0; i++) {
 		result = weir_query_trace(answer.query, wanted.ids[i], wanted.is_short[i], &trace);
 		if (result == 0) {
-			result = weir_zipkin_write_trace(&json, &answer.arena, &trace, true);
+			result = trace_write(&json, &answer.arena, &trace, true);
 			weir_arena_reset(&answer.arena);
 			result = result != 0 ? WEIR_QUERY_TOO_LARGE : 0;
 		}

@@ -2,7 +2,6 @@
 #ifndef WEIR_EXPORTERS_TRACES_ZIPKIN_H
 #define WEIR_EXPORTERS_TRACES_ZIPKIN_H
 
-#include "exporters/json_write.h"
 #include "serve/route.h"
 #include "storage/query.h"
 
@@ -13,12 +12,5 @@ weir_http_fn weir_zipkin_traces, weir_zipkin_trace, weir_zipkin_trace_many;
  * defaults. False: the response says what is wrong (400). */
 bool weir_zipkin_read_numbers(const struct weir_http_request *request, struct weir_http_response *response,
 	struct weir_query_search *ret_search);
-
-/* One trace as an array of spans, merged, by start. Scratch comes from `arena`.
- * `needs_root`: when every span has a parent that is not here, the earliest is
- * written without one, since clients of the list (Grafana) look for a root and
- * fail without. 0 or -ENOMEM. */
-int weir_zipkin_write_trace(
-	struct weir_json_write *json, struct weir_arena *arena, const struct weir_query_trace *trace, bool needs_root);
 
 #endif

@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "cpu.h"
 #include "decode/envoy/als.h"
 #include "decode/envoy/thin.h"
 #include "decode/wire.h"
@@ -26,14 +26,6 @@ struct stream {
 	uint32_t count;
 	struct weir_str first; /* the message with the identifier */
 };
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static void die(const char *what)
 {
@@ -109,7 +101,7 @@ static double run(struct weir_buf *messages, struct weir_envoy_sender *sender, s
 	const struct weir_draft_head head = {
 		.protocol = WEIR_PROTOCOL_ALS_V3, .signal = WEIR_SIGNAL_ACCESS_LOG, .source = sender->identity.node_id
 	};
-	uint64_t begin = cpu_ns();
+	double begin = cpu_ns();
 
 	for (unsigned i = 0; i < count; i++) {
 		const struct weir_batch *batch;
@@ -132,7 +124,7 @@ static double run(struct weir_buf *messages, struct weir_envoy_sender *sender, s
 		}
 		*ret_bytes = batch->size_bytes / ENTRIES;
 	}
-	return (double)(cpu_ns() - begin) / ((double)count * ENTRIES);
+	return (cpu_ns() - begin) / ((double)count * ENTRIES);
 }
 
 int main(int argc, char **argv)

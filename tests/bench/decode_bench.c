@@ -9,9 +9,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "cpu.h"
 #include "decode/otlp/trace.h"
 #include "decode/zipkin/json.h"
 
@@ -214,14 +214,6 @@ static void zipkin_body(struct weir_buf *out, unsigned spans)
 /* ---- measuring ---------------------------------------------------------------- */
 
 typedef int decode_fn(struct weir_draft *draft);
-
-static double cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
 
 static int compare(const void *a, const void *b)
 {

@@ -6,23 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "aggregate/state.h"
 #include "base/err.h"
-#include "support/batch_maker.h"
+#include "cpu.h"
+#include "requests.h"
 #include "support/batch_random.h"
 
-#define T0 1700000000000000000u
+#define T0 REQUESTS_T0
 #define TURN 100u /* batches between two looks at the clock, which is a system call */
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static struct weir_fold *fold_make(uint32_t max_series)
 {
@@ -33,11 +25,19 @@ static struct weir_fold *fold_make(uint32_t max_series)
 	return fold;
 }
 
+/* A copy that outlives its maker's next batch; free() it. */
+static struct weir_batch *batch_keep(const struct weir_batch *batch)
+{
+	struct weir_batch *kept = malloc(batch->size_bytes);
+
+	weir_assert(kept != NULL);
+	return memcpy(kept, batch, batch->size_bytes);
+}
+
 /* Traces of eight spans: four calls along five services, callers and callees. */
 static struct weir_batch *spans_make(struct batch_maker *maker, unsigned count)
 {
 	struct batch_random random = { .state = 1 };
-	struct weir_batch *batch;
 	char name[16];
 
 	batch_maker_begin(maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_SPAN, "bench", T0);
@@ -57,10 +57,7 @@ static struct weir_batch *spans_make(struct batch_maker *maker, unsigned count)
 		memcpy(span->parent_id, &id, sizeof(id));
 		span->duration_ns = batch_random_number(&random, 100000000);
 	}
-	batch_maker_finish(maker);
-	batch = malloc(maker->made->size_bytes);
-	weir_assert(batch != NULL);
-	return memcpy(batch, maker->made, maker->made->size_bytes);
+	return batch_keep(batch_maker_finish(maker));
 }
 
 /* New traces for a batch. is_apart: callers and callees never meet. */
@@ -77,13 +74,14 @@ static void ids_renew(struct weir_batch *batch, struct batch_random *random, boo
 	}
 }
 
-static void spans_bench(unsigned count, bool is_apart, uint64_t limit_ns)
+static void spans_bench(unsigned count, bool is_apart, double limit_ns)
 {
 	struct batch_maker maker = { 0 };
 	struct weir_fold *fold = fold_make(1000);
 	struct weir_batch *batches[TURN];
 	struct batch_random random = { .state = 7 };
-	uint64_t spent = 0, folded = 0, before;
+	uint64_t folded = 0;
+	double spent = 0, before;
 
 	for (unsigned i = 0; i < TURN; i++) {
 		batches[i] = spans_make(&maker, count);
@@ -101,7 +99,7 @@ static void spans_bench(unsigned count, bool is_apart, uint64_t limit_ns)
 		folded += TURN * count;
 	}
 	printf("spans, %u a batch, %s: %.1f ns a span\n", count, is_apart ? "all waiting" : "paired",
-		(double)spent / (double)folded);
+		spent / (double)folded);
 	weir_fold_destroy(fold);
 	for (unsigned i = 0; i < TURN; i++) {
 		free(batches[i]);
@@ -109,60 +107,20 @@ static void spans_bench(unsigned count, bool is_apart, uint64_t limit_ns)
 	batch_maker_fini(&maker);
 }
 
-static void requests_fill(struct batch_maker *maker, unsigned first, unsigned count)
-{
-	char name[32];
-
-	for (unsigned i = 0; i < count; i++) {
-		uint32_t from, to;
-		struct weir_request *request;
-
-		snprintf(name, sizeof(name), "productpage-v%u", (first + i) % 50);
-		from = batch_maker_workload(maker, name, "default", "v1");
-		snprintf(name, sizeof(name), "reviews-v%u", (first + i) / 50);
-		to = batch_maker_workload(maker, name, "default", "v1");
-		request = batch_maker_request(maker);
-		request->call.source = from;
-		request->call.destination = to;
-		request->call.service_host = batch_maker_text(maker, "reviews.default.svc.cluster.local");
-		request->call.service_name = batch_maker_text(maker, "reviews");
-		request->call.service_namespace = batch_maker_text(maker, "default");
-		request->call.source_principal =
-			batch_maker_text(maker, "spiffe://cluster.local/ns/default/sa/productpage");
-		request->call.destination_principal =
-			batch_maker_text(maker, "spiffe://cluster.local/ns/default/sa/reviews");
-		request->response_code = 200;
-		request->duration_ns = (first + i) * 100000;
-		request->request_bytes = 300;
-		request->response_bytes = 4000;
-	}
-}
-
-static struct weir_batch *requests_make(struct batch_maker *maker, unsigned first, unsigned count)
-{
-	struct weir_batch *batch;
-
-	batch_maker_begin(maker, WEIR_PROTOCOL_ALS_V3, WEIR_SIGNAL_ACCESS_LOG, "bench", T0);
-	requests_fill(maker, first, count);
-	batch_maker_finish(maker);
-	batch = malloc(maker->made->size_bytes);
-	weir_assert(batch != NULL);
-	return memcpy(batch, maker->made, maker->made->size_bytes);
-}
-
 /* `sets` label sets, 50 requests a batch, each of another set. */
-static void requests_bench(unsigned sets, uint64_t limit_ns)
+static void requests_bench(unsigned sets, double limit_ns)
 {
 	struct batch_maker maker = { 0 };
 	struct weir_fold *fold = fold_make(sets * 4);
 	struct weir_batch **batches = calloc(sets / 50, sizeof(*batches));
 	const struct weir_snapshot *snapshot;
 	struct weir_buf delta;
-	uint64_t spent = 0, folded = 0, before;
+	uint64_t folded = 0;
+	double spent = 0, before;
 
 	weir_assert(batches != NULL);
 	for (unsigned i = 0; i < sets / 50; i++) {
-		batches[i] = requests_make(&maker, i * 50, 50);
+		batches[i] = batch_keep(requests_make(&maker, i * 50, 50));
 		weir_fold_batch(fold, batches[i]);
 	}
 	while (spent < limit_ns) {
@@ -174,7 +132,7 @@ static void requests_bench(unsigned sets, uint64_t limit_ns)
 		folded += sets;
 	}
 	printf("requests, %u series, %u edges: %.1f ns a request\n", sets * 4, fold->edges.count,
-		(double)spent / (double)folded);
+		spent / (double)folded);
 	weir_buf_init(&delta, 0);
 	weir_assert(weir_fold_cut(fold, false, &delta) == 0);
 	for (unsigned i = 0; i < sets / 50; i++) {
@@ -185,16 +143,16 @@ static void requests_bench(unsigned sets, uint64_t limit_ns)
 	before = cpu_ns();
 	weir_assert(weir_fold_cut(fold, false, &delta) == 0);
 	spent = cpu_ns() - before;
-	printf("  delta of all of them: %.2f ms, %zu bytes\n", (double)spent / 1e6, delta.length);
+	printf("  delta of all of them: %.2f ms, %zu bytes\n", spent / 1e6, delta.length);
 	weir_buf_clear(&delta);
 	before = cpu_ns();
 	weir_assert(weir_fold_cut(fold, true, &delta) == 0);
 	spent = cpu_ns() - before;
-	printf("  image: %.2f ms, %zu bytes\n", (double)spent / 1e6, delta.length);
+	printf("  image: %.2f ms, %zu bytes\n", spent / 1e6, delta.length);
 	before = cpu_ns();
 	weir_assert(weir_snapshot_make(fold, 7, 0, 0, &snapshot) == 0);
 	spent = cpu_ns() - before;
-	printf("  snapshot: %.2f ms\n", (double)spent / 1e6);
+	printf("  snapshot: %.2f ms\n", spent / 1e6);
 	weir_snapshot_let_go(snapshot);
 	weir_buf_fini(&delta);
 	weir_fold_destroy(fold);
@@ -208,7 +166,6 @@ static struct weir_batch *points_make(struct batch_maker *maker, unsigned number
 {
 	double bounds[19];
 	uint64_t counts[20];
-	struct weir_batch *batch;
 	char name[48];
 
 	batch_maker_begin(maker, WEIR_PROTOCOL_METRICS_V3, WEIR_SIGNAL_METRIC_POINT, "node", T0);
@@ -240,18 +197,16 @@ static struct weir_batch *points_make(struct batch_maker *maker, unsigned number
 			point->counts = batch_maker_numbers(maker, counts, 20);
 		}
 	}
-	batch_maker_finish(maker);
-	batch = malloc(maker->made->size_bytes);
-	weir_assert(batch != NULL);
-	return memcpy(batch, maker->made, maker->made->size_bytes);
+	return batch_keep(batch_maker_finish(maker));
 }
 
-static void points_bench(unsigned proxies, uint64_t limit_ns)
+static void points_bench(unsigned proxies, double limit_ns)
 {
 	struct batch_maker maker = { 0 };
 	struct weir_fold *fold = fold_make(proxies * 2000);
 	struct weir_batch **batches = calloc(proxies, sizeof(*batches));
-	uint64_t spent = 0, folded = 0, before;
+	uint64_t folded = 0;
+	double spent = 0, before;
 
 	weir_assert(batches != NULL);
 	for (unsigned i = 0; i < proxies; i++) {
@@ -275,8 +230,7 @@ static void points_bench(unsigned proxies, uint64_t limit_ns)
 		spent += cpu_ns() - before;
 		folded += proxies * 1000u;
 	}
-	printf("points, %u series: %.1f ns a point\n", fold->points.families.live_series,
-		(double)spent / (double)folded);
+	printf("points, %u series: %.1f ns a point\n", fold->points.families.live_series, spent / (double)folded);
 	for (unsigned i = 0; i < proxies; i++) {
 		free(batches[i]);
 	}
@@ -287,7 +241,7 @@ static void points_bench(unsigned proxies, uint64_t limit_ns)
 
 int main(int argc, char **argv)
 {
-	uint64_t limit_ns = (argc > 1 ? strtoull(argv[1], NULL, 10) : 1) * 1000000000u;
+	double limit_ns = argc > 1 ? strtod(argv[1], NULL) * 1e9 : 1e9;
 
 	spans_bench(512, false, limit_ns);
 	spans_bench(5, false, limit_ns);

@@ -5,22 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "ring/ring.h"
 
 enum { RUNS = 5 };
 
 static const uint8_t database_id[16] = "a bench's ring!";
-
-static double cpu_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -87,13 +79,13 @@ static void bench_append(const char *folder, uint32_t size_bytes)
 		double spent = 0;
 
 		for (int lap = 0; lap < 4; lap++) {
-			double begin = cpu_seconds();
+			double begin = cpu_ns();
 
 			records += fill(ring, batch);
-			spent += cpu_seconds() - begin;
+			spent += cpu_ns() - begin;
 			drain(ring);
 		}
-		ns[run] = spent / (double)records * 1e9;
+		ns[run] = spent / (double)records;
 	}
 	qsort(ns, RUNS, sizeof(ns[0]), compare);
 	printf("append of %u B: %.1f ns\n", size_bytes, ns[RUNS / 2]);
@@ -113,13 +105,13 @@ static void bench_recover(const char *folder, uint32_t size_bytes)
 	fill(ring, batch);
 	weir_ring_close(ring);
 	for (int run = 0; run < RUNS; run++) {
-		double begin = cpu_seconds(), opened;
+		double begin = cpu_ns(), opened;
 
 		ring = open_ring(folder, capacity);
-		opened = cpu_seconds();
+		opened = cpu_ns();
 		weir_ring_recover(ring, weir_ring_id(ring), 0, &recovery);
-		walk_ms[run] = (cpu_seconds() - opened) * 1e3;
-		open_ms[run] = (opened - begin) * 1e3;
+		walk_ms[run] = (cpu_ns() - opened) / 1e6;
+		open_ms[run] = (opened - begin) / 1e6;
 		if (run + 1 < RUNS) {
 			weir_ring_close(ring);
 		}

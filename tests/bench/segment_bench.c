@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/err.h"
+#include "cpu.h"
 #include "rig.h"
 #include "storage/segment_reader.h"
 #include "storage/segment_writer.h"
@@ -15,14 +15,6 @@
 #define NOW 1700000000000000000ull
 #define SECOND 1000000000ull
 #define BATCH 512u
-
-static double cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-	return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
-}
 
 static void encode_measure(struct maker *maker)
 {

@@ -2,14 +2,16 @@
 moment; nothing is stored twice; the ledger closes; the same ring folded with
 and without kills gives the same tables."""
 
+import itertools
 import random
 import select
 import shutil
 import subprocess
 
+import killing
 import pytest
 from producers import SPANS, HttpSpanProducer, SpanProducer, StreamProducer
-from weir import BUILD, PATIENCE, Weir, control, until
+from weir import BUILD, PATIENCE, Weir, until
 
 FLAGS = ["--ring.size=16MiB"]
 POINTS = {  # at which visit it happens, at the latest: some under load are at the start, some in the middle of it
@@ -18,70 +20,41 @@ KILLS_A_POINT = 10
 RANDOM_KILLS = 50
 
 
-class Scene:
-    """A store that lives through many kills, its producers and what they know."""
+class BriefStream(StreamProducer):
+    """While nothing is stored, the ring keeps it all: so many messages leave room there for the batches, and are the last."""
+    MOST = 300
 
-    def __init__(self, folder, flags=(), env=None, are_all_patient=False):
-        self.weir = Weir(folder, "weir-faulty", flags=[*FLAGS, *flags],
-                         env={"WEIR_FAULT_FILE": str(folder / "fault"), **(env or {})})
+    def _feed(self):
+        yield from itertools.islice(super()._feed(), 1 + self.MOST)  # the identifier is first
+        self.halt.wait()
+
+
+class Scene(killing.Scene):
+    """Producers of spans over gRPC and HTTP, and an access log stream."""
+
+    def __init__(self, folder, flags=(), env=None, are_all_patient=False, stream=StreamProducer):
+        super().__init__(folder, [*FLAGS, *flags], env)
+        self.stream = stream
         self.spans = [SpanProducer(None, True), SpanProducer(None, are_all_patient), HttpSpanProducer(None, True)]
         self.streams = []
-        self.kills = 0
-        self.scraped = {}
 
     def load(self):
-        """Producers against the running weir, with what they knew before. A new stream: nobody repeats one."""
+        """A new stream: nobody repeats one."""
         self.spans = [p.resumed(p.target_of(self.weir)) for p in self.spans]
-        self.streams.append(StreamProducer(self.weir.grpc))
-        for producer in self.spans + self.streams[-1:]:
+        self.streams.append(self.stream(self.weir.grpc))
+        for producer in self.threads():
             producer.start()
 
-    def wait_for_the_end_of_load(self):
-        producers = self.spans + self.streams[-1:]
-        for producer in producers:
-            producer.halt.set()
-        for producer in producers:
-            producer.join(PATIENCE)
-            assert not producer.is_alive()
+    def threads(self):
+        return self.spans + self.streams[-1:]
 
     def answers(self):
         return sum(len(p.answered) for p in self.spans)
 
-    def killed_at(self, point, visit, fault=""):
-        """Loads until the process kills itself at the point. False: it did so in the replay, before the load."""
-        control(self.weir, "")
-        self.weir.env["WEIR_CRASH"] = f"{point}:{visit}"
-        self.weir.spawn()
-        is_loaded = self.weir.wait_ready()
-        if is_loaded:
-            control(self.weir, fault)
-            self.load()
-        assert self.weir.process.wait(PATIENCE) == -9
-        self.weir.env.pop("WEIR_CRASH")
-        if is_loaded:
-            self.wait_for_the_end_of_load()
-            self.kills += 1
-        return is_loaded
-
-    def scrape(self):
-        """No counter goes down, and none is gone, whatever happened since the last scrape."""
+    def counters(self):
         kept = ("istio_requests_total", "traces_", "weir_received_", "weir_kept_", "weir_duplicate_")
         lines = [line for line in self.weir.ask("/metrics").text.splitlines() if line.startswith(kept)]
-        now = {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
-        assert [k for k, v in self.scraped.items() if now.get(k, -1) < v] == []
-        self.scraped = now
-
-    def killed_after(self, answers, fault=""):
-        self.weir.start()
-        self.scrape()
-        control(self.weir, fault)
-        self.load()
-        before = self.answers()
-        until(lambda: self.answers() >= before + answers, "answers")
-        self.scrape()
-        self.weir.kill()
-        self.wait_for_the_end_of_load()
-        self.kills += 1
+        return {series: float(value) for series, value in (line.rsplit(" ", 1) for line in lines)}
 
     def killed_while_starting(self, seconds):
         """Where it is by then does not matter."""
@@ -154,7 +127,7 @@ def test_killed_at_a_named_point(tmp_path, point, kills):
 def test_killed_in_replay(tmp_path, kills):
     """The kills before come while nothing can be stored, so that there is enough to replay."""
     random.seed("in_replay")
-    scene = Scene(tmp_path / "weir")
+    scene = Scene(tmp_path / "weir", stream=BriefStream)
     for i in range(KILLS_A_POINT):
         assert scene.killed_at("before_answer", random.randint(50, 200), fault="write stall")
         assert not scene.killed_at("in_replay", random.randint(1, 40))
@@ -218,7 +191,7 @@ def digest(database):
 
 def test_the_same_ring_folded_with_and_without_kills_gives_equal_tables(tmp_path):
     random.seed("fold")
-    scene = Scene(tmp_path / "made")
+    scene = Scene(tmp_path / "made", stream=BriefStream)
     scene.killed_after(400, fault="write stall")  # nothing is released: the ring keeps it all
     for copy in ("whole", "killed"):
         shutil.copytree(tmp_path / "made", tmp_path / copy)

@@ -4,9 +4,10 @@ of streams what was read is counted, and is a beginning of what was sent; no cou
 import random
 
 import every
+import killing
 import pytest
 from producers import StreamProducer
-from weir import PATIENCE, Weir, control, until
+from weir import control, until
 
 KILLS = 8
 POINTS = {"after_reserve": 300, "after_commit_word": 300, "before_answer": 300, "in_sql_commit": 3}
@@ -23,14 +24,14 @@ class Large(StreamProducer):
     ENTRIES = 121
 
 
-class Scene:
+class Scene(killing.Scene):
+    """A sender on every way, and streams."""
+
     def __init__(self, folder, ring="16MiB", streams=lambda weir: every.streams(weir, pause=0.003)):
-        self.weir = Weir(folder, "weir-faulty", flags=[f"--ring.size={ring}"], env={"WEIR_FAULT_FILE": str(folder / "fault")})
+        super().__init__(folder, [f"--ring.size={ring}"])
         self.make_streams = streams
         self.senders = every.senders()
         self.gone, self.streams = [], []  # senders that do not come again, and streams, of earlier runs
-        self.scraped = {}
-        self.kills = 0
 
     def load(self):
         """Who comes again does so with what it has no answer for; a Mixer client and a stream begin anew."""
@@ -40,63 +41,20 @@ class Scene:
         self.senders = [s.resumed(self.weir) for s in again] + [every.Sender(s.way, self.weir, self.kills) for s in once]
         self.current = self.make_streams(self.weir)
         self.streams += self.current
-        for thread in self.senders + self.current:
+        for thread in self.threads():
             thread.start()
 
-    def wait_for_the_end_of_load(self):
-        threads = self.senders + self.current
-        for thread in threads:
-            thread.halt.set()
-        for thread in threads:
-            thread.join(PATIENCE)
-            assert not thread.is_alive()
-
-    def scrape(self):
-        now = {k: v for k, v in self.weir.samples().items() if k[0].startswith(COUNTERS)}
-        assert [k for k, v in self.scraped.items() if now.get(k, -1) < v] == []
-        self.scraped = now
+    def threads(self):
+        return self.senders + self.current
 
     def answers(self):
         return sum(len(s.answered) for s in self.senders)
 
-    def killed_after(self, answers):
-        self.weir.start()
-        self.scrape()
-        self.load()
-        before = self.answers()
-        until(lambda: self.answers() >= before + answers, "answers")
-        self.scrape()
-        self.weir.kill()
-        self.wait_for_the_end_of_load()
-        self.kills += 1
-
-    def killed_when(self, is_so, what):
-        self.weir.start()
-        self.scrape()
-        self.load()
-        until(lambda: is_so(self.weir), what)
-        self.scrape()
-        self.weir.kill()
-        self.wait_for_the_end_of_load()
-        self.kills += 1
-
-    def killed_at(self, point, visit):
-        """The process kills itself at the point, during the load or already in the replay."""
-        self.weir.env["WEIR_CRASH"] = f"{point}:{visit}"
-        self.weir.spawn()
-        is_loaded = self.weir.wait_ready()
-        if is_loaded:
-            self.load()
-        assert self.weir.process.wait(PATIENCE) == -9
-        self.weir.env.pop("WEIR_CRASH")
-        if is_loaded:
-            self.wait_for_the_end_of_load()
-            self.kills += 1
+    def counters(self):
+        return {k: v for k, v in self.weir.samples().items() if k[0].startswith(COUNTERS)}
 
     def end(self):
-        self.weir.start()
-        self.scrape()
-        self.load()
+        self.begin()
         before = {s: len(s.answered) for s in self.senders}
         until(lambda: all(len(s.answered) > n for s, n in before.items()), "an answer on each way")
         self.wait_for_the_end_of_load()

@@ -4,20 +4,16 @@
  * does not need), so what it accepts beyond the oracle is only decoded, twice:
  * the second time as a later message of the same stream.
  *
- * The input is walked first, by protobuf-c's own descriptors: it has no bound
- * on recursion, refuses groups and known fields of a wrong wire type, and
- * merges what is repeated in its own way. Messages of v2 are among the corpus:
- * to v3's types they are messages that say less. */
+ * Messages of v2 are among the corpus: to v3's types they are messages that say
+ * less. */
 #include <stdint.h>
 
 #include "base/err.h"
 #include "base/utf8.h"
+#include "comparable.h"
 #include "decode/envoy/als.h"
 #include "decode/envoy/thin.h"
-#include "decode/wire.h"
 #include "envoy/service/accesslog/v3/als.pb-c.h"
-
-#define DEPTH_MAX 40u
 
 typedef Envoy__Service__Accesslog__V3__StreamAccessLogsMessage Message;
 typedef Envoy__Data__Accesslog__V3__HTTPAccessLogEntry Http;
@@ -25,63 +21,6 @@ typedef Envoy__Data__Accesslog__V3__TCPAccessLogEntry Tcp;
 typedef Envoy__Data__Accesslog__V3__AccessLogCommon Common;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static bool is_wanted_type(const ProtobufCFieldDescriptor *field, uint8_t type)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_BYTES:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return type == WEIR_WIRE_BYTES;
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return type == WEIR_WIRE_FIXED64;
-	default:
-		return type == WEIR_WIRE_VARINT;
-	}
-}
-
-static bool is_comparable(const ProtobufCMessageDescriptor *descriptor, struct weir_str message, unsigned depth)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	const uint8_t *before = wire.at;
-	struct weir_wire_field field;
-	uint64_t seen = 0, tag;
-
-	if (depth > DEPTH_MAX) {
-		return false;
-	}
-	while (weir_wire_next(&wire, &field)) {
-		const ProtobufCFieldDescriptor *known =
-			protobuf_c_message_descriptor_get_field(descriptor, field.number);
-
-		/* A group before it, or a tag in more bytes than it needs. */
-		if (weir_wire_varint(before, wire.end, &tag) == NULL || tag != field.tag ||
-			weir_wire_varint(before, wire.end, &tag) - before > 5 || field.number >= 1000) {
-			return false;
-		}
-		before = wire.at;
-		if (known == NULL) {
-			continue;
-		}
-		if (!is_wanted_type(known, field.type)) {
-			return false;
-		}
-		if (known->label != PROTOBUF_C_LABEL_REPEATED) {
-			bool is_one = (known->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0;
-			uint64_t bit = UINT64_C(1) << (is_one ? 63 : known->id);
-
-			if ((seen & bit) != 0) {
-				return false;
-			}
-			seen |= bit;
-		}
-		if (known->type == PROTOBUF_C_TYPE_MESSAGE &&
-			!is_comparable(known->descriptor, field.bytes, depth + 1)) {
-			return false;
-		}
-	}
-	return !wire.is_malformed && before == wire.end;
-}
 
 /* Text with a NUL or invalid UTF-8 is not the same in C strings, and is let pass. */
 static void same(const struct weir_draft *draft, struct weir_ref ref, const char *oracle)
@@ -176,7 +115,7 @@ static void compare(const struct weir_draft *draft, struct weir_str body)
 {
 	Message *message;
 
-	if (!is_comparable(&envoy__service__accesslog__v3__stream_access_logs_message__descriptor, body, 0)) {
+	if (!is_comparable(&envoy__service__accesslog__v3__stream_access_logs_message__descriptor, body, NULL)) {
 		return;
 	}
 	message = envoy__service__accesslog__v3__stream_access_logs_message__unpack(
@@ -219,7 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			weir_assert(
 				r == WEIR_DECODE_TOO_LARGE ||
 				!is_comparable(&envoy__service__accesslog__v3__stream_access_logs_message__descriptor,
-					body, 0));
+					body, NULL));
 			continue;
 		}
 		compare(&draft, body);

@@ -5,10 +5,8 @@
  * becomes a list of named values, looked up by text; then a record is told as
  * text, from the list on one side and from the batch on the other.
  *
- * The input is walked first, by protobuf-c's own descriptors: it refuses groups
- * and known fields of a wrong wire type, merges what is repeated in its own
- * way, and ends texts at a NUL. Not compared either is text that is repaired,
- * and a message of so many names that some have no slot. */
+ * Not compared is, beyond what comparable.h says, text that is repaired, and a
+ * message of so many names that some have no slot. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,67 +14,21 @@
 
 #include "base/err.h"
 #include "base/utf8.h"
+#include "comparable.h"
 #include "decode/mixer/check.h"
 #include "decode/mixer/report.h"
 #include "decode/mixer/words.h"
-#include "decode/wire.h"
 #include "mixer_expander.h"
 
 #define BAGS_MAX 256u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* ---- what can be compared ------------------------------------------------- */
-
-static bool is_wanted_type(const ProtobufCFieldDescriptor *field, uint8_t type)
+/* Text that is repaired, or that a NUL would end, is ours to judge. */
+static bool is_alike(const ProtobufCFieldDescriptor *known, const struct weir_wire_field *field)
 {
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_BYTES:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return type == WEIR_WIRE_BYTES;
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return type == WEIR_WIRE_FIXED64;
-	default:
-		return type == WEIR_WIRE_VARINT;
-	}
-}
-
-static bool is_comparable(const ProtobufCMessageDescriptor *descriptor, struct weir_str message)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	const uint8_t *before = wire.at;
-	struct weir_wire_field field;
-	uint64_t seen = 0, tag;
-
-	while (weir_wire_next(&wire, &field)) {
-		const ProtobufCFieldDescriptor *known =
-			protobuf_c_message_descriptor_get_field(descriptor, field.number);
-
-		/* A group before it, or a tag in more bytes than it needs. */
-		if (weir_wire_varint(before, wire.end, &tag) == NULL || tag != field.tag ||
-			weir_wire_varint(before, wire.end, &tag) - before > 5 || field.number >= 1000) {
-			return false;
-		}
-		before = wire.at;
-		if (known == NULL) {
-			continue;
-		}
-		if (!is_wanted_type(known, field.type) ||
-			(known->label != PROTOBUF_C_LABEL_REPEATED && (seen & UINT64_C(1) << known->id) != 0)) {
-			return false;
-		}
-		seen |= UINT64_C(1) << known->id;
-		if (known->type == PROTOBUF_C_TYPE_STRING && field.bytes.length > 0 &&
-			(memchr(field.bytes.data, '\0', field.bytes.length) != NULL ||
-				!weir_utf8_is_valid(field.bytes))) {
-			return false;
-		}
-		if (known->type == PROTOBUF_C_TYPE_MESSAGE && !is_comparable(known->descriptor, field.bytes)) {
-			return false;
-		}
-	}
-	return !wire.is_malformed && before == wire.end;
+	return known->type != PROTOBUF_C_TYPE_STRING || field->bytes.length == 0 ||
+	       (memchr(field->bytes.data, '\0', field->bytes.length) == NULL && weir_utf8_is_valid(field->bytes));
 }
 
 /* ---- a record as text ----------------------------------------------------- */
@@ -361,7 +313,7 @@ static void check(struct weir_str body)
 	Istio__Mixer__V1__CheckRequest *request = NULL;
 	size_t n = 0;
 
-	if (is_comparable(&istio__mixer__v1__check_request__descriptor, body)) {
+	if (is_comparable(&istio__mixer__v1__check_request__descriptor, body, is_alike)) {
 		request = istio__mixer__v1__check_request__unpack(NULL, body.length, (const uint8_t *)body.data);
 	}
 	while (weir_check_next(&wire, &quota)) {
@@ -382,7 +334,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weir_draft_head head = { .protocol = WEIR_PROTOCOL_MIXER, .signal = WEIR_SIGNAL_MIXER };
 	struct weir_str body = weir_str_make((const char *)data, size);
-	bool is_oracle = is_comparable(&istio__mixer__v1__report_request__descriptor, body);
+	bool is_oracle = is_comparable(&istio__mixer__v1__report_request__descriptor, body, is_alike);
 	const struct weir_batch *batch;
 	struct weir_draft draft;
 	struct weir_arena arena;

@@ -1,80 +1,19 @@
-/* fuzz_zipkin_json: any bytes through the Zipkin decoder. What is taken must be
- * a sound batch of valid UTF-8, and JSON for jansson too, with as many elements
- * as spans; what is refused must say why and where. */
-#include <jansson.h>
-#include <stdint.h>
-
+/* fuzz_zipkin_json: any bytes through the decoder of Zipkin's v2 JSON. What is
+ * taken must be, beyond what zipkin_judge asks, JSON with as many elements as
+ * spans for jansson too. */
 #include "base/err.h"
-#include "base/utf8.h"
 #include "decode/zipkin/json.h"
+#include "zipkin_judge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void text_check(const struct weir_batch *batch, struct weir_ref ref)
+static void judge(const struct weir_batch *batch, const json_t *list)
 {
-	weir_assert(weir_utf8_is_valid(weir_batch_str(batch, ref)));
-}
-
-static void batch_check(const struct weir_batch *batch)
-{
-	static const uint8_t none[16];
-
-	weir_assert(weir_batch_is_sound(batch, batch->size_bytes));
-	weir_assert(batch->offered == batch->kept && batch->kept == batch->spans.count);
-	for (uint32_t i = 0; i < batch->spans.count; i++) {
-		const struct weir_span *span = &weir_batch_spans(batch)[i];
-
-		weir_assert(memcmp(span->trace_id, none, 16) != 0 && memcmp(span->span_id, none, 8) != 0);
-		weir_assert(memcmp(span->parent_id, span->span_id, 8) != 0);
-		weir_assert((span->start_ns == 0) == ((span->flags & WEIR_SPAN_NO_START) != 0));
-		text_check(batch, span->name);
-		text_check(batch, span->peer);
-	}
-	for (uint32_t i = 0; i < batch->attrs.count; i++) {
-		text_check(batch, weir_batch_attrs(batch)[i].key);
-		text_check(batch, weir_batch_attrs(batch)[i].value.text);
-	}
-	for (uint32_t i = 0; i < batch->events.count; i++) {
-		text_check(batch, weir_batch_events(batch)[i].name);
-	}
-}
-
-/* jansson refuses what is no UTF-8, halves of surrogate pairs, NULs in names
- * and numbers too large for it: its silence proves nothing. */
-static void oracle_check(const uint8_t *data, size_t size, const struct weir_batch *batch)
-{
-	json_t *list = json_loadb((const char *)data, size, 0, NULL);
-
-	if (list != NULL) {
-		weir_assert(json_is_array(list) && json_array_size(list) == batch->spans.count);
-		json_decref(list);
-	}
+	weir_assert(list == NULL || json_array_size(list) == batch->spans.count);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct weir_draft_head head = { .protocol = WEIR_PROTOCOL_ZIPKIN_HTTP, .signal = WEIR_SIGNAL_SPAN };
-	const struct weir_batch *batch;
-	struct weir_arena arena;
-	struct weir_draft draft;
-
-	weir_arena_init(&arena, 1 << 16, 1 << 26);
-	weir_draft_init(&draft, &arena, weir_str_make((const char *)data, size));
-	switch (weir_zipkin_json_decode(&draft)) {
-	case 0:
-		batch = weir_draft_finish(&draft, &head);
-		if (batch != NULL) {
-			batch_check(batch);
-			oracle_check(data, size, batch);
-		}
-		break;
-	case WEIR_DECODE_MALFORMED:
-		weir_assert(draft.error != NULL && draft.error_offset <= size);
-		break;
-	default:
-		weir_assert(draft.is_exhausted);
-		break;
-	}
-	weir_arena_fini(&arena);
+	zipkin_judge(data, size, weir_zipkin_json_decode, judge);
 	return 0;
 }

@@ -1,107 +1,18 @@
-/* oracle: protobuf-c's generated types as the judge of our OTLP decoders.
- *
- * protobuf-c has no bound on recursion, refuses groups and known fields of a
- * wrong wire type, and lets some odd tags pass. So an input is walked first,
- * by protobuf-c's own descriptors: what is deeper than the bound, or a case on
- * which the two differ on purpose, is only decoded. */
+/* oracle: protobuf-c's generated types as the judge of our OTLP decoders. */
 #include "oracle.h"
 
 #include "base/err.h"
 #include "base/utf8.h"
-#include "decode/wire.h"
-
-#define DEPTH_MAX 40u /* messages in messages that the oracle is trusted with */
+#include "comparable.h"
 
 typedef Opentelemetry__Proto__Common__V1__KeyValue KeyValue;
 typedef Opentelemetry__Proto__Common__V1__AnyValue AnyValue;
 
-static bool is_wanted_type(const ProtobufCFieldDescriptor *field, uint8_t type)
+/* Entity references and indices into a dictionary are not read here. */
+static bool is_alike(const ProtobufCFieldDescriptor *known, const struct weir_wire_field *field)
 {
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_BYTES:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return type == WEIR_WIRE_BYTES;
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return type == WEIR_WIRE_FIXED64;
-	case PROTOBUF_C_TYPE_FIXED32:
-	case PROTOBUF_C_TYPE_SFIXED32:
-	case PROTOBUF_C_TYPE_FLOAT:
-		return type == WEIR_WIRE_FIXED32;
-	default:
-		return type == WEIR_WIRE_VARINT;
-	}
-}
-
-/* Repeated numbers in one field: whole ones, each a sound one. */
-static bool is_packed(const ProtobufCFieldDescriptor *field, struct weir_str bytes)
-{
-	const uint8_t *at = (const uint8_t *)bytes.data, *end = at + bytes.length;
-	uint64_t number;
-
-	if (is_wanted_type(field, WEIR_WIRE_FIXED64)) {
-		return bytes.length % 8 == 0;
-	}
-	while (at != NULL && at != end) {
-		at = weir_wire_varint(at, end, &number);
-	}
-	return at != NULL;
-}
-
-static bool is_taken(const ProtobufCFieldDescriptor *known, const struct weir_wire_field *field)
-{
-	bool is_number = known->label == PROTOBUF_C_LABEL_REPEATED && !is_wanted_type(known, WEIR_WIRE_BYTES);
-
-	return is_wanted_type(known, field->type) ||
-	       (is_number && field->type == WEIR_WIRE_BYTES && is_packed(known, field->bytes));
-}
-
-static bool is_comparable(const ProtobufCMessageDescriptor *descriptor, struct weir_str message, unsigned depth)
-{
-	struct weir_wire wire = weir_wire_of(message);
-	const uint8_t *before = wire.at;
-	struct weir_wire_field field;
-	uint64_t seen = 0;
-
-	if (depth > DEPTH_MAX) {
-		return false;
-	}
-	while (weir_wire_next(&wire, &field)) {
-		const ProtobufCFieldDescriptor *known =
-			protobuf_c_message_descriptor_get_field(descriptor, field.number);
-		uint64_t tag;
-
-		/* A group before it, or a tag in more bytes than it needs. */
-		if (weir_wire_varint(before, wire.end, &tag) == NULL || tag != field.tag ||
-			weir_wire_varint(before, wire.end, &tag) - before > 5 || field.number >= 1000) {
-			return false;
-		}
-		before = wire.at;
-		if (known == NULL) {
-			continue;
-		}
-		if (!is_taken(known, &field) || strcmp(known->name, "entity_refs") == 0 ||
-			strstr(known->name, "strindex") != NULL) {
-			return false;
-		}
-		if (known->label != PROTOBUF_C_LABEL_REPEATED) {
-			/* All members of a oneof count as one field. */
-			uint64_t bit = UINT64_C(1)
-				       << ((known->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) != 0 ? 63 : known->id);
-
-			if ((seen & bit) != 0) {
-				return false;
-			}
-			seen |= bit;
-		}
-		if (known->type == PROTOBUF_C_TYPE_MESSAGE &&
-			!is_comparable(known->descriptor, field.bytes, depth + 1)) {
-			return false;
-		}
-	}
-	return !wire.is_malformed && before == wire.end; /* else a group is last */
+	(void)field;
+	return strcmp(known->name, "entity_refs") != 0 && strstr(known->name, "strindex") == NULL;
 }
 
 bool oracle_is_id(ProtobufCBinaryData id, size_t size)
@@ -170,5 +81,5 @@ void oracle_compare_attrs(
 
 bool oracle_is_comparable(const ProtobufCMessageDescriptor *descriptor, struct weir_str message)
 {
-	return is_comparable(descriptor, message, 0);
+	return is_comparable(descriptor, message, is_alike);
 }

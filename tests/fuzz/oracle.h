@@ -10,9 +10,8 @@
 
 #include "ring/record.h"
 
-/* May the oracle be asked about this message? Not about groups, odd tags, wrong
- * types, repeated singular fields (it merges oneofs in its own way), bad or too
- * deep sub-messages, entity references (not read here), or field 1000. */
+/* May the oracle be asked about this message? As comparable.h says, and not about what is not read here: references to
+ * entities, indices into a dictionary. */
 bool oracle_is_comparable(const ProtobufCMessageDescriptor *descriptor, struct weir_str message);
 
 /* Of this length, and not all zero. */

@@ -116,7 +116,7 @@ def test_a_failing_disk_is_a_state_and_it_recovers(faulty, fault, state):
         stream.halt.set()
         stream.join(30)
         entries += stream.messages * stream.ENTRIES
-        until(lambda: faulty.total("istio_requests_total") == entries, "the stream to be counted", 5)
+        until(lambda: faulty.total("istio_requests_total") == entries, "the stream to be counted")
     assert faulty.ledger_sum("access_log")["thinned"] == entries
     control(faulty, "")
     until(lambda: faulty.total("weir_storage_state") == 0, "the store to recover")
@@ -147,8 +147,9 @@ def test_a_failing_retention_recovers_without_new_senders(tmp_path):
 
 def test_a_full_disk_stops_neither_the_end_nor_the_next_start(faulty):
     """What is answered before the disk is full is in the ring until there is room, over a clean stop and a kill."""
-    control(faulty, "write enospc")
+    control(faulty, "write stall")  # until all are answered: a full disk refuses them
     kept = [export(faulty) for _ in range(5)]
+    control(faulty, "write enospc")
     until(lambda: faulty.total("weir_storage_state") == 1, "the state to show")
     stream = StreamProducer(faulty.grpc)
     stream.start()

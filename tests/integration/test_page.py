@@ -92,6 +92,40 @@ def test_the_series_show_which_label_costs_most(weir, tmp_path):
         assert not bad, bad
 
 
+# The first request for such a path is answered when the test says so, and then with this.
+HOLD = """
+    const [part, late] = arguments, real = window.fetch;
+    window.answerLate = window.wasDrawn = null;
+    window.fetch = path => window.answerLate || !path.includes(part) ? real(path) : new Promise(done => {
+        window.answerLate = () => done({ ok: true, json: async () => { setTimeout(() => { window.wasDrawn = true; }); return late; } });
+    });"""
+
+
+def test_an_answer_that_was_overtaken_is_not_drawn(weir):
+    """Who asks for something else while an answer is on its way is shown what was asked last."""
+    mtcap.replay(weir, "envoy-als")
+    mtcap.replay(weir, fresh(mtcap.load("envoy-zipkin-json")))
+    ways = [("/api/v2/traces", [], "#search select", "#traces", ".trace"),
+            ("/api/graph", {"nodes": [], "edges": []}, "#horizon", "#graph", ".edge")]
+    with chromium() as page:
+        page.open(f"http://{weir.http}/")
+        page.wait("return document.querySelectorAll('#traces .trace').length >= 10", "the newest traces")
+        page.run("document.querySelector('#live').click()")
+        for part, late, select, box, shown in ways:
+            page.run(HOLD, part, late)
+            choose = f"""const select = document.querySelector('{select}'), others = [...select.options].filter(o => !o.selected);
+                document.querySelector('{box}').replaceChildren();
+                select.value = others[0].value;
+                select.dispatchEvent(new Event('change'));"""
+            page.run(choose)
+            page.wait("return window.answerLate !== null", "the first question")
+            page.run(choose)
+            page.wait(f"return document.querySelectorAll('{box} {shown}').length > 0", "the second answer")
+            page.run("window.answerLate()")
+            page.wait("return window.wasDrawn", "the first answer")
+            assert page.run(f"return document.querySelectorAll('{box} {shown}').length") > 0, part
+
+
 def test_the_pages_headers_are_strict(weir):
     answer = weir.ask("/")
     assert answer.headers["Content-Type"].startswith("text/html")

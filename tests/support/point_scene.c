@@ -43,25 +43,75 @@ void sweep(struct weir_fold *fold)
 	weir_points_expire(&fold->points, fold->watermark_ns, EXPIRY);
 }
 
-/* A sender's point, of an instrument that is a SUM unless the test says else. */
-struct weir_point *point_begin(
-	struct scene *scene, const char *service, const char *name, unsigned kind, unsigned temporality)
+void batch_begin(struct scene *scene, const char *service)
 {
-	struct weir_point *point;
-
 	batch_maker_begin(&scene->maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_METRIC_POINT, "sender", scene->now_ns);
 	batch_maker_resource(&scene->maker, service);
-	point = batch_maker_point(&scene->maker, batch_maker_instrument(&scene->maker, name, kind, temporality));
-	point->start_ns = T0 - 3600 * S;
-	point->time_ns = scene->now_ns;
+}
+
+struct weir_point *point_add(
+	struct scene *scene, const char *name, unsigned kind, unsigned temporality, uint64_t start_ns, uint64_t time_ns)
+{
+	struct weir_point *point =
+		batch_maker_point(&scene->maker, batch_maker_instrument(&scene->maker, name, kind, temporality));
+
+	point->start_ns = start_ns;
+	point->time_ns = time_ns;
 	point->flags = WEIR_POINT_IS_INT | WEIR_POINT_HAS_SUM;
 	return point;
 }
 
-void point_end(struct scene *scene)
+void batch_end(struct scene *scene)
 {
 	assert_int_equal(weir_fold_batch(scene->fold, batch_maker_finish(&scene->maker)), 0);
 	scene->now_ns += S;
+}
+
+struct weir_point *point_begin(
+	struct scene *scene, const char *service, const char *name, unsigned kind, unsigned temporality)
+{
+	batch_begin(scene, service);
+	return point_add(scene, name, kind, temporality, T0 - 3600 * S, scene->now_ns);
+}
+
+void send_number(struct scene *scene, const char *name, unsigned kind, unsigned temporality, uint64_t start_ns,
+	uint64_t time_ns, int64_t value)
+{
+	batch_begin(scene, "orders");
+	point_add(scene, name, kind, temporality, start_ns, time_ns)->value.integer = value;
+	batch_end(scene);
+}
+
+void send_latency(struct scene *scene, unsigned temporality, uint64_t start_ns, uint64_t time_ns,
+	const uint64_t counts[3], double sum, double last_bound)
+{
+	const double bounds[2] = { 1, last_bound };
+	struct weir_point *point;
+
+	batch_begin(scene, "orders");
+	point = point_add(scene, "latency", WEIR_INSTRUMENT_HISTOGRAM, temporality, start_ns, time_ns);
+	point->bounds = batch_maker_numbers(&scene->maker, bounds, 2);
+	point->counts = batch_maker_numbers(&scene->maker, counts, 3);
+	point->count = counts[0] + counts[1] + counts[2];
+	point->sum = sum;
+	batch_maker_instrument_row(&scene->maker, 0)->unit = batch_maker_text(&scene->maker, "ms");
+	batch_end(scene);
+}
+
+void send_size(struct scene *scene, unsigned temporality, uint64_t time_ns, int scale, int offset)
+{
+	const uint64_t counts[4] = { 1, 0, 2, 1 };
+	struct weir_point *point;
+
+	batch_begin(scene, "orders");
+	point = point_add(scene, "size", WEIR_INSTRUMENT_EXPONENTIAL, temporality, 5, time_ns);
+	point->counts = batch_maker_numbers(&scene->maker, counts, 4);
+	point->scale = scale;
+	point->positive_offset = offset;
+	point->zero_count = 1;
+	point->count = 5;
+	point->sum = 10;
+	batch_end(scene);
 }
 
 void counter_since(struct scene *scene, const char *service, const char *name, uint64_t start_ns, int64_t value)
@@ -70,7 +120,7 @@ void counter_since(struct scene *scene, const char *service, const char *name, u
 
 	point->start_ns = start_ns;
 	point->value.integer = value;
-	point_end(scene);
+	batch_end(scene);
 }
 
 void counter(struct scene *scene, const char *service, const char *name, int64_t value)
@@ -81,7 +131,7 @@ void counter(struct scene *scene, const char *service, const char *name, int64_t
 void gauge(struct scene *scene, const char *service, const char *name, int64_t value)
 {
 	point_begin(scene, service, name, WEIR_INSTRUMENT_GAUGE, 0)->value.integer = value;
-	point_end(scene);
+	batch_end(scene);
 }
 
 /* So much later, somebody else sends; then it is swept. */

@@ -1,4 +1,5 @@
-/* point_scene: a fold whose passed-through series expire, and senders of points. */
+/* point_scene: a fold whose passed-through series expire, and senders of points. For tests of cmocka: what fails to be
+ * made fails the test. */
 #ifndef WEIR_TESTS_POINT_SCENE_H
 #define WEIR_TESTS_POINT_SCENE_H
 
@@ -31,10 +32,23 @@ void sweep(struct weir_fold *fold);
 /* So much later, somebody else sends; then it is swept. */
 void later(struct scene *scene, uint64_t ns);
 
-/* A service's point, at the scene's time, to be filled; and sent. */
+/* A batch of one service that grows by points, to be filled; and sent. They are whole numbers until the test says else. */
+void batch_begin(struct scene *scene, const char *service);
+struct weir_point *point_add(struct scene *scene, const char *name, unsigned kind, unsigned temporality,
+	uint64_t start_ns, uint64_t time_ns);
+void batch_end(struct scene *scene);
+/* One whose first point is this, at the scene's time, of a process that began an hour before T0. */
 struct weir_point *point_begin(
 	struct scene *scene, const char *service, const char *name, unsigned kind, unsigned temporality);
-void point_end(struct scene *scene);
+
+/* Batches of one point of the service `orders`: a number; `latency` in ms, with the bounds 1 and last_bound; `size`, an
+ * exponential histogram of 5 values: a zero, and 1, 0, 2, 1 from the offset on. */
+void send_number(struct scene *scene, const char *name, unsigned kind, unsigned temporality, uint64_t start_ns,
+	uint64_t time_ns, int64_t value);
+void send_latency(struct scene *scene, unsigned temporality, uint64_t start_ns, uint64_t time_ns,
+	const uint64_t counts[3], double sum, double last_bound);
+void send_size(struct scene *scene, unsigned temporality, uint64_t time_ns, int scale, int offset);
+
 /* Whole points: a cumulative sum, of a process that began then (an hour before T0), or a gauge. */
 void counter_since(struct scene *scene, const char *service, const char *name, uint64_t start_ns, int64_t value);
 void counter(struct scene *scene, const char *service, const char *name, int64_t value);

@@ -19,6 +19,7 @@
  * Any thread; no state. */
 #include "decode/envoy/peer.h"
 
+#include "base/base64.h"
 #include "decode/envoy/struct.h"
 
 #define LABELS_MAX 256u
@@ -191,51 +192,19 @@ bool weir_peer_read_struct(struct weir_str bytes, struct weir_node *ret)
 
 /* ---- base64 ------------------------------------------------------------- */
 
-static int digit_of(char c)
-{
-	if (c >= 'A' && c <= 'Z') {
-		return c - 'A';
-	}
-	if (c >= 'a' && c <= 'z') {
-		return c - 'a' + 26;
-	}
-	if (c >= '0' && c <= '9') {
-		return c - '0' + 52;
-	}
-	return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
-}
-
 struct weir_str weir_peer_decode_base64(struct weir_str text, struct weir_arena *arena)
 {
-	size_t length = text.length, used = 0;
-	uint32_t bits = 0;
-	unsigned have = 0;
+	size_t length;
 	char *out;
 
-	while (length > 0 && text.length - length < 2 && text.data[length - 1] == '=') {
-		length--;
-	}
-	if (length > WEIR_PEER_BASE64_MAX || length % 4 == 1) {
+	if (text.length > WEIR_PEER_BASE64_MAX) {
 		return weir_str_make(NULL, 0);
 	}
-	out = weir_arena_alloc(arena, length / 4 * 3 + 3);
-	if (!out) {
+	out = weir_arena_alloc(arena, text.length / 4 * 3 + 3);
+	if (!out || weir_base64_read(text, out, &length) != 0) {
 		return weir_str_make(NULL, 0);
 	}
-	for (size_t i = 0; i < length; i++) {
-		int digit = digit_of(text.data[i]);
-
-		if (digit < 0) {
-			return weir_str_make(NULL, 0);
-		}
-		bits = bits << 6 | (uint32_t)digit;
-		have += 6;
-		if (have >= 8) {
-			have -= 8;
-			out[used++] = (char)(bits >> have & 0xff);
-		}
-	}
-	return weir_str_make(out, used);
+	return weir_str_make(out, length);
 }
 
 bool weir_peer_read(enum weir_peer_form form, struct weir_str metadata, const struct weir_wanted *wanted,

@@ -9,6 +9,7 @@
  * A string with escapes gets its value in the arena first. */
 #include "decode/otlp/json_scalar.h"
 
+#include "base/base64.h"
 #include "base/hex.h"
 #include "decode/otlp/json_number.h"
 #include "decode/wire.h"
@@ -105,53 +106,24 @@ static bool id_write(struct weir_otlp_json_reader *reader, struct weir_str text)
 	return true;
 }
 
-/* 0 … 63, or -1. */
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z') {
-		return c - 'A';
-	}
-	if (c >= 'a' && c <= 'z') {
-		return c - 'a' + 26;
-	}
-	if (c >= '0' && c <= '9') {
-		return c - '0' + 52;
-	}
-	if (c == '+' || c == '-') {
-		return 62;
-	}
-	return c == '/' || c == '_' ? 63 : -1;
-}
-
-/* What remains of the last digits' bits is not looked at. */
 static bool base64_write(struct weir_otlp_json_reader *reader, struct weir_str text, const char *where)
 {
-	uint32_t opened = weir_otlp_json_write_open(&reader->out), bits = 0, bit_count = 0;
-	uint8_t *at = weir_otlp_json_write_reserve(&reader->out, text.length), *to = at;
+	uint32_t opened = weir_otlp_json_write_open(&reader->out);
+	uint8_t *at = weir_otlp_json_write_reserve(&reader->out, text.length + 3);
+	size_t length;
 
 	if (at == NULL) {
 		return false;
 	}
-	for (unsigned i = 0; i < 2 && text.length > 0 && text.data[text.length - 1] == '='; i++) {
-		text.length--;
-	}
-	if (text.length % 4 == 1) {
+	switch (weir_base64_read(text, at, &length)) {
+	case 0:
+		break;
+	case WEIR_BASE64_CUT:
 		return weir_otlp_json_scalar_fail_at(reader, "not base64: it ends within a byte", where);
+	default:
+		return weir_otlp_json_scalar_fail_at(reader, "not base64", where);
 	}
-	for (size_t i = 0; i < text.length; i++) {
-		int digit = base64_digit(text.data[i]);
-
-		if (digit < 0) {
-			return weir_otlp_json_scalar_fail_at(reader, "not base64", where);
-		}
-		bits = bits << 6 | (uint32_t)digit;
-		bit_count += 6;
-		if (bit_count >= 8) {
-			bit_count -= 8;
-			*to++ = (uint8_t)(bits >> bit_count);
-		}
-	}
-	weir_otlp_json_write_advance(&reader->out, (size_t)(to - at));
+	weir_otlp_json_write_advance(&reader->out, length);
 	weir_otlp_json_write_close(&reader->out, opened);
 	return !reader->out.is_full;
 }

@@ -20,10 +20,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/hex.h"
 #include "base/utf8.h"
 
-#define BASE64_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 #define NUMBER_MAX 40u
 
 enum { LIST_ITEM = 1 << 3 | WEIR_WIRE_BYTES }; /* ArrayValue.values, KeyValueList.values */
@@ -78,23 +78,13 @@ static void put_escaped(struct weir_draft *draft, struct weir_str text)
 
 static void put_base64(struct weir_draft *draft, struct weir_str bytes)
 {
-	char *out = weir_draft_reserve(draft, (bytes.length + 2) / 3 * 4 + 2), *at = out;
+	char *out = weir_draft_reserve(draft, weir_base64_length(bytes.length) + 2), *at = out;
 
 	if (out == NULL) {
 		return;
 	}
 	*at++ = '"';
-	for (size_t i = 0; i < bytes.length; i += 3) {
-		size_t left = bytes.length - i;
-		uint32_t word = (uint32_t)(unsigned char)bytes.data[i] << 16;
-
-		word |= left > 1 ? (uint32_t)(unsigned char)bytes.data[i + 1] << 8 : 0;
-		word |= left > 2 ? (uint32_t)(unsigned char)bytes.data[i + 2] : 0;
-		*at++ = BASE64_ALPHABET[word >> 18];
-		*at++ = BASE64_ALPHABET[word >> 12 & 63];
-		*at++ = left > 1 ? BASE64_ALPHABET[word >> 6 & 63] : '=';
-		*at++ = left > 2 ? BASE64_ALPHABET[word & 63] : '=';
-	}
+	at = weir_base64_write(at, bytes);
 	*at++ = '"';
 	weir_draft_commit(draft, (size_t)(at - out));
 }

@@ -185,7 +185,7 @@ static bool nameless_take(struct weir_zipkin_reader *reader, struct weir_span *s
 	return true;
 }
 
-static bool span_read(struct weir_zipkin_reader *reader)
+static bool span_read(struct weir_zipkin_reader *reader, void *ctx)
 {
 	struct weir_draft *draft = reader->draft;
 	struct weir_span *span = weir_draft_span(draft);
@@ -196,6 +196,7 @@ static bool span_read(struct weir_zipkin_reader *reader)
 	struct weir_str key;
 	int r;
 
+	(void)ctx;
 	if (span == NULL || !weir_zipkin_read_value(reader, &value)) {
 		return false;
 	}
@@ -223,42 +224,7 @@ static bool span_read(struct weir_zipkin_reader *reader)
 	return nameless_take(reader, span);
 }
 
-static bool list_read(struct weir_zipkin_reader *reader)
-{
-	struct weir_json_value value;
-	bool is_first = true;
-	int r;
-
-	if (!weir_zipkin_read_value(reader, &value)) {
-		return false;
-	}
-	if (value.kind != WEIR_JSON_ARRAY) {
-		return weir_zipkin_read_fail_at(reader, EXPECTED, value.text.data);
-	}
-	while ((r = weir_json_element(&reader->json, &is_first)) == 0) {
-		if (!span_read(reader)) {
-			return false;
-		}
-	}
-	return (r == WEIR_JSON_END && weir_json_finish(&reader->json) == 0) || weir_zipkin_read_fail(reader);
-}
-
 int weir_zipkin_json_decode(struct weir_draft *draft)
 {
-	struct weir_zipkin_reader reader = { .draft = draft, .nameless = WEIR_NONE };
-	bool is_read;
-
-	if (draft->body.length == 0) {
-		return 0;
-	}
-	weir_json_init(&reader.json, draft->body);
-	is_read = list_read(&reader);
-	if (draft->is_exhausted) {
-		return WEIR_DECODE_TOO_LARGE;
-	}
-	if (!is_read) {
-		weir_assert(draft->error != NULL);
-		return WEIR_DECODE_MALFORMED;
-	}
-	return 0;
+	return weir_zipkin_read_list(draft, EXPECTED, span_read, NULL);
 }

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "base/utf8.h"
 
 #define NUMBER_MAX 64u
@@ -279,4 +280,47 @@ bool weir_zipkin_read_object(struct weir_zipkin_reader *reader, const char *sent
 	*ret_is_null = value.kind == WEIR_JSON_NULL;
 	return *ret_is_null || value.kind == WEIR_JSON_OBJECT ||
 	       weir_zipkin_read_fail_at(reader, sentence, value.text.data);
+}
+
+/* ---- the list -------------------------------------------------------------- */
+
+static bool list_read(
+	struct weir_zipkin_reader *reader, const char *expected, weir_zipkin_span_fn *span_read, void *ctx)
+{
+	struct weir_json_value value;
+	bool is_first = true;
+	int r;
+
+	if (!weir_zipkin_read_value(reader, &value)) {
+		return false;
+	}
+	if (value.kind != WEIR_JSON_ARRAY) {
+		return weir_zipkin_read_fail_at(reader, expected, value.text.data);
+	}
+	while ((r = weir_json_element(&reader->json, &is_first)) == 0) {
+		if (!span_read(reader, ctx)) {
+			return false;
+		}
+	}
+	return (r == WEIR_JSON_END && weir_json_finish(&reader->json) == 0) || weir_zipkin_read_fail(reader);
+}
+
+int weir_zipkin_read_list(struct weir_draft *draft, const char *expected, weir_zipkin_span_fn *span_read, void *ctx)
+{
+	struct weir_zipkin_reader reader = { .draft = draft, .nameless = WEIR_NONE };
+	bool is_read;
+
+	if (draft->body.length == 0) {
+		return 0;
+	}
+	weir_json_init(&reader.json, draft->body);
+	is_read = list_read(&reader, expected, span_read, ctx);
+	if (draft->is_exhausted) {
+		return WEIR_DECODE_TOO_LARGE;
+	}
+	if (!is_read) {
+		weir_assert(draft->error != NULL);
+		return WEIR_DECODE_MALFORMED;
+	}
+	return 0;
 }

@@ -59,4 +59,10 @@ bool weir_zipkin_read_skip(struct weir_zipkin_reader *reader); /* the next value
 /* An opening brace or null (*ret_is_null); anything else fails with `sentence`. */
 bool weir_zipkin_read_object(struct weir_zipkin_reader *reader, const char *sentence, bool *ret_is_null);
 
+/* Reads the next element. */
+typedef bool weir_zipkin_span_fn(struct weir_zipkin_reader *reader, void *ctx);
+/* The whole body, a list of spans; an empty one is no list and no span. Anything but a list fails with `expected`.
+ * Outcomes as weir_zipkin_json_decode(). */
+int weir_zipkin_read_list(struct weir_draft *draft, const char *expected, weir_zipkin_span_fn *span_read, void *ctx);
+
 #endif

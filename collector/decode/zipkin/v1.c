@@ -262,9 +262,10 @@ static bool member_read(struct weir_zipkin_reader *reader, struct weir_str key, 
 	return weir_zipkin_read_skip(reader);
 }
 
-/* `span` keeps its tables from span to span. */
-static bool span_read(struct weir_zipkin_reader *reader, struct weir_zipkin_v1_span *span)
+/* `ctx`: a span, which keeps its tables from span to span. */
+static bool span_read(struct weir_zipkin_reader *reader, void *ctx)
 {
+	struct weir_zipkin_v1_span *span = ctx;
 	struct span_seen seen = { 0 };
 	char buffer[WEIR_ZIPKIN_KEY_BUFFER];
 	struct weir_json_value value;
@@ -298,44 +299,10 @@ static bool span_read(struct weir_zipkin_reader *reader, struct weir_zipkin_v1_s
 	return weir_zipkin_sides_write(reader, span, value.text.data);
 }
 
-static bool list_read(struct weir_zipkin_reader *reader)
+int weir_zipkin_v1_decode(struct weir_draft *draft)
 {
 	struct weir_zipkin_v1_span span = { .moments = { .row_bytes = sizeof(struct weir_zipkin_moment) },
 		.marks = { .row_bytes = sizeof(struct weir_zipkin_mark) } };
-	struct weir_json_value value;
-	bool is_first = true;
-	int r;
 
-	if (!weir_zipkin_read_value(reader, &value)) {
-		return false;
-	}
-	if (value.kind != WEIR_JSON_ARRAY) {
-		return weir_zipkin_read_fail_at(reader, EXPECTED, value.text.data);
-	}
-	while ((r = weir_json_element(&reader->json, &is_first)) == 0) {
-		if (!span_read(reader, &span)) {
-			return false;
-		}
-	}
-	return (r == WEIR_JSON_END && weir_json_finish(&reader->json) == 0) || weir_zipkin_read_fail(reader);
-}
-
-int weir_zipkin_v1_decode(struct weir_draft *draft)
-{
-	struct weir_zipkin_reader reader = { .draft = draft, .nameless = WEIR_NONE };
-	bool is_read;
-
-	if (draft->body.length == 0) {
-		return 0;
-	}
-	weir_json_init(&reader.json, draft->body);
-	is_read = list_read(&reader);
-	if (draft->is_exhausted) {
-		return WEIR_DECODE_TOO_LARGE;
-	}
-	if (!is_read) {
-		weir_assert(draft->error != NULL);
-		return WEIR_DECODE_MALFORMED;
-	}
-	return 0;
+	return weir_zipkin_read_list(draft, EXPECTED, span_read, &span);
 }

@@ -64,7 +64,7 @@ static void named(struct scene *scene, const char *name, unsigned kind)
 {
 	point_begin(scene, "orders", name, kind, kind == WEIR_INSTRUMENT_GAUGE ? 0 : CUMULATIVE)->value.integer = 1;
 	batch_maker_instrument_row(&scene->maker, 0)->naming = WEIR_NAMING_VERBATIM;
-	point_end(scene);
+	batch_end(scene);
 }
 
 static void names_of_samples_are_taken_too(void **state)
@@ -137,7 +137,7 @@ static void long_values_are_cut_and_counted_once_a_series(void **state)
 		point->attr_count = 2;
 		batch_maker_tag(&scene.maker, "__name__", "evil");
 		batch_maker_tag(&scene.maker, "path", value);
-		point_end(&scene);
+		batch_end(&scene);
 	}
 	assert_int_equal(scene.fold->points.families.cut_values, 1);
 	assert_true(

@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 
 #include "aggregate/state.h"
 #include "decode/address.h"
@@ -27,12 +26,12 @@
 #include "decode/otlp/trace.h"
 #include "identity/known.h"
 #include "support/batch_random.h"
-#include "support/mtcap.h"
+#include "tests/support/facts.h"
 #include "support/metric_of.h"
 
 #define T0 1700000000000000000u
 #define MS UINT64_C(1000000)
-#define ROWS_MAX 128u
+#define CAPTURE "envoy-all"
 #define STREAMS_MAX 1024u
 #define MESSAGES_MAX 4096u
 #define SEEDS 60u
@@ -43,132 +42,40 @@ static const char *folder;
 
 /* ---- rows --------------------------------------------------------------- */
 
-struct rows { /* text → count */
-	struct {
-		char text[320];
-		long long n;
-	} row[ROWS_MAX];
-	size_t count;
-};
-
-static void add(struct rows *rows, const char *text, long long n)
-{
-	size_t i = 0;
-
-	while (i < rows->count && strcmp(rows->row[i].text, text) != 0) {
-		i++;
-	}
-	assert_true(i < ROWS_MAX);
-	if (i == rows->count) {
-		snprintf(rows->row[rows->count++].text, sizeof(rows->row[i].text), "%s", text);
-		rows->row[i].n = 0;
-	}
-	rows->row[i].n += n;
-}
-
-static long long get(const struct rows *rows, const char *text)
-{
-	for (size_t i = 0; i < rows->count; i++) {
-		if (strcmp(rows->row[i].text, text) == 0) {
-			return rows->row[i].n;
-		}
-	}
-	return 0;
-}
-
-static int differences(const struct rows *want, const struct rows *have)
-{
-	int n = 0;
-
-	for (size_t i = 0; i < want->count; i++) {
-		if (want->row[i].n != get(have, want->row[i].text)) {
-			print_error("want %lld have %lld: %s\n", want->row[i].n, get(have, want->row[i].text),
-				want->row[i].text);
-			n++;
-		}
-	}
-	for (size_t i = 0; i < have->count; i++) {
-		if (get(want, have->row[i].text) == 0 && have->row[i].n != 0) {
-			print_error("have only %lld: %s\n", have->row[i].n, have->row[i].text);
-			n++;
-		}
-	}
-	return n;
-}
-
 /* One row: all of it, or as far as every signal tells. */
 static void row_add(struct rows *rows, bool is_whole, const char *reporter, const char *source, const char *end,
 	const char *code, const char *flags, const char *grpc, long long n)
 {
 	bool is_source = strcmp(reporter, "source") == 0;
-	char text[320], sorted[64] = "", copy[64], *save = NULL, *parts[8];
-	size_t count = 0;
+	char text[1024], sorted[FACTS_FLAGS_BYTES];
 
-	snprintf(copy, sizeof(copy), "%s", flags[0] != '\0' ? flags : "-");
-	for (char *part = strtok_r(copy, ",", &save); part != NULL && count < 8; part = strtok_r(NULL, ",", &save)) {
-		size_t at = count++;
-
-		for (; at > 0 && strcmp(parts[at - 1], part) > 0; at--) {
-			parts[at] = parts[at - 1];
-		}
-		parts[at] = part;
-	}
-	for (size_t i = 0; i < count; i++) {
-		strcat(sorted, parts[i]);
-		strcat(sorted, ",");
-	}
+	snprintf(sorted, sizeof(sorted), "%s", flags[0] != '\0' ? flags : "-");
+	facts_flags_sort(sorted);
 	snprintf(text, sizeof(text), "%s %s %.*s %s %s %s", reporter, is_source || is_whole ? source : "",
 		(int)(is_whole ? strlen(end) : strcspn(end, ".")), end, code, sorted, is_whole ? grpc : "");
-	add(rows, text, n);
+	rows_add(rows, text, n);
 }
 
 /* ---- what the facts say ------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text != NULL ? text : "";
-}
-
-static json_t *facts_load(void)
-{
-	json_error_t error;
-	char path[512];
-	json_t *facts;
-
-	snprintf(path, sizeof(path), "%s/envoy-all.facts.json", folder);
-	facts = json_load_file(path, 0, &error);
-	assert_non_null(facts);
-	return facts;
-}
-
-/* With the three normalisations of tests/support/facts.py. */
 static void want_edge(struct rows *rows, const json_t *edge, bool is_whole)
 {
-	const char *reporter = text_of(edge, "reporter"), *flags = text_of(edge, "response_flags");
+	const char *reporter = facts_text(edge, "reporter"), *flags = facts_text(edge, "response_flags");
 	const json_t *status = json_object_get(edge, "grpc_status");
-	bool is_source = strcmp(reporter, "source") == 0;
 	char end[128], code[16], grpc[16] = "";
 
-	snprintf(end, sizeof(end), "%s", text_of(edge, is_source ? "destination_service" : "destination_workload"));
-	if (is_source && strcmp(flags, "FI") == 0) {
-		*strchrnul(end, '.') = '\0';
-	} else if (is_source && end[0] == '\0') {
-		snprintf(end, sizeof(end), "%s", strcmp(flags, "NR") == 0 ? "unknown" : "BlackHoleCluster");
-	}
-	snprintf(code, sizeof(code), "%lld", (long long)json_integer_value(json_object_get(edge, "response_code")));
+	facts_end(edge, end, sizeof(end));
+	snprintf(code, sizeof(code), "%lld", facts_number(edge, "response_code"));
 	if (status != NULL) {
 		snprintf(grpc, sizeof(grpc), "%lld", (long long)json_integer_value(status));
 	}
-	row_add(rows, is_whole, reporter, text_of(edge, "source"), end, code, flags, grpc,
-		json_integer_value(json_object_get(edge, "n")));
+	row_add(rows, is_whole, reporter, facts_text(edge, "source"), end, code, flags, grpc, facts_number(edge, "n"));
 }
 
 static struct rows *want(bool is_whole)
 {
 	struct rows *rows = calloc(1, sizeof(*rows));
-	json_t *facts = facts_load();
+	json_t *facts = facts_load(folder, CAPTURE);
 	const json_t *edge;
 	size_t i;
 
@@ -255,11 +162,9 @@ static struct capture *capture_open(void)
 	struct capture *capture = calloc(1, sizeof(*capture));
 	struct weir_mtcap_record record;
 	uint32_t count = 0;
-	char path[512];
 
 	assert_non_null(capture);
-	snprintf(path, sizeof(path), "%s/envoy-all.mtcap", folder);
-	assert_int_equal(weir_mtcap_open(path, &capture->mtcap), 0);
+	capture->mtcap = facts_capture(folder, CAPTURE);
 	while (weir_mtcap_next(capture->mtcap, &record) == 0) {
 		for (unsigned way = 0; way < WAYS && weir_str_is(record.kind, "msg"); way++) {
 			if (memmem(record.method.data, record.method.length, methods[way], strlen(methods[way]))) {
@@ -378,26 +283,27 @@ static void check(const struct receivers *receivers, bool is_whole)
 {
 	struct rows *wanted = want(is_whole), *found = have(receivers->fold, is_whole);
 
-	assert_int_equal(differences(wanted, found), 0);
+	assert_int_equal(rows_differences(wanted, found), 0);
 	/* One request fewer is a difference: the comparison can fail. */
 	found->row[0].n--;
-	assert_int_not_equal(get(wanted, found->row[0].text), found->row[0].n);
+	assert_int_not_equal(rows_get(wanted, found->row[0].text), found->row[0].n);
 	free(wanted);
 	free(found);
 }
 
 static void check_tcp(const struct receivers *receivers)
 {
-	json_t *facts = facts_load(), *pair = json_array_get(json_object_get(facts, "tcp_connections"), 0);
-	uint64_t connections = (uint64_t)json_integer_value(json_object_get(pair, "connections"));
+	json_t *facts = facts_load(folder, CAPTURE),
+	       *pair = json_array_get(json_object_get(facts, "tcp_connections"), 0);
+	uint64_t connections = (uint64_t)facts_number(pair, "connections");
 
 	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_connections_closed_total", "source"), connections);
 	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_connections_closed_total", "destination"), connections);
 	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_connections_opened_total", "source"), connections);
 	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_received_bytes_total", "source"),
-		json_integer_value(json_object_get(pair, "bytes_sent_by_source")));
+		facts_number(pair, "bytes_sent_by_source"));
 	assert_int_equal(tcp_sum(receivers->fold, "istio_tcp_sent_bytes_total", "source"),
-		json_integer_value(json_object_get(pair, "bytes_sent_by_destination")));
+		facts_number(pair, "bytes_sent_by_destination"));
 	json_decref(facts);
 }
 

@@ -8,90 +8,8 @@
 
 #include <cmocka.h>
 
-#include "aggregate/state.h"
 #include "rules/passthrough.h"
-#include "support/batch_maker.h"
-
-#define T0 1700000000000000000u
-#define S 1000000000u
-
-struct scene { /* a fold, and a batch of the service `orders` that grows */
-	struct weir_fold *fold;
-	struct batch_maker maker;
-	const struct weir_snapshot *snapshot;
-	uint64_t now_ns;
-	uint32_t max_series;
-};
-
-static void scene_make(struct scene *scene, uint32_t max_series)
-{
-	const struct weir_fold_opts opts = { .max_series = max_series, .hash_seed = 42 };
-
-	memset(scene, 0, sizeof(*scene));
-	assert_int_equal(weir_fold_create(&opts, &scene->fold), 0);
-	scene->now_ns = T0;
-}
-
-static void scene_end(struct scene *scene)
-{
-	weir_snapshot_let_go(scene->snapshot);
-	batch_maker_fini(&scene->maker);
-	weir_fold_destroy(scene->fold);
-}
-
-static void begin(struct scene *scene)
-{
-	batch_maker_begin(&scene->maker, WEIR_PROTOCOL_OTLP_GRPC, WEIR_SIGNAL_METRIC_POINT, "orders", scene->now_ns);
-	batch_maker_resource(&scene->maker, "orders");
-}
-
-static void end(struct scene *scene)
-{
-	assert_int_equal(weir_fold_batch(scene->fold, batch_maker_finish(&scene->maker)), 0);
-	scene->now_ns += S;
-}
-
-static struct weir_point *point_add(
-	struct scene *scene, const char *name, unsigned kind, unsigned temporality, uint64_t start_ns, uint64_t time_ns)
-{
-	struct weir_point *point =
-		batch_maker_point(&scene->maker, batch_maker_instrument(&scene->maker, name, kind, temporality));
-
-	point->start_ns = start_ns;
-	point->time_ns = time_ns;
-	point->flags = WEIR_POINT_IS_INT | WEIR_POINT_HAS_SUM;
-	return point;
-}
-
-static void number(struct scene *scene, const char *name, unsigned kind, unsigned temporality, uint64_t start_ns,
-	uint64_t time_ns, int64_t value)
-{
-	begin(scene);
-	point_add(scene, name, kind, temporality, start_ns, time_ns)->value.integer = value;
-	end(scene);
-}
-
-static const struct weir_family_view *family_of(struct scene *scene, const char *name)
-{
-	weir_snapshot_let_go(scene->snapshot);
-	assert_int_equal(weir_snapshot_make(scene->fold, WEIR_SNAPSHOT_POINTS, 0, T0, &scene->snapshot), 0);
-	for (uint32_t i = 0; i < scene->snapshot->family_count; i++) {
-		if (weir_str_is(scene->snapshot->families[i].name, name)) {
-			return &scene->snapshot->families[i];
-		}
-	}
-	return NULL;
-}
-
-/* The only series of this family. */
-static const struct weir_point_view *only(struct scene *scene, const char *name)
-{
-	const struct weir_family_view *family = family_of(scene, name);
-
-	assert_non_null(family);
-	assert_int_equal(family->point_count, 1);
-	return family->points;
-}
+#include "support/point_scene.h"
 
 static void a_gauge_is_its_latest_value_in_any_order(void **state)
 {
@@ -99,9 +17,9 @@ static void a_gauge_is_its_latest_value_in_any_order(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 5, 7);
-	number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 9, -3);
-	number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 6, 8);
+	send_number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 5, 7);
+	send_number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 9, -3);
+	send_number(&scene, "queue.size", WEIR_INSTRUMENT_GAUGE, 0, 0, T0 + 6, 8);
 	assert_int_equal(only(&scene, "queue_size")->whole, -3);
 	assert_int_equal(scene.snapshot->families[0].exposed, WEIR_EXPOSED_GAUGE);
 	assert_int_equal(scene.snapshot->points_late, 1);
@@ -114,15 +32,15 @@ static void a_cumulative_sum_goes_on_over_a_restart_of_its_sender(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 10, T0 + 1, 5);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 10, T0 + 1, 5);
 	assert_int_equal(only(&scene, "orders_total")->whole, 5);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 10, T0 + 2, 9);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 10, T0 + 2, 9);
 	assert_int_equal(only(&scene, "orders_total")->whole, 9);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 20, T0 + 3, 9); /* a later start */
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 20, T0 + 3, 9); /* a later start */
 	assert_int_equal(only(&scene, "orders_total")->whole, 18);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 20, T0 + 4, 2); /* a smaller value */
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 20, T0 + 4, 2); /* a smaller value */
 	assert_int_equal(only(&scene, "orders_total")->whole, 20);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 20, T0 + 4, 3); /* the same time */
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 20, T0 + 4, 3); /* the same time */
 	assert_int_equal(only(&scene, "orders_total")->whole, 20);
 	assert_int_equal(only(&scene, "orders_total")->created_ns, T0);
 	scene_end(&scene);
@@ -136,23 +54,20 @@ static void processes_of_one_name_are_told_by_when_they_began(void **state)
 	(void)state;
 	scene_make(&scene, 100);
 	for (uint64_t i = 0; i < 5; i++) {
-		number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 - 4 * S, T0 + 2 * i * S,
+		send_number(&scene, "calls", WEIR_INSTRUMENT_SUM, CUMULATIVE, T0 - 4 * S, T0 + 2 * i * S,
 			10 + 2 * (int64_t)i);
-		number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 - 2 * S, T0 + 2 * i * S,
-			5 + (int64_t)i);
-		number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 - 3 * S,
-			T0 + (2 * i + 1) * S, 100);
+		send_number(
+			&scene, "calls", WEIR_INSTRUMENT_SUM, CUMULATIVE, T0 - 2 * S, T0 + 2 * i * S, 5 + (int64_t)i);
+		send_number(&scene, "calls", WEIR_INSTRUMENT_SUM, CUMULATIVE, T0 - 3 * S, T0 + (2 * i + 1) * S, 100);
 	}
 	assert_int_equal(only(&scene, "calls_total")->whole, 18 + 9 + 100);
 	/* Restarts without end: who was silent the longest is forgotten, the others go on. */
 	for (uint64_t i = 0; i < 50; i++) {
-		number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 + (20 + i) * S,
-			T0 + (21 + i) * S, 1);
+		send_number(&scene, "calls", WEIR_INSTRUMENT_SUM, CUMULATIVE, T0 + (20 + i) * S, T0 + (21 + i) * S, 1);
 	}
 	assert_int_equal(only(&scene, "calls_total")->whole, 127 + 50);
 	assert_int_equal(scene.fold->points.count, 8);
-	number(&scene, "calls", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, T0 + UINT64_C(69) * S,
-		T0 + UINT64_C(90) * S, 3);
+	send_number(&scene, "calls", WEIR_INSTRUMENT_SUM, CUMULATIVE, T0 + UINT64_C(69) * S, T0 + UINT64_C(90) * S, 3);
 	assert_int_equal(only(&scene, "calls_total")->whole, 127 + 50 + 2);
 	assert_int_equal(scene.fold->points.late, 0);
 	scene_end(&scene);
@@ -164,13 +79,13 @@ static void delta_points_are_added_once_for_each_time(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0, T0 + 1, 5);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0 + 1, T0 + 2, 6);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0 + 1, T0 + 2, 6);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0, T0 + 1, 5);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, DELTA, T0, T0 + 1, 5);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, DELTA, T0 + 1, T0 + 2, 6);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, DELTA, T0 + 1, T0 + 2, 6);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, DELTA, T0, T0 + 1, 5);
 	assert_int_equal(only(&scene, "orders_total")->whole, 11);
 	assert_int_equal(scene.snapshot->points_late, 2);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0 + 2, T0 + 3, -4);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, DELTA, T0 + 2, T0 + 3, -4);
 	assert_int_equal(only(&scene, "orders_total")->whole, 11);
 	scene_end(&scene);
 }
@@ -182,31 +97,15 @@ static void an_up_down_sum_is_a_gauge_delta_or_not(void **state)
 	(void)state;
 	scene_make(&scene, 100);
 	for (int i = 0; i < 3; i++) {
-		begin(&scene);
-		point_add(&scene, "inflight", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_DELTA, T0, T0 + 1 + (uint64_t)i)
-			->value.integer = i == 1 ? -5 : 2;
+		batch_begin(&scene, "orders");
+		point_add(&scene, "inflight", WEIR_INSTRUMENT_SUM, DELTA, T0, T0 + 1 + (uint64_t)i)->value.integer =
+			i == 1 ? -5 : 2;
 		batch_maker_instrument_row(&scene.maker, 0)->is_monotonic = 0;
-		end(&scene);
+		batch_end(&scene);
 	}
 	assert_int_equal(only(&scene, "inflight")->whole, -1);
 	assert_int_equal(scene.snapshot->families[0].exposed, WEIR_EXPOSED_GAUGE);
 	scene_end(&scene);
-}
-
-static void histogram(struct scene *scene, unsigned temporality, uint64_t start_ns, uint64_t time_ns,
-	const uint64_t counts[3], double sum, double last_bound)
-{
-	const double bounds[2] = { 1, last_bound };
-	struct weir_point *point;
-
-	begin(scene);
-	point = point_add(scene, "latency", WEIR_INSTRUMENT_HISTOGRAM, temporality, start_ns, time_ns);
-	point->bounds = batch_maker_numbers(&scene->maker, bounds, 2);
-	point->counts = batch_maker_numbers(&scene->maker, counts, 3);
-	point->count = counts[0] + counts[1] + counts[2];
-	point->sum = sum;
-	batch_maker_instrument_row(&scene->maker, 0)->unit = batch_maker_text(&scene->maker, "ms");
-	end(scene);
 }
 
 static void histograms_add_up_and_start_anew_with_new_bounds(void **state)
@@ -216,27 +115,27 @@ static void histograms_add_up_and_start_anew_with_new_bounds(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20.5, 10);
-	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 2, (uint64_t[]){ 0, 1, 0 }, 4, 10);
-	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 2, (uint64_t[]){ 0, 1, 0 }, 4, 10);
+	send_latency(&scene, DELTA, T0, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20.5, 10);
+	send_latency(&scene, DELTA, T0, T0 + 2, (uint64_t[]){ 0, 1, 0 }, 4, 10);
+	send_latency(&scene, DELTA, T0, T0 + 2, (uint64_t[]){ 0, 1, 0 }, 4, 10);
 	view = only(&scene, "latency_milliseconds");
 	assert_int_equal(view->form, WEIR_POINT_HISTOGRAM);
 	assert_int_equal(view->count, 7);
 	assert_true(view->sum == 24.5);
 	assert_int_equal(view->counts[1], 3);
 	assert_int_equal(view->created_ns, T0);
-	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 3, (uint64_t[]){ 0, 1, 0 }, 4, 100);
+	send_latency(&scene, DELTA, T0, T0 + 3, (uint64_t[]){ 0, 1, 0 }, 4, 100);
 	view = only(&scene, "latency_milliseconds");
 	assert_int_equal(view->count, 1);
 	assert_true(view->bounds[1] == 100);
-	assert_int_equal(view->created_ns, T0 + 3 * (uint64_t)S);
+	assert_int_equal(view->created_ns, T0 + 3 * S);
 	scene_end(&scene);
 }
 
 static void a_histogram_of_nothing_leaves_the_buckets_of_its_series(void **state)
 {
 	static const uint64_t counts[3] = { 1, 2, 3 };
-	static const unsigned temporalities[2] = { WEIR_TEMPORALITY_DELTA, WEIR_TEMPORALITY_CUMULATIVE };
+	static const unsigned temporalities[2] = { DELTA, CUMULATIVE };
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
@@ -244,12 +143,12 @@ static void a_histogram_of_nothing_leaves_the_buckets_of_its_series(void **state
 		const struct weir_point_view *view;
 
 		scene_make(&scene, 100);
-		histogram(&scene, temporalities[i], 5, T0, counts, 10, 2);
-		begin(&scene);
+		send_latency(&scene, temporalities[i], 5, T0, counts, 10, 2);
+		batch_begin(&scene, "orders");
 		point_add(&scene, "latency", WEIR_INSTRUMENT_HISTOGRAM, temporalities[i], 5, T0 + 1);
 		batch_maker_instrument_row(&scene.maker, 0)->unit = batch_maker_text(&scene.maker, "ms");
-		end(&scene);
-		histogram(&scene, temporalities[i], 5, T0 + 2, counts, 10, 2);
+		batch_end(&scene);
+		send_latency(&scene, temporalities[i], 5, T0 + 2, counts, 10, 2);
 		view = only(&scene, "latency_milliseconds");
 		assert_int_equal(view->bound_count, 2);
 		assert_int_equal(view->count, 12); /* cumulative: it fell to 0, so it began again */
@@ -265,33 +164,17 @@ static void cumulative_histograms_are_as_they_say_and_go_on_over_a_restart(void 
 
 	(void)state;
 	scene_make(&scene, 100);
-	histogram(&scene, WEIR_TEMPORALITY_CUMULATIVE, 5, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20, 10);
-	histogram(&scene, WEIR_TEMPORALITY_CUMULATIVE, 5, T0 + 2, (uint64_t[]){ 1, 4, 3 }, 30, 10);
+	send_latency(&scene, CUMULATIVE, 5, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20, 10);
+	send_latency(&scene, CUMULATIVE, 5, T0 + 2, (uint64_t[]){ 1, 4, 3 }, 30, 10);
 	view = only(&scene, "latency_milliseconds");
 	assert_int_equal(view->count, 8);
 	assert_true(view->sum == 30);
-	histogram(&scene, WEIR_TEMPORALITY_CUMULATIVE, 6, T0 + 3, (uint64_t[]){ 2, 0, 0 }, 1, 10);
+	send_latency(&scene, CUMULATIVE, 6, T0 + 3, (uint64_t[]){ 2, 0, 0 }, 1, 10);
 	view = only(&scene, "latency_milliseconds");
 	assert_int_equal(view->count, 10);
 	assert_int_equal(view->counts[0], 3);
 	assert_true(view->sum == 31);
 	scene_end(&scene);
-}
-
-static void exponential(struct scene *scene, unsigned temporality, uint64_t time_ns, int scale, int offset)
-{
-	const uint64_t counts[4] = { 1, 0, 2, 1 };
-	struct weir_point *point;
-
-	begin(scene);
-	point = point_add(scene, "size", WEIR_INSTRUMENT_EXPONENTIAL, temporality, 5, time_ns);
-	point->counts = batch_maker_numbers(&scene->maker, counts, 4);
-	point->scale = scale;
-	point->positive_offset = offset;
-	point->zero_count = 1;
-	point->count = 5;
-	point->sum = 10;
-	end(scene);
 }
 
 static void exponential_histograms_meet_at_the_coarser_scale(void **state)
@@ -301,8 +184,8 @@ static void exponential_histograms_meet_at_the_coarser_scale(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	exponential(&scene, WEIR_TEMPORALITY_DELTA, T0 + 1, 1, 4);  /* 4, 6, 7 of scale 1 are 2, 3, 3 of scale 0 */
-	exponential(&scene, WEIR_TEMPORALITY_DELTA, T0 + 2, 0, 10); /* 10, 12, 13 */
+	send_size(&scene, DELTA, T0 + 1, 1, 4);  /* 4, 6, 7 of scale 1 are 2, 3, 3 of scale 0 */
+	send_size(&scene, DELTA, T0 + 2, 0, 10); /* 10, 12, 13 */
 	view = only(&scene, "size");
 	assert_int_equal(view->form, WEIR_POINT_EXPONENTIAL);
 	assert_int_equal(view->scale, 0);
@@ -324,8 +207,8 @@ static void a_cumulative_exponential_histogram_is_what_it_says_at_its_scale_now(
 
 	(void)state;
 	scene_make(&scene, 100);
-	exponential(&scene, WEIR_TEMPORALITY_CUMULATIVE, T0 + 1, 1, 4);
-	exponential(&scene, WEIR_TEMPORALITY_CUMULATIVE, T0 + 2, 1, 4);
+	send_size(&scene, CUMULATIVE, T0 + 1, 1, 4);
+	send_size(&scene, CUMULATIVE, T0 + 2, 1, 4);
 	view = only(&scene, "size");
 	assert_int_equal(view->count, 5);
 	assert_int_equal(view->zero_count, 1);
@@ -342,13 +225,13 @@ static void a_summary_is_its_latest(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	begin(&scene);
+	batch_begin(&scene, "orders");
 	point = point_add(&scene, "rpc", WEIR_INSTRUMENT_SUMMARY, 0, 0, T0);
 	point->bounds = batch_maker_numbers(&scene.maker, quantiles, 2);
 	point->counts = batch_maker_numbers(&scene.maker, values, 2);
 	point->count = 12;
 	point->sum = 99.5;
-	end(&scene);
+	batch_end(&scene);
 	view = only(&scene, "rpc");
 	assert_int_equal(view->form, WEIR_POINT_SUMMARY);
 	assert_int_equal(view->count, 12);
@@ -367,14 +250,13 @@ static void streams_of_one_series_add_up(void **state)
 	for (unsigned i = 0; i < 6; i++) {
 		struct weir_resource *resource;
 
-		begin(&scene);
+		batch_begin(&scene, "orders");
 		resource = (struct weir_resource *)scene.maker.resources.data;
 		resource->attr_first = scene.maker.attrs.count;
 		resource->attr_count = 1;
 		batch_maker_tag(&scene.maker, "process.pid", i % 2 == 0 ? "1" : "2");
-		point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1 + i)
-			->value.integer = 10 + i;
-		end(&scene);
+		point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 1, T0 + 1 + i)->value.integer = 10 + i;
+		batch_end(&scene);
 	}
 	assert_int_equal(only(&scene, "orders_total")->whole, 14 + 15);
 	scene_end(&scene);
@@ -389,14 +271,14 @@ static void the_order_of_attributes_makes_no_other_series(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		struct weir_point *point;
 
-		begin(&scene);
-		point = point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1 + i);
+		batch_begin(&scene, "orders");
+		point = point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 1, T0 + 1 + i);
 		point->value.integer = 4;
 		point->attr_first = scene.maker.attrs.count;
 		point->attr_count = 2;
 		batch_maker_tag(&scene.maker, i == 0 ? "b" : "a", i == 0 ? "2" : "1");
 		batch_maker_tag(&scene.maker, i == 0 ? "a" : "b", i == 0 ? "1" : "2");
-		end(&scene);
+		batch_end(&scene);
 	}
 	assert_int_equal(only(&scene, "orders_total")->whole, 4);
 	assert_true(weir_str_is(scene.snapshot->families[0].points->labels, "job=\"orders\",a=\"1\",b=\"2\""));
@@ -409,17 +291,17 @@ static void no_name_has_two_types(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	number(&scene, "orders", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
-	begin(&scene);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	batch_begin(&scene, "orders");
 	point_add(&scene, "orders", WEIR_INSTRUMENT_SUMMARY, 0, 0, T0);
-	end(&scene);
-	begin(&scene);
+	batch_end(&scene);
+	batch_begin(&scene, "orders");
 	point_add(&scene, "orders.sum", WEIR_INSTRUMENT_GAUGE, 0, 0, T0);
-	end(&scene);
-	histogram(&scene, WEIR_TEMPORALITY_DELTA, T0, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20.5, 10);
-	number(&scene, "latency.milliseconds.bucket", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
-	number(&scene, "weir.series", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
-	number(&scene, "process.open.fds", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	batch_end(&scene);
+	send_latency(&scene, DELTA, T0, T0 + 1, (uint64_t[]){ 1, 2, 3 }, 20.5, 10);
+	send_number(&scene, "latency.milliseconds.bucket", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	send_number(&scene, "weir.series", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	send_number(&scene, "process.open.fds", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
 	assert_int_equal(only(&scene, "orders")->form, WEIR_POINT_NUMBER);
 	assert_non_null(family_of(&scene, "orders_sum")); /* a gauge named orders has no samples of its own */
 	assert_null(family_of(&scene, "latency_milliseconds_bucket"));
@@ -442,18 +324,17 @@ static void beyond_the_budget_counters_overflow_and_gauges_are_left_out(void **s
 		for (unsigned i = 0; i < 8; i++) {
 			struct weir_point *point;
 
-			begin(&scene);
-			point = point_add(
-				&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1 + round);
+			batch_begin(&scene, "orders");
+			point = point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 1, T0 + 1 + round);
 			point->value.integer = 100 * (round + 1);
 			point->attr_first = scene.maker.attrs.count;
 			point->attr_count = 1;
 			snprintf(value, sizeof(value), "%u", i);
 			batch_maker_tag(&scene.maker, "tier", value);
-			end(&scene);
+			batch_end(&scene);
 		}
 	}
-	number(&scene, "queue", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
+	send_number(&scene, "queue", WEIR_INSTRUMENT_GAUGE, 0, 0, T0, 1);
 	family = family_of(&scene, "orders_total");
 	assert_int_equal(family->point_count, 6);
 	for (uint32_t i = 0; i < family->point_count; i++) {
@@ -483,15 +364,14 @@ static void wide_cumulative_streams_are_bounded(void **state)
 			const uint64_t counts[1] = { 1 + round };
 			struct weir_point *point;
 
-			begin(&scene);
+			batch_begin(&scene, "orders");
 			snprintf(name, sizeof(name), "size.%u", i / 50);
-			point = point_add(&scene, name, WEIR_INSTRUMENT_EXPONENTIAL, WEIR_TEMPORALITY_CUMULATIVE, 5,
-				T0 + round + 1);
+			point = point_add(&scene, name, WEIR_INSTRUMENT_EXPONENTIAL, CUMULATIVE, 5, T0 + round + 1);
 			point->counts = batch_maker_numbers(&scene.maker, counts, 1);
 			point->attr_count = 1;
 			snprintf(name, sizeof(name), "%u", i);
 			batch_maker_tag(&scene.maker, "part", name);
-			end(&scene);
+			batch_end(&scene);
 		}
 	}
 	assert_in_range(families->word_total, 1, families->max_words);
@@ -507,12 +387,12 @@ static void a_reset_begins_all_of_them_anew(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1, 5);
-	weir_fold_reset_counters(scene.fold, T0 + 100 * (uint64_t)S);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 1, T0 + 1, 5);
+	weir_fold_reset_counters(scene.fold, T0 + 100 * S);
 	assert_null(family_of(&scene, "orders_total"));
-	number(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 2, 7);
+	send_number(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 1, T0 + 2, 7);
 	assert_int_equal(only(&scene, "orders_total")->whole, 7);
-	assert_int_equal(only(&scene, "orders_total")->created_ns, T0 + 100 * (uint64_t)S);
+	assert_int_equal(only(&scene, "orders_total")->created_ns, T0 + 100 * S);
 	scene_end(&scene);
 }
 
@@ -526,16 +406,15 @@ static void target_info_is_told_once_and_follows_its_resource(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		struct weir_resource *resource;
 
-		begin(&scene);
+		batch_begin(&scene, "orders");
 		resource = (struct weir_resource *)scene.maker.resources.data;
 		resource->attr_first = scene.maker.attrs.count;
 		resource->attr_count = 3;
 		batch_maker_tag(&scene.maker, "service.name", "orders");
 		batch_maker_tag(&scene.maker, "service.instance.id", "a");
 		batch_maker_tag(&scene.maker, "service.version", i < 2 ? "1" : "2");
-		point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, WEIR_TEMPORALITY_CUMULATIVE, 1, T0 + 1 + i)
-			->value.integer = 4;
-		end(&scene);
+		point_add(&scene, "orders", WEIR_INSTRUMENT_SUM, CUMULATIVE, 1, T0 + 1 + i)->value.integer = 4;
+		batch_end(&scene);
 	}
 	family = family_of(&scene, "target_info");
 	assert_int_equal(family->point_count, 1);
@@ -554,13 +433,13 @@ static void malformed_arrays_move_nothing(void **state)
 
 	(void)state;
 	scene_make(&scene, 100);
-	begin(&scene);
-	point = point_add(&scene, "latency", WEIR_INSTRUMENT_HISTOGRAM, WEIR_TEMPORALITY_DELTA, T0, T0 + 1);
+	batch_begin(&scene, "orders");
+	point = point_add(&scene, "latency", WEIR_INSTRUMENT_HISTOGRAM, DELTA, T0, T0 + 1);
 	point->bounds = batch_maker_numbers(&scene.maker, bounds, 2); /* not ascending */
 	point->counts = batch_maker_numbers(&scene.maker, counts, 3);
-	point = point_add(&scene, "size", WEIR_INSTRUMENT_EXPONENTIAL, WEIR_TEMPORALITY_DELTA, T0, T0 + 1);
+	point = point_add(&scene, "size", WEIR_INSTRUMENT_EXPONENTIAL, DELTA, T0, T0 + 1);
 	point->scale = 1000;
-	end(&scene);
+	batch_end(&scene);
 	assert_int_equal(family_of(&scene, "latency")->point_count, 0);
 	assert_int_equal(only(&scene, "size")->count, 0);
 	scene_end(&scene);

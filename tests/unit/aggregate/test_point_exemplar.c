@@ -30,7 +30,7 @@ static void count(struct scene *scene, const char *service, int64_t total, uint8
 
 	point->value.integer = total;
 	exemplify(point, trace, time_ns, 2.5);
-	point_end(scene);
+	batch_end(scene);
 }
 
 static void observe(struct scene *scene, const double *bounds, uint32_t bound_count, uint8_t trace)
@@ -44,7 +44,7 @@ static void observe(struct scene *scene, const double *bounds, uint32_t bound_co
 	if (trace != 0) {
 		exemplify(point, trace, 0, 1.5);
 	}
-	point_end(scene);
+	batch_end(scene);
 }
 
 static void assert_exemplar(const struct weir_point_view *view, uint8_t trace, uint64_t time_ns)
@@ -124,7 +124,7 @@ static void histograms_have_one_and_gauges_and_summaries_have_none(void **state)
 		batch_maker_instrument_row(&scene.maker, point->instrument)->is_monotonic = rows[i].is_monotonic;
 		point->count = rows[i].kind == WEIR_INSTRUMENT_EXPONENTIAL ? 0 : 1;
 		exemplify(point, 9, T0 - S, 1.5);
-		point_end(&scene);
+		batch_end(&scene);
 		if (rows[i].has_exemplar) {
 			assert_exemplar(only(&scene, rows[i].name), 9, T0 - S);
 		} else {
@@ -145,18 +145,18 @@ static void what_moves_nothing_is_no_example(void **state)
 	point = point_begin(&scene, "orders", "sold", WEIR_INSTRUMENT_SUM, CUMULATIVE); /* it came again */
 	point->time_ns = T0;
 	exemplify(point, 2, T0, 1);
-	point_end(&scene);
+	batch_end(&scene);
 	assert_int_equal(scene.fold->points.late, 1);
 	point = point_begin(&scene, "orders", "sold", WEIR_INSTRUMENT_SUM, CUMULATIVE);
 	point->value.integer = 6;
 	exemplify(point, 3, T0, NAN);
-	point_end(&scene);
+	batch_end(&scene);
 	assert_exemplar(only(&scene, "sold_total"), 1, T0 - 9 * S);
 	scene.fold->points.forgotten_ns = T0; /* one that began before is met midway */
 	point = point_begin(&scene, "orders", "lent", WEIR_INSTRUMENT_SUM, CUMULATIVE);
 	point->value.integer = 7;
 	exemplify(point, 4, T0, 1);
-	point_end(&scene);
+	batch_end(&scene);
 	assert_int_equal(scene.fold->points.midway, 1);
 	assert_null(only(&scene, "lent_total")->exemplar);
 	scene_end(&scene);

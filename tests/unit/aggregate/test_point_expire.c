@@ -49,14 +49,14 @@ static void a_series_lives_while_one_of_its_streams_does(void **state)
 
 		point->start_ns = T0 - (i == 0 ? 20 : 10) * S; /* two processes of one name */
 		point->value.integer = 10 + i;
-		point_end(&scene);
+		batch_end(&scene);
 		later(&scene, EXPIRY / 2);
 	}
 	assert_int_equal(only(&scene, "sold_total")->whole, 10 + 13);
 	assert_int_equal(scene.fold->points.asleep, 1);
 	point_begin(&scene, "orders", "sold", WEIR_INSTRUMENT_SUM, CUMULATIVE)->value.integer = 15;
 	((struct weir_point *)scene.maker.points.data)->start_ns = T0 - 20 * S;
-	point_end(&scene);
+	batch_end(&scene);
 	assert_int_equal(only(&scene, "sold_total")->whole, 15 + 13);
 	assert_int_equal(only(&scene, "sold_total")->created_ns, T0);
 	assert_int_equal(scene.fold->points.asleep, 0);
@@ -76,10 +76,10 @@ static void gauges_and_target_info_leave_nothing_and_free_their_name(void **stat
 	resource->attr_first = scene.maker.attrs.count;
 	resource->attr_count = 1;
 	batch_maker_tag(&scene.maker, "host.arch", "arm64");
-	point_end(&scene);
+	batch_end(&scene);
 	assert_int_equal(only(&scene, "target_info")->whole, 1);
 	point_begin(&scene, "orders", "queue", WEIR_INSTRUMENT_SUMMARY, 0);
-	point_end(&scene);
+	batch_end(&scene);
 	assert_int_equal(scene.fold->points.families.conflicting, 1);
 	later(&scene, EXPIRY);
 	assert_null(family_of(&scene, "queue"));
@@ -89,7 +89,7 @@ static void gauges_and_target_info_leave_nothing_and_free_their_name(void **stat
 	assert_int_equal(scene.fold->points.families.helps.live, 1);
 	assert_int_equal(scene.fold->points.live, 1);
 	point_begin(&scene, "orders", "queue", WEIR_INSTRUMENT_SUMMARY, 0);
-	point_end(&scene);
+	batch_end(&scene);
 	assert_int_equal(only(&scene, "queue")->form, WEIR_POINT_SUMMARY);
 	scene_end(&scene);
 }
@@ -109,7 +109,7 @@ static void a_target_info_that_was_followed_by_another_goes_at_once(void **state
 		resource->attr_first = scene.maker.attrs.count;
 		resource->attr_count = 1;
 		batch_maker_tag(&scene.maker, "service.version", i == 0 ? "1" : "2");
-		point_end(&scene);
+		batch_end(&scene);
 	}
 	assert_int_equal(scene.fold->points.families.live_series, 3);
 	sweep(scene.fold);
@@ -159,7 +159,7 @@ static void histogram(struct scene *scene, unsigned temporality, uint64_t start_
 	point->counts = batch_maker_numbers(&scene->maker, counts, 3);
 	point->count = first + 5;
 	point->sum = (double)(10 * first);
-	point_end(scene);
+	batch_end(scene);
 }
 
 static void histograms_leave_their_count_and_sum(void **state)
@@ -261,9 +261,9 @@ static void whoever_was_forgotten_is_met_midway(void **state)
 	assert_int_equal(family_of(&scene, "sold_total")->points[2].whole, 50);
 	point_begin(&scene, "service.0.1", "lent", WEIR_INSTRUMENT_SUM, DELTA)->value.integer = 1;
 	((struct weir_point *)scene.maker.points.data)->time_ns = T0 + S; /* may have been added */
-	point_end(&scene);
+	batch_end(&scene);
 	point_begin(&scene, "service.0.1", "lent", WEIR_INSTRUMENT_SUM, DELTA)->value.integer = 2;
-	point_end(&scene);
+	batch_end(&scene);
 	assert_int_equal(only(&scene, "lent_total")->whole, 2);
 	assert_int_equal(scene.fold->points.late, 1);
 	scene_end(&scene);
@@ -285,7 +285,7 @@ static void a_life_too_many_is_not_counted_again(void **state)
 
 			point->start_ns = T0 - (100 - i) * S;
 			point->value.integer = 1000 * round;
-			point_end(&scene);
+			batch_end(&scene);
 			told += 1000 * round;
 			assert_in_range(only(&scene, "sold_total")->whole, 1000, told + 11 * 1000 * (round - 1));
 		}
@@ -391,7 +391,7 @@ static void live_and_expired_and_overflow_are_all_that_was_told(void **state)
 			told += more;
 			point_begin(&scene, name, "sold", WEIR_INSTRUMENT_SUM, is_delta ? DELTA : CUMULATIVE)
 				->value.integer = is_delta ? more : said[sender];
-			point_end(&scene);
+			batch_end(&scene);
 			if (scene.fold->watermark_ns / SWEEP != swept) {
 				swept = scene.fold->watermark_ns / SWEEP;
 				sweep(scene.fold);

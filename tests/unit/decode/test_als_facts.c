@@ -13,106 +13,20 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 
 #include "decode/address.h"
 #include "decode/envoy/als.h"
 #include "identity/known.h"
 #include "rules/response_flags.h"
 #include "support/standard_table.h"
-#include "tests/support/mtcap.h"
+#include "tests/support/facts.h"
 
-#define ROWS_MAX 256
 #define STREAMS_MAX 256
 #define CONNECTIONS_MAX 256
 
 static const char *folder;
 
-struct rows { /* text → count */
-	struct {
-		char text[1024];
-		long long n;
-	} row[ROWS_MAX];
-	size_t count;
-};
-
-static void add(struct rows *rows, const char *text, long long n)
-{
-	size_t i = 0;
-
-	while (i < rows->count && strcmp(rows->row[i].text, text) != 0) {
-		i++;
-	}
-	assert_true(i < ROWS_MAX);
-	if (i == rows->count) {
-		rows->count++;
-		snprintf(rows->row[i].text, sizeof(rows->row[i].text), "%s", text);
-		rows->row[i].n = 0;
-	}
-	rows->row[i].n += n;
-}
-
-static long long get(const struct rows *rows, const char *text)
-{
-	for (size_t i = 0; i < rows->count; i++) {
-		if (strcmp(rows->row[i].text, text) == 0) {
-			return rows->row[i].n;
-		}
-	}
-	return 0;
-}
-
-static int differences(const struct rows *want, const struct rows *have)
-{
-	int n = 0;
-
-	for (size_t i = 0; i < want->count; i++) {
-		if (want->row[i].n != get(have, want->row[i].text)) {
-			print_error("want %lld have %lld: %s\n", want->row[i].n, get(have, want->row[i].text),
-				want->row[i].text);
-			n++;
-		}
-	}
-	for (size_t i = 0; i < have->count; i++) {
-		if (get(want, have->row[i].text) == 0 && have->row[i].n != 0) {
-			print_error("have only %lld: %s\n", have->row[i].n, have->row[i].text);
-			n++;
-		}
-	}
-	return n;
-}
-
 /* ---- what the facts say ------------------------------------------------- */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-/* The facts sort flags by name; so do we. */
-static void sort_flags(char *flags)
-{
-	char *parts[32];
-	size_t n = 0;
-	char copy[256], *save = NULL;
-
-	snprintf(copy, sizeof(copy), "%s", flags);
-	for (char *p = strtok_r(copy, ",", &save); p && n < 32; p = strtok_r(NULL, ",", &save)) {
-		size_t at = n++;
-
-		for (; at > 0 && strcmp(parts[at - 1], p) > 0; at--) {
-			parts[at] = parts[at - 1];
-		}
-		parts[at] = p;
-	}
-	flags[0] = '\0';
-	for (size_t i = 0; i < n; i++) {
-		strcat(flags, i > 0 ? "," : "");
-		strcat(flags, parts[i]);
-	}
-}
 
 static void want_edges(const json_t *facts, struct rows *rows)
 {
@@ -121,26 +35,18 @@ static void want_edges(const json_t *facts, struct rows *rows)
 
 	json_array_foreach(json_object_get(facts, "edges"), i, edge)
 	{
-		const char *reporter = text_of(edge, "reporter");
 		const json_t *status = json_object_get(edge, "grpc_status");
-		bool is_source = strcmp(reporter, "source") == 0;
-		char flags[64], end[256], grpc[16] = "", text[1024];
+		const char *flags = facts_text(edge, "response_flags");
+		char end[256], grpc[16] = "", text[1024];
 
-		snprintf(flags, sizeof(flags), "%s", text_of(edge, "response_flags"));
-		snprintf(end, sizeof(end), "%s",
-			text_of(edge, is_source ? "destination_service" : "destination_workload"));
-		if (is_source && strcmp(flags, "FI") == 0) {
-			*strchrnul(end, '.') = '\0'; /* the authority without its port */
-		} else if (is_source && end[0] == '\0') {
-			snprintf(end, sizeof(end), "%s", strcmp(flags, "NR") == 0 ? "unknown" : "BlackHoleCluster");
-		}
+		facts_end(edge, end, sizeof(end));
 		if (status) {
 			snprintf(grpc, sizeof(grpc), "%lld", (long long)json_integer_value(status));
 		}
-		snprintf(text, sizeof(text), "%s %s %s %lld %s %s", reporter, text_of(edge, "source"), end,
-			(long long)json_integer_value(json_object_get(edge, "response_code")), flags[0] ? flags : "-",
+		snprintf(text, sizeof(text), "%s %s %s %lld %s %s", facts_text(edge, "reporter"),
+			facts_text(edge, "source"), end, facts_number(edge, "response_code"), flags[0] ? flags : "-",
 			grpc);
-		add(rows, text, json_integer_value(json_object_get(edge, "n")));
+		rows_add(rows, text, facts_number(edge, "n"));
 	}
 }
 
@@ -177,20 +83,20 @@ static void tell_request(const struct weir_batch *batch, const struct weir_reque
 	struct weir_str source = workload_of(batch, call->source);
 	struct weir_str end = is_source ? or_unknown(weir_batch_str(batch, call->service_host))
 					: workload_of(batch, call->destination);
-	char text[1024], flags[256], grpc[16] = "";
+	char text[1024], flags[FACTS_FLAGS_BYTES], grpc[16] = "";
 	struct weir_buf buf;
 
 	weir_buf_init(&buf, 0);
 	weir_response_flags_add(call->response_flags, &buf);
 	snprintf(flags, sizeof(flags), "%.*s", (int)buf.length, buf.data);
 	weir_buf_fini(&buf);
-	sort_flags(flags);
+	facts_flags_sort(flags);
 	if (request->grpc_status != WEIR_GRPC_STATUS_NONE) {
 		snprintf(grpc, sizeof(grpc), "%d", request->grpc_status);
 	}
 	snprintf(text, sizeof(text), "%s %.*s %.*s %u %s %s", is_source ? "source" : "destination", (int)source.length,
 		source.data, (int)end.length, end.data, request->response_code, flags, grpc);
-	add(&told->edges, text, 1);
+	rows_add(&told->edges, text, 1);
 }
 
 /* The label text less what the two reporters may differ in. */
@@ -221,7 +127,7 @@ static void tell_side(const struct weir_batch *batch, const struct weir_call *ca
 	}
 	free(copy);
 	weir_buf_fini(&buf);
-	add(&told->sides[call->reporter == WEIR_REPORTER_SOURCE ? 0 : 1], text, 1);
+	rows_add(&told->sides[call->reporter == WEIR_REPORTER_SOURCE ? 0 : 1], text, 1);
 }
 
 static void tell_connection(const struct weir_batch *batch, const struct weir_connection *row, struct told *told)
@@ -302,11 +208,9 @@ static struct told *tell(const char *name)
 	struct weir_mtcap_record record;
 	struct weir_mtcap *mtcap;
 	struct weir_arena arena;
-	char path[512];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/%s.mtcap", folder, name);
-	assert_int_equal(weir_mtcap_open(path, &mtcap), 0);
+	mtcap = facts_capture(folder, name);
 	assert_int_equal(weir_known_create(64, &streams->known), 0);
 	weir_arena_init(&arena, 1 << 20, 1 << 24);
 	while ((r = weir_mtcap_next(mtcap, &record)) == 0) {
@@ -335,18 +239,6 @@ static struct told *tell(const char *name)
 	return told;
 }
 
-static json_t *facts_of(const char *name)
-{
-	json_error_t error;
-	char path[512];
-	json_t *facts;
-
-	snprintf(path, sizeof(path), "%s/%s.facts.json", folder, name);
-	facts = json_load_file(path, 0, &error);
-	assert_non_null(facts);
-	return facts;
-}
-
 static void check_tcp(const struct told *told, const json_t *facts, unsigned reporter)
 {
 	const json_t *pair;
@@ -358,8 +250,8 @@ static void check_tcp(const struct told *told, const json_t *facts, unsigned rep
 		char key[512];
 
 		snprintf(key, sizeof(key), "%u %s %s ", reporter,
-			reporter == WEIR_REPORTER_SOURCE ? text_of(pair, "source") : "*",
-			text_of(pair, "destination_service"));
+			reporter == WEIR_REPORTER_SOURCE ? facts_text(pair, "source") : "*",
+			facts_text(pair, "destination_service"));
 
 		for (size_t i = 0; i < told->connection_count; i++) {
 			const struct connection *connection = &told->connections[i];
@@ -371,28 +263,28 @@ static void check_tcp(const struct told *told, const json_t *facts, unsigned rep
 				sent += connection->sent;
 			}
 		}
-		assert_int_equal(connections, json_integer_value(json_object_get(pair, "connections")));
-		assert_int_equal(received, json_integer_value(json_object_get(pair, "bytes_sent_by_source")));
-		assert_int_equal(sent, json_integer_value(json_object_get(pair, "bytes_sent_by_destination")));
+		assert_int_equal(connections, facts_number(pair, "connections"));
+		assert_int_equal(received, facts_number(pair, "bytes_sent_by_source"));
+		assert_int_equal(sent, facts_number(pair, "bytes_sent_by_destination"));
 	}
 }
 
 static void check(const char *name)
 {
-	json_t *facts = facts_of(name);
+	json_t *facts = facts_load(folder, name);
 	struct told *told = tell(name);
 	struct rows *want = calloc(1, sizeof(*want));
 
 	want_edges(facts, want);
 	assert_true(want->count > 20);
-	assert_int_equal(differences(want, &told->edges), 0);
+	assert_int_equal(rows_differences(want, &told->edges), 0);
 	check_tcp(told, facts, WEIR_REPORTER_SOURCE);
 	check_tcp(told, facts, WEIR_REPORTER_DESTINATION);
 
 	/* One entry fewer is a difference: the comparison can fail. */
 	told->edges.row[0].n--;
 	assert_string_not_equal(want->row[0].text, "");
-	assert_true(get(want, told->edges.row[0].text) != told->edges.row[0].n);
+	assert_true(rows_get(want, told->edges.row[0].text) != told->edges.row[0].n);
 	free(want);
 	free(told);
 	json_decref(facts);
@@ -433,7 +325,7 @@ static void check_sides(const char *name)
 
 	for (size_t i = 0; i < told->sides[1].count; i++) {
 		const char *text = told->sides[1].row[i].text;
-		long long caller = get(&told->sides[0], text);
+		long long caller = rows_get(&told->sides[0], text);
 
 		if (!strstr(text, "response_flags=\"-\"") || strstr(text, "source_workload=\"unknown\"") ||
 			(strstr(text, "details-v1") && strstr(text, "response_code=\"503\""))) {

@@ -11,10 +11,9 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 
 #include "decode/envoy/metrics.h"
-#include "tests/support/mtcap.h"
+#include "tests/support/facts.h"
 
 #define STREAMS_MAX 256
 #define CALLS_MAX 256
@@ -153,11 +152,9 @@ static struct told *tell(const char *name, bool counters_are_deltas)
 	struct weir_mtcap_record record;
 	struct weir_mtcap *mtcap;
 	struct weir_arena arena;
-	char path[512];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/%s.mtcap", folder, name);
-	assert_int_equal(weir_mtcap_open(path, &mtcap), 0);
+	mtcap = facts_capture(folder, name);
 	weir_arena_init(&arena, 1 << 20, 1 << 24);
 	for (size_t i = 0; i < STREAMS_MAX; i++) {
 		weir_envoy_sender_init(&senders[i]);
@@ -218,13 +215,6 @@ static void points_of_each_kind_are_the_captures_table(void **state)
 
 /* ---- against the load --------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
 static bool is_proxy_of(const struct calls *calls, const char *workload)
 {
 	size_t length = strlen(workload);
@@ -251,9 +241,9 @@ static void check_inbound(const struct told *told, const json_t *facts, const ch
 
 	json_array_foreach(json_object_get(facts, "edges"), i, edge)
 	{
-		if (strcmp(text_of(edge, "reporter"), "destination") == 0 &&
-			strcmp(text_of(edge, "destination_workload"), workload) == 0) {
-			want += (double)json_integer_value(json_object_get(edge, "n"));
+		if (strcmp(facts_text(edge, "reporter"), "destination") == 0 &&
+			strcmp(facts_text(edge, "destination_workload"), workload) == 0) {
+			want += (double)facts_number(edge, "n");
 		}
 	}
 	for (i = 0; i < told->call_count; i++) {
@@ -276,14 +266,14 @@ static void check_outbound(const struct told *told, const json_t *facts, const c
 
 	json_array_foreach(json_object_get(facts, "edges"), i, edge)
 	{
-		const char *flags = text_of(edge, "response_flags");
+		const char *flags = facts_text(edge, "response_flags");
 
 		/* An answer of the fault filter, or no connection: never sent. */
-		if (strcmp(text_of(edge, "reporter"), "source") == 0 &&
-			strcmp(text_of(edge, "source"), workload) == 0 &&
-			strcmp(text_of(edge, "destination_service"), service) == 0 && !strstr(flags, "FI") &&
+		if (strcmp(facts_text(edge, "reporter"), "source") == 0 &&
+			strcmp(facts_text(edge, "source"), workload) == 0 &&
+			strcmp(facts_text(edge, "destination_service"), service) == 0 && !strstr(flags, "FI") &&
 			!strstr(flags, "UF")) {
-			want += (double)json_integer_value(json_object_get(edge, "n"));
+			want += (double)facts_number(edge, "n");
 		}
 	}
 	for (i = 0; i < told->call_count; i++) {
@@ -300,14 +290,9 @@ static void check_outbound(const struct told *told, const json_t *facts, const c
 static void counter_deltas_add_up_to_the_load(void **state)
 {
 	struct told *told = tell("envoy-metrics-service-delta", true);
-	json_error_t error;
-	char path[512];
-	json_t *facts;
+	json_t *facts = facts_load(folder, "envoy-metrics-service-delta");
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/envoy-metrics-service-delta.facts.json", folder);
-	facts = json_load_file(path, 0, &error);
-	assert_non_null(facts);
 	check_inbound(told, facts, "productpage-v1");
 	check_inbound(told, facts, "reviews-v1");
 	check_inbound(told, facts, "reviews-v2");

@@ -15,12 +15,11 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 
 #include "decode/mixer/report.h"
 #include "rules/response_flags.h"
 #include "support/standard_table.h"
-#include "tests/support/mtcap.h"
+#include "tests/support/facts.h"
 
 #define ROWS_MAX 256
 #define CONNECTIONS_MAX 64
@@ -198,12 +197,10 @@ static struct told *tell(const char *name)
 	struct weir_mtcap_record record;
 	struct weir_mtcap *mtcap;
 	struct weir_arena arena;
-	char path[512];
 	int r;
 
 	assert_non_null(told);
-	snprintf(path, sizeof(path), "%s/%s.mtcap", folder, name);
-	assert_int_equal(weir_mtcap_open(path, &mtcap), 0);
+	mtcap = facts_capture(folder, name);
 	weir_arena_init(&arena, 1 << 20, 1 << 24);
 	while ((r = weir_mtcap_next(mtcap, &record)) == 0) {
 		if (weir_str_is(record.kind, "msg")) {
@@ -217,19 +214,7 @@ static struct told *tell(const char *name)
 	return told;
 }
 
-/* ---- what the facts say ------------------------------------------------- */
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
+/* ---- against the facts ---------------------------------------------------- */
 
 /* How many rows differ, each told. */
 static int differences(const struct told *told, const json_t *facts)
@@ -244,17 +229,17 @@ static int differences(const struct told *told, const json_t *facts)
 		const struct row *have = NULL;
 		char text[512];
 
-		snprintf(text, sizeof(text), "%s %s %s %s %s %lld %s", text_of(edge, "reporter"),
-			text_of(edge, "source_uid"), text_of(edge, "destination_service_host"),
-			text_of(edge, "destination_uid"), text_of(edge, "context_protocol"),
-			number_of(edge, "response_code"), text_of(edge, "response_flags"));
+		snprintf(text, sizeof(text), "%s %s %s %s %s %lld %s", facts_text(edge, "reporter"),
+			facts_text(edge, "source_uid"), facts_text(edge, "destination_service_host"),
+			facts_text(edge, "destination_uid"), facts_text(edge, "context_protocol"),
+			facts_number(edge, "response_code"), facts_text(edge, "response_flags"));
 		for (size_t k = 0; k < told->count; k++) {
 			have = strcmp(told->rows[k].text, text) == 0 ? &told->rows[k] : have;
 		}
-		if (have == NULL || have->n != number_of(edge, "n") ||
-			have->request_bytes != number_of(edge, "request_size_sum") ||
-			have->response_bytes != number_of(edge, "response_size_sum")) {
-			print_error("want %lld, have %lld: %s\n", number_of(edge, "n"), have ? have->n : 0, text);
+		if (have == NULL || have->n != facts_number(edge, "n") ||
+			have->request_bytes != facts_number(edge, "request_size_sum") ||
+			have->response_bytes != facts_number(edge, "response_size_sum")) {
+			print_error("want %lld, have %lld: %s\n", facts_number(edge, "n"), have ? have->n : 0, text);
 			n++;
 		}
 	}
@@ -264,16 +249,11 @@ static int differences(const struct told *told, const json_t *facts)
 static void check(const char *name)
 {
 	struct told *told = tell(name);
-	json_error_t error;
-	char path[512];
-	json_t *facts;
+	json_t *facts = facts_load(folder, name);
 
-	snprintf(path, sizeof(path), "%s/%s.facts.json", folder, name);
-	facts = json_load_file(path, 0, &error);
-	assert_non_null(facts);
 	assert_int_equal(differences(told, facts), 0);
-	assert_int_equal(told->messages, number_of(facts, "report_calls"));
-	assert_int_equal(told->offered, number_of(facts, "attribute_sets"));
+	assert_int_equal(told->messages, facts_number(facts, "report_calls"));
+	assert_int_equal(told->offered, facts_number(facts, "attribute_sets"));
 	assert_int_equal(told->dropped, 0);
 	assert_true(told->count > 20);
 	/* One more is a difference: the comparison can fail. */

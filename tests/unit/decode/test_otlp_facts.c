@@ -18,91 +18,17 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 
 #include "decode/envoy/als.h"
 #include "decode/otlp/logs.h"
 #include "decode/otlp/metrics.h"
 #include "identity/known.h"
 #include "rules/response_flags.h"
-#include "tests/support/mtcap.h"
+#include "tests/support/facts.h"
 
-#define ROWS_MAX 512
+#define CELLS_MAX 512
 
 static const char *folder;
-
-struct rows { /* text → count */
-	struct {
-		char text[512];
-		long long n;
-	} row[ROWS_MAX];
-	size_t count;
-};
-
-static void add(struct rows *rows, const char *text, long long n)
-{
-	size_t i = 0;
-
-	while (i < rows->count && strcmp(rows->row[i].text, text) != 0) {
-		i++;
-	}
-	assert_true(i < ROWS_MAX);
-	if (i == rows->count) {
-		rows->count++;
-		snprintf(rows->row[i].text, sizeof(rows->row[i].text), "%s", text);
-		rows->row[i].n = 0;
-	}
-	rows->row[i].n += n;
-}
-
-static long long get(const struct rows *rows, const char *text)
-{
-	for (size_t i = 0; i < rows->count; i++) {
-		if (strcmp(rows->row[i].text, text) == 0) {
-			return rows->row[i].n;
-		}
-	}
-	return 0;
-}
-
-static int differences(const struct rows *want, const struct rows *have)
-{
-	int n = 0;
-
-	for (size_t i = 0; i < want->count; i++) {
-		if (want->row[i].n != get(have, want->row[i].text)) {
-			print_error("want %lld have %lld: %s\n", want->row[i].n, get(have, want->row[i].text),
-				want->row[i].text);
-			n++;
-		}
-	}
-	for (size_t i = 0; i < have->count; i++) {
-		if (get(want, have->row[i].text) == 0 && have->row[i].n != 0) {
-			print_error("have only %lld: %s\n", have->row[i].n, have->row[i].text);
-			n++;
-		}
-	}
-	return n;
-}
-
-static json_t *facts_of(const char *name)
-{
-	json_error_t error;
-	char path[512];
-	json_t *facts;
-
-	snprintf(path, sizeof(path), "%s/%s.facts.json", folder, name);
-	facts = json_load_file(path, 0, &error);
-	assert_non_null(facts);
-	return facts;
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
 
 /* ---- playing -------------------------------------------------------------- */
 
@@ -116,11 +42,9 @@ static void play(const char *name, const char *service, const char *path_end, en
 	struct weir_mtcap_record record;
 	struct weir_mtcap *mtcap;
 	struct weir_arena arena;
-	char path[512];
 	unsigned bodies = 0;
 
-	snprintf(path, sizeof(path), "%s/%s.mtcap", folder, name);
-	assert_int_equal(weir_mtcap_open(path, &mtcap), 0);
+	mtcap = facts_capture(folder, name);
 	weir_arena_init(&arena, 1 << 20, 1 << 26);
 	while (weir_mtcap_next(mtcap, &record) == 0) {
 		const struct weir_batch *batch;
@@ -172,7 +96,7 @@ static void tell_severity(void *ctx, const struct weir_batch *batch)
 		assert_int_equal(log->body.type, WEIR_ATTR_STRING);
 		assert_true(log->body.value.text.length > 0);
 		assert_int_equal(log->request, WEIR_NONE);
-		add(ctx, names[(log->severity - 1) / 4], 1);
+		rows_add(ctx, names[(log->severity - 1) / 4], 1);
 	}
 }
 
@@ -184,16 +108,16 @@ static void log_records_of_sdks_are_the_facts(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(captures) / sizeof(captures[0]); i++) {
 		struct rows *want = calloc(1, sizeof(*want)), *have = calloc(1, sizeof(*have));
-		json_t *facts = facts_of(captures[i]), *n;
+		json_t *facts = facts_load(folder, captures[i]), *n;
 		const char *severity;
 
 		json_object_foreach(json_object_get(facts, "logs"), severity, n)
 		{
-			add(want, severity, json_integer_value(n));
+			rows_add(want, severity, json_integer_value(n));
 		}
 		assert_true(want->count == 2);
 		play_logs(captures[i], NULL, tell_severity, have);
-		assert_int_equal(differences(want, have), 0);
+		assert_int_equal(rows_differences(want, have), 0);
 		free(want);
 		free(have);
 		json_decref(facts);
@@ -234,7 +158,7 @@ struct cell { /* one series */
 };
 
 struct cells {
-	struct cell cell[ROWS_MAX];
+	struct cell cell[CELLS_MAX];
 	size_t count;
 };
 
@@ -262,7 +186,7 @@ static struct cell *cell_of(struct cells *cells, const struct weir_batch *batch,
 			strlen(cells->cell[i].name) != name.length || strcmp(cells->cell[i].attrs, attrs) != 0)) {
 		i++;
 	}
-	assert_true(i < ROWS_MAX);
+	assert_true(i < CELLS_MAX);
 	if (i == cells->count) {
 		cells->count++;
 		snprintf(cells->cell[i].name, sizeof(cells->cell[i].name), "%.*s", (int)name.length, name.data);
@@ -336,7 +260,7 @@ static void final_values_of_sdks_are_the_facts(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(captures) / sizeof(captures[0]); i++) {
 		struct cells *cells = calloc(1, sizeof(*cells));
-		json_t *facts = facts_of(captures[i]), *want;
+		json_t *facts = facts_load(folder, captures[i]), *want;
 		const char *name;
 		size_t metrics = 0;
 
@@ -355,7 +279,7 @@ static void final_values_of_sdks_are_the_facts(void **state)
 				}
 			}
 			if (is_histogram) {
-				assert_int_equal(count, json_integer_value(json_object_get(want, "count")));
+				assert_int_equal(count, facts_number(want, "count"));
 				assert_true(fabs(sum - json_number_value(json_object_get(want, "sum"))) < 1e-6);
 			} else if (fabs(value - json_sum(want)) > 1e-9) {
 				print_error("%s: %s is %g, not %g\n", captures[i], name, value, json_sum(want));
@@ -376,28 +300,6 @@ struct told {
 	bool has_callers;
 	uint32_t logs, requests, connections;
 };
-
-/* The facts sort flags by name; so do we. */
-static void sort_flags(char *flags)
-{
-	char *parts[32], copy[256], *save = NULL;
-	size_t n = 0;
-
-	snprintf(copy, sizeof(copy), "%s", flags);
-	for (char *p = strtok_r(copy, ",", &save); p && n < 32; p = strtok_r(NULL, ",", &save)) {
-		size_t at = n++;
-
-		for (; at > 0 && strcmp(parts[at - 1], p) > 0; at--) {
-			parts[at] = parts[at - 1];
-		}
-		parts[at] = p;
-	}
-	flags[0] = '\0';
-	for (size_t i = 0; i < n; i++) {
-		strcat(flags, i > 0 ? "," : "");
-		strcat(flags, parts[i]);
-	}
-}
 
 static struct weir_str or_unknown(struct weir_str text)
 {
@@ -431,17 +333,17 @@ static void tell_access(void *ctx, const struct weir_batch *batch)
 	told->connections += batch->connections.count;
 	for (uint32_t i = 0; i < batch->requests.count; i++) {
 		const struct weir_request *request = &weir_batch_requests(batch)[i];
-		char call[512], flags[128], text[1024];
+		char call[512], flags[FACTS_FLAGS_BYTES], text[1024];
 		struct weir_buf buf;
 
 		weir_buf_init(&buf, 0);
 		weir_response_flags_add(request->call.response_flags, &buf);
 		snprintf(flags, sizeof(flags), "%.*s", (int)buf.length, buf.data);
 		weir_buf_fini(&buf);
-		sort_flags(flags);
+		facts_flags_sort(flags);
 		call_tell(batch, &request->call, told->has_callers, call);
 		snprintf(text, sizeof(text), "%s %u %s", call, request->response_code, flags);
-		add(&told->edges, text, 1);
+		rows_add(&told->edges, text, 1);
 	}
 	for (uint32_t i = 0; i < batch->connections.count; i++) {
 		const struct weir_connection *connection = &weir_batch_connections(batch)[i];
@@ -450,11 +352,11 @@ static void tell_access(void *ctx, const struct weir_batch *batch)
 		assert_int_equal(connection->state, WEIR_CONNECTION_CLOSE);
 		call_tell(batch, &connection->call, told->has_callers, call);
 		snprintf(text, sizeof(text), "%s n", call);
-		add(&told->tcp, text, 1);
+		rows_add(&told->tcp, text, 1);
 		snprintf(text, sizeof(text), "%s received", call);
-		add(&told->tcp, text, (long long)connection->received_bytes);
+		rows_add(&told->tcp, text, (long long)connection->received_bytes);
 		snprintf(text, sizeof(text), "%s sent", call);
-		add(&told->tcp, text, (long long)connection->sent_bytes);
+		rows_add(&told->tcp, text, (long long)connection->sent_bytes);
 	}
 	for (uint32_t i = 0; i < batch->logs.count; i++) {
 		const struct weir_log *log = &weir_batch_logs(batch)[i];
@@ -478,43 +380,43 @@ static void want_access(const json_t *facts, struct told *told)
 
 	json_array_foreach(json_object_get(facts, "edges"), i, edge)
 	{
-		bool is_source = strcmp(text_of(edge, "reporter"), "source") == 0;
-		const char *flags = text_of(edge, "response_flags"), *source = text_of(edge, "source");
-		const char *end = text_of(edge, is_source ? "destination_service" : "destination_workload");
+		bool is_source = strcmp(facts_text(edge, "reporter"), "source") == 0;
+		const char *flags = facts_text(edge, "response_flags"), *source = facts_text(edge, "source");
+		const char *end = facts_text(edge, is_source ? "destination_service" : "destination_workload");
 		char text[512];
 
 		if (is_source && end[0] == '\0') {
 			end = strcmp(flags, "NR") == 0 ? "unknown" : "BlackHoleCluster";
 		}
 		source = is_source ? source : told->has_callers ? caller_of(source) : "*";
-		snprintf(text, sizeof(text), "%s %s %s %lld %s", text_of(edge, "reporter"), source, end,
-			(long long)json_integer_value(json_object_get(edge, "response_code")), flags[0] ? flags : "-");
-		add(&told->edges, text, json_integer_value(json_object_get(edge, "n")));
+		snprintf(text, sizeof(text), "%s %s %s %lld %s", facts_text(edge, "reporter"), source, end,
+			facts_number(edge, "response_code"), flags[0] ? flags : "-");
+		rows_add(&told->edges, text, facts_number(edge, "n"));
 	}
 	json_array_foreach(json_object_get(facts, "tcp_connections"), i, pair)
 	{
-		const char *workload = "mysqldb-v1", *source = text_of(pair, "source");
-		long long n = json_integer_value(json_object_get(pair, "connections"));
-		long long received = json_integer_value(json_object_get(pair, "bytes_sent_by_source"));
-		long long sent = json_integer_value(json_object_get(pair, "bytes_sent_by_destination"));
+		const char *workload = "mysqldb-v1", *source = facts_text(pair, "source");
+		long long n = facts_number(pair, "connections");
+		long long received = facts_number(pair, "bytes_sent_by_source");
+		long long sent = facts_number(pair, "bytes_sent_by_destination");
 		char call[2][400], text[1024];
 
-		snprintf(call[0], sizeof(call[0]), "source %s %s", source, text_of(pair, "destination_service"));
+		snprintf(call[0], sizeof(call[0]), "source %s %s", source, facts_text(pair, "destination_service"));
 		snprintf(call[1], sizeof(call[1]), "destination %s %s", told->has_callers ? source : "*", workload);
 		for (size_t k = 0; k < 2; k++) {
 			snprintf(text, sizeof(text), "%s n", call[k]);
-			add(&told->tcp, text, n);
+			rows_add(&told->tcp, text, n);
 			snprintf(text, sizeof(text), "%s received", call[k]);
-			add(&told->tcp, text, received);
+			rows_add(&told->tcp, text, received);
 			snprintf(text, sizeof(text), "%s sent", call[k]);
-			add(&told->tcp, text, sent);
+			rows_add(&told->tcp, text, sent);
 		}
 	}
 }
 
 static void check_access(const char *name, uint32_t logs, uint32_t connections)
 {
-	json_t *facts = facts_of(name);
+	json_t *facts = facts_load(folder, name);
 	struct weir_known *known;
 
 	assert_int_equal(weir_known_create(64, &known), 0);
@@ -529,9 +431,9 @@ static void check_access(const char *name, uint32_t logs, uint32_t connections)
 		assert_int_equal(have->connections, connections);
 		assert_int_equal(have->requests, logs - connections);
 		assert_true(want->edges.count > 15);
-		assert_int_equal(differences(&want->edges, &have->edges), 0);
+		assert_int_equal(rows_differences(&want->edges, &have->edges), 0);
 		assert_true(want->tcp.count > 0);
-		assert_int_equal(differences(&want->tcp, &have->tcp), 0);
+		assert_int_equal(rows_differences(&want->tcp, &have->tcp), 0);
 		free(want);
 		free(have);
 	}
@@ -594,10 +496,8 @@ static void als_tell(struct twice *twice)
 	struct weir_mtcap_record record;
 	struct weir_mtcap *mtcap;
 	struct weir_arena arena;
-	char path[512];
 
-	snprintf(path, sizeof(path), "%s/envoy-all.mtcap", folder);
-	assert_int_equal(weir_mtcap_open(path, &mtcap), 0);
+	mtcap = facts_capture(folder, "envoy-all");
 	weir_arena_init(&arena, 1 << 20, 1 << 26);
 	while (weir_mtcap_next(mtcap, &record) == 0) {
 		struct weir_draft draft;

@@ -12,13 +12,12 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 #include <zlib.h>
 
 #include "decode/zipkin/json.h"
 #include "decode/zipkin/proto.h"
 #include "decode/zipkin/v1.h"
-#include "tests/support/mtcap.h"
+#include "tests/support/facts.h"
 
 #define BODY_MAX (4u << 20)
 
@@ -102,11 +101,9 @@ static struct told decoded(const char *name)
 	struct weir_mtcap_record record;
 	struct weir_mtcap *mtcap;
 	char *room = malloc(BODY_MAX);
-	char path[4096];
 
 	assert_non_null(room);
-	snprintf(path, sizeof(path), "%s/%s.mtcap", folder, name);
-	assert_int_equal(weir_mtcap_open(path, &mtcap), 0);
+	mtcap = facts_capture(folder, name);
 	while (weir_mtcap_next(mtcap, &record) == 0) {
 		if (weir_str_is(record.kind, "http") || weir_str_is(record.kind, "msg")) {
 			bool is_packed = weir_str_is(record.encoding, "gzip") && weir_str_is(record.kind, "http");
@@ -120,17 +117,6 @@ static struct told decoded(const char *name)
 }
 
 /* ---- what the senders say -------------------------------------------------- */
-
-static json_t *facts_load(const char *name)
-{
-	char path[4096];
-	json_t *facts;
-
-	snprintf(path, sizeof(path), "%s/%s.facts.json", folder, name);
-	facts = json_load_file(path, 0, NULL);
-	assert_non_null(facts);
-	return facts;
-}
 
 /* Zipkin lower-cases names of services, not kinds. */
 static json_t *want_sdk(const json_t *facts)
@@ -154,13 +140,6 @@ static json_t *want_sdk(const json_t *facts)
 	return want;
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text != NULL ? text : "";
-}
-
 /* "app.default.svc…" → "app.default|KIND" of the workload called `name`. */
 static void mesh_add(json_t *want, const json_t *facts, const char *name, const char *kind, json_int_t n)
 {
@@ -170,8 +149,8 @@ static void mesh_add(json_t *want, const json_t *facts, const char *name, const 
 
 	json_array_foreach(json_object_get(facts, "workloads"), i, workload)
 	{
-		if (strcmp(text_of(workload, "Name"), name) == 0) {
-			const char *service = text_of(workload, "Service");
+		if (strcmp(facts_text(workload, "Name"), name) == 0) {
+			const char *service = facts_text(workload, "Service");
 			const char *dot = strchr(service, '.');
 
 			assert_non_null(dot);
@@ -188,23 +167,23 @@ static void mesh_add(json_t *want, const json_t *facts, const char *name, const 
  * calling sidecar; the gateway has both, but no CLIENT span where it knew no way. */
 static json_t *want_mesh(const json_t *facts)
 {
-	const char *gateway = text_of(json_array_get(json_object_get(facts, "workloads"), 0), "Name");
+	const char *gateway = facts_text(json_array_get(json_object_get(facts, "workloads"), 0), "Name");
 	json_t *want = json_object();
 	const json_t *edge;
 	size_t i;
 
 	json_array_foreach(json_object_get(facts, "edges"), i, edge)
 	{
-		json_int_t n = json_integer_value(json_object_get(edge, "n"));
-		const char *source = text_of(edge, "source");
+		json_int_t n = facts_number(edge, "n");
+		const char *source = facts_text(edge, "source");
 
-		if (strcmp(text_of(edge, "reporter"), "destination") == 0) {
-			mesh_add(want, facts, text_of(edge, "destination_workload"), "SERVER", n);
+		if (strcmp(facts_text(edge, "reporter"), "destination") == 0) {
+			mesh_add(want, facts, facts_text(edge, "destination_workload"), "SERVER", n);
 		} else if (strcmp(source, gateway) != 0) {
 			mesh_add(want, facts, source, "CLIENT", n);
 		} else {
 			mesh_add(want, facts, source, "SERVER", n);
-			if (strcmp(text_of(edge, "response_flags"), "NR") != 0) {
+			if (strcmp(facts_text(edge, "response_flags"), "NR") != 0) {
 				mesh_add(want, facts, source, "CLIENT", n);
 			}
 		}
@@ -225,14 +204,14 @@ static void assert_same(const char *name, json_t *want, json_t *have)
 
 static void check_sdk(const char *name, const char *failed_key)
 {
-	json_t *facts = facts_load(name);
+	json_t *facts = facts_load(folder, name);
 	struct told told = decoded(name);
 
-	assert_int_equal(told.total, json_integer_value(json_object_get(facts, "span_total")));
+	assert_int_equal(told.total, facts_number(facts, "span_total"));
 	assert_true(json_object_get(facts, failed_key) != NULL);
-	assert_int_equal(told.failed, json_integer_value(json_object_get(facts, failed_key)));
+	assert_int_equal(told.failed, facts_number(facts, failed_key));
 	if (json_object_get(facts, "shared_spans") != NULL) {
-		assert_int_equal(told.shared, json_integer_value(json_object_get(facts, "shared_spans")));
+		assert_int_equal(told.shared, facts_number(facts, "shared_spans"));
 	}
 	assert_same(name, want_sdk(facts), told.spans);
 	json_decref(facts);
@@ -267,7 +246,7 @@ static void envoys_sent_what_their_load_counted(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
-		json_t *facts = facts_load(names[i]);
+		json_t *facts = facts_load(folder, names[i]);
 
 		assert_same(names[i], want_mesh(facts), decoded(names[i]).spans);
 		json_decref(facts);

@@ -153,7 +153,6 @@ static void source_beyond_its_share_is_refused_for_longer(void **state)
 	f->offer.source = weir_str_of("reviews");
 	assert_int_equal(put(f, "", ""), WEIR_OFFER_SOURCE);
 	assert_int_equal(refused(WEIR_REFUSAL_SOURCE), before + 3);
-	assert_true(WEIR_OFFER_RETRY_SOURCE_S > WEIR_OFFER_RETRY_FULL_S);
 }
 
 static void failing_storage_is_refused(void **state)

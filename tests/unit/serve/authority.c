@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <openssl/pem.h>
@@ -69,6 +70,31 @@ static char *text_of(BIO *bio)
 	memcpy(text, data, (size_t)length);
 	BIO_free(bio);
 	return text;
+}
+
+void identity_files_init(struct identity_files *files)
+{
+	strcpy(files->folder, "/tmp/weir-test-XXXXXX");
+	assert_non_null(mkdtemp(files->folder));
+	snprintf(files->cert, sizeof(files->cert), "%s/cert.pem", files->folder);
+	snprintf(files->key, sizeof(files->key), "%s/key.pem", files->folder);
+	snprintf(files->ca, sizeof(files->ca), "%s/ca.pem", files->folder);
+}
+
+void identity_files_write(
+	const struct identity_files *files, const struct identity *server, const struct identity *root)
+{
+	identity_write_certificates(files->cert, server, NULL);
+	identity_write_key(server, files->key);
+	identity_write_certificates(files->ca, root, NULL);
+}
+
+void identity_files_remove(const struct identity_files *files)
+{
+	unlink(files->cert);
+	unlink(files->key);
+	unlink(files->ca);
+	assert_int_equal(rmdir(files->folder), 0);
 }
 
 char *identity_pem(const struct identity *identity)

@@ -23,7 +23,7 @@
 #define REFUSED_MS 1500 /* a client that is refused tries again and again */
 
 struct fixture {
-	char folder[32], cert[64], key[64], ca[64];
+	struct identity_files files;
 	struct identity root, server;
 	struct weir_buf why;
 	struct weir_tls *tls;
@@ -125,30 +125,20 @@ static struct identity issue(const struct identity *root, const char *name, cons
 	return identity_make(&(struct identity_opts){ .name = name, .issuer = root, .alternative = alternative });
 }
 
-static void files_write(struct fixture *f)
-{
-	identity_write_certificates(f->cert, &f->server, NULL);
-	identity_write_key(&f->server, f->key);
-	identity_write_certificates(f->ca, &f->root, NULL);
-}
-
 static int setup_with(void **state, bool has_ca, bool is_required)
 {
 	static const char *const addresses[] = { "127.0.0.1:0", "plain:127.0.0.1:0" };
 	struct fixture *f = calloc(1, sizeof(*f));
-	struct weir_tls_opts tls = {
-		.cert = f->cert, .key = f->key, .ca = has_ca ? f->ca : "", .is_client_required = is_required
-	};
+	struct weir_tls_opts tls = { .cert = f->files.cert,
+		.key = f->files.key,
+		.ca = has_ca ? f->files.ca : "",
+		.is_client_required = is_required };
 
 	grpc_init();
-	strcpy(f->folder, "/tmp/weir-test-XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
-	snprintf(f->cert, sizeof(f->cert), "%s/cert.pem", f->folder);
-	snprintf(f->key, sizeof(f->key), "%s/key.pem", f->folder);
-	snprintf(f->ca, sizeof(f->ca), "%s/ca.pem", f->folder);
+	identity_files_init(&f->files);
 	f->root = identity_make(&(struct identity_opts){ .name = "root", .is_ca = true });
 	f->server = issue(&f->root, "first", "DNS:localhost");
-	files_write(f);
+	identity_files_write(&f->files, &f->server, &f->root);
 	assert_int_equal(weir_tls_create(&tls, &f->why, &f->tls), 0);
 	assert_int_equal(open_at(f, addresses, 2, f->tls), 0);
 	assert_int_equal(weir_grpc_start(f->grpc), 0);
@@ -181,10 +171,7 @@ static int teardown(void **state)
 	weir_buf_fini(&f->why);
 	identity_free(&f->root);
 	identity_free(&f->server);
-	unlink(f->cert);
-	unlink(f->key);
-	unlink(f->ca);
-	assert_int_equal(rmdir(f->folder), 0);
+	identity_files_remove(&f->files);
 	free(f);
 	grpc_shutdown_blocking();
 	return 0;
@@ -330,7 +317,7 @@ static void new_certificates_are_used_from_the_next_handshake_on(void **state)
 	identity_free(&f->server);
 	f->root = identity_make(&(struct identity_opts){ .name = "second", .is_ca = true });
 	f->server = issue(&f->root, "third", "DNS:localhost");
-	files_write(f);
+	identity_files_write(&f->files, &f->server, &f->root);
 	assert_int_equal(weir_tls_reload(f->tls, true, &is_new, &f->why), 0);
 	assert_true(is_new);
 	new_client = issue(&f->root, "client", "URI:" SPIFFE "-new");

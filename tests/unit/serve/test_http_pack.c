@@ -2,19 +2,17 @@
  * and as it was, and what does not fit packed is refused. */
 #include "serve/http.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "http_client.h"
 #include "serve/coding.h"
 
 #define LINES 400000u /* of some 50 bytes each: 20 MB */
@@ -80,18 +78,12 @@ static int teardown(void **state)
 /* The whole answer to a request that closes its connection. */
 static void ask(const struct weir_http *http, const char *path, const char *headers, struct weir_buf *ret_answer)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	struct timeval most = { .tv_sec = 60 };
+	int fd = connect_to(weir_http_address(http, 0));
 	char head[256];
 	ssize_t got = 1;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	in.sin_port = htons((uint16_t)atoi(strrchr(weir_http_address(http, 0), ':') + 1));
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most)), 0);
 	snprintf(head, sizeof(head), "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n", path, headers);
-	assert_int_equal(send(fd, head, strlen(head), MSG_NOSIGNAL), (ssize_t)strlen(head));
+	send_text(fd, head);
 	while (got > 0) {
 		char *at = weir_buf_reserve(ret_answer, 65536);
 

@@ -2,9 +2,7 @@
  * certificates while connections live. The client speaks through GnuTLS. */
 #include "serve/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,12 +17,13 @@
 
 #include "authority.h"
 #include "base/stat.h"
+#include "http_client.h"
 #include "serve/http_request.h"
 
 #define SPIFFE "spiffe://cluster.local/ns/default/sa/reviews"
 
 struct fixture {
-	char folder[32], cert[64], key[64], ca[64];
+	struct identity_files files;
 	struct identity root, server, client, foreign_root;
 	struct weir_buf why;
 	struct weir_tls *tls;
@@ -63,23 +61,18 @@ static int setup_with(void **state, bool has_ca, bool is_required)
 		.query_threads = 1,
 		.query_queue = 1,
 		.query_s = 5 };
-	struct weir_tls_opts tls = {
-		.cert = f->cert, .key = f->key, .ca = has_ca ? f->ca : "", .is_client_required = is_required
-	};
+	struct weir_tls_opts tls = { .cert = f->files.cert,
+		.key = f->files.key,
+		.ca = has_ca ? f->files.ca : "",
+		.is_client_required = is_required };
 
-	strcpy(f->folder, "/tmp/weir-test-XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
-	snprintf(f->cert, sizeof(f->cert), "%s/cert.pem", f->folder);
-	snprintf(f->key, sizeof(f->key), "%s/key.pem", f->folder);
-	snprintf(f->ca, sizeof(f->ca), "%s/ca.pem", f->folder);
+	identity_files_init(&f->files);
 	f->root = identity_make(&(struct identity_opts){ .name = "root", .is_ca = true });
 	f->foreign_root = identity_make(&(struct identity_opts){ .name = "foreign", .is_ca = true });
 	f->server = identity_make(&(struct identity_opts){ .name = "first", .issuer = &f->root });
 	f->client = identity_make(
 		&(struct identity_opts){ .name = "client", .issuer = &f->root, .alternative = "URI:" SPIFFE });
-	identity_write_certificates(f->cert, &f->server, NULL);
-	identity_write_key(&f->server, f->key);
-	identity_write_certificates(f->ca, &f->root, NULL);
+	identity_files_write(&f->files, &f->server, &f->root);
 	assert_int_equal(weir_tls_create(&tls, &f->why, &f->tls), 0);
 	opts.tls = f->tls;
 	assert_int_equal(weir_http_open(&opts, &f->http), 0);
@@ -115,33 +108,17 @@ static int teardown(void **state)
 	identity_free(&f->foreign_root);
 	identity_free(&f->server);
 	identity_free(&f->client);
-	unlink(f->cert);
-	unlink(f->key);
-	unlink(f->ca);
-	assert_int_equal(rmdir(f->folder), 0);
+	identity_files_remove(&f->files);
 	free(f);
 	return 0;
 }
 
 /* ---- the client --------------------------------------------------------------- */
 
-static int connect_to(struct fixture *f, size_t i)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	struct timeval most = { .tv_sec = 20 };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	in.sin_port = htons((uint16_t)atoi(strrchr(weir_http_address(f->http, i), ':') + 1));
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof(most)), 0);
-	return fd;
-}
-
 /* `who` NULL: shows no certificate. `priorities` NULL: GnuTLS' own. The handshake is the caller's. */
 static struct client client_open(struct fixture *f, const struct identity *who, const char *priorities)
 {
-	struct client client = { .fd = connect_to(f, 0) };
+	struct client client = { .fd = connect_to(weir_http_address(f->http, 0)) };
 	gnutls_datum_t cert, key;
 
 	assert_int_equal(gnutls_certificate_allocate_credentials(&client.credentials), 0);
@@ -264,7 +241,7 @@ static void client_with_a_certificate_has_its_name(void **state)
 static void plain_address_beside_it_stays_plain(void **state)
 {
 	struct fixture *f = *state;
-	int fd = connect_to(f, 1);
+	int fd = connect_to(weir_http_address(f->http, 1));
 	char text[1024] = "";
 	size_t length = 0;
 	ssize_t got;
@@ -325,7 +302,7 @@ static void bytes_that_are_no_tls_end_the_connection(void **state)
 
 	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
 		uint64_t before = weir_stat_get(WEIR_STAT_TLS_REFUSED_PROTOCOL);
-		int fd = connect_to(f, 0);
+		int fd = connect_to(weir_http_address(f->http, 0));
 		char text[100];
 
 		send(fd, starts[i], i == 2 ? 10 : strlen(starts[i]), MSG_NOSIGNAL);
@@ -343,7 +320,7 @@ static void connection_without_a_byte_is_nobodys_failure(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t before = weir_stat_get(WEIR_STAT_TLS_REFUSED_PROTOCOL) + weir_stat_get(WEIR_STAT_TLS_REFUSED_OTHER);
-	int fd = connect_to(f, 0);
+	int fd = connect_to(weir_http_address(f->http, 0));
 
 	close(fd);
 	expect_served(f, &f->client, NULL, "who=" SPIFFE " bytes=5"); /* it came later, so the other is accepted */
@@ -356,7 +333,7 @@ static void handshake_that_takes_too_long_is_cut_off(void **state)
 {
 	struct fixture *f = *state;
 	uint64_t before = weir_stat_get(WEIR_STAT_TLS_REFUSED_OTHER);
-	int fd = connect_to(f, 0);
+	int fd = connect_to(weir_http_address(f->http, 0));
 	char text[10];
 
 	send(fd, "\x16\x03\x01", 3, MSG_NOSIGNAL);
@@ -388,8 +365,8 @@ static void renew(struct fixture *f)
 {
 	bool is_new;
 
-	identity_write_certificates(f->cert, &f->server, NULL);
-	identity_write_key(&f->server, f->key);
+	identity_write_certificates(f->files.cert, &f->server, NULL);
+	identity_write_key(&f->server, f->files.key);
 	assert_int_equal(weir_tls_reload(f->tls, true, &is_new, &f->why), 0);
 	assert_int_equal(weir_http_renew(f->http), 0);
 }
@@ -425,7 +402,7 @@ static void new_ca_is_asked_from_the_next_connection_on(void **state)
 	char text[2048];
 
 	assert_int_equal(handshake(&before), 0);
-	identity_write_certificates(f->ca, &f->foreign_root, NULL);
+	identity_write_certificates(f->files.ca, &f->foreign_root, NULL);
 	renew(f);
 	expect_served(f, &other, NULL, "who=spiffe://x/y bytes=5");
 	expect_refused(f, &f->client, WEIR_STAT_TLS_REFUSED_UNTRUSTED);

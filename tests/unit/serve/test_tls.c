@@ -16,7 +16,7 @@
 #include "authority.h"
 
 struct fixture {
-	char folder[32], cert[64], key[64], ca[64];
+	struct identity_files files;
 	struct identity root, leaf;
 	struct weir_buf why;
 	struct weir_tls *tls;
@@ -26,16 +26,12 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	strcpy(f->folder, "/tmp/weir-test-XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
-	snprintf(f->cert, sizeof(f->cert), "%s/cert.pem", f->folder);
-	snprintf(f->key, sizeof(f->key), "%s/key.pem", f->folder);
-	snprintf(f->ca, sizeof(f->ca), "%s/ca.pem", f->folder);
+	identity_files_init(&f->files);
 	f->root = identity_make(&(struct identity_opts){ .name = "root", .is_ca = true });
 	f->leaf = identity_make(&(struct identity_opts){ .name = "leaf", .issuer = &f->root });
-	identity_write_certificates(f->cert, &f->leaf, &f->root, NULL);
-	identity_write_key(&f->leaf, f->key);
-	identity_write_certificates(f->ca, &f->root, NULL);
+	identity_write_certificates(f->files.cert, &f->leaf, &f->root, NULL);
+	identity_write_key(&f->leaf, f->files.key);
+	identity_write_certificates(f->files.ca, &f->root, NULL);
 	*state = f;
 	return 0;
 }
@@ -48,17 +44,16 @@ static int teardown(void **state)
 	weir_buf_fini(&f->why);
 	identity_free(&f->leaf);
 	identity_free(&f->root);
-	unlink(f->cert);
-	unlink(f->key);
-	unlink(f->ca);
-	assert_int_equal(rmdir(f->folder), 0);
+	identity_files_remove(&f->files);
 	free(f);
 	return 0;
 }
 
 static int create(struct fixture *f, const char *ca)
 {
-	struct weir_tls_opts opts = { .cert = f->cert, .key = f->key, .ca = ca, .is_client_required = true };
+	struct weir_tls_opts opts = {
+		.cert = f->files.cert, .key = f->files.key, .ca = ca, .is_client_required = true
+	};
 
 	return weir_tls_create(&opts, &f->why, &f->tls);
 }
@@ -88,8 +83,8 @@ static void renew(struct fixture *f)
 {
 	identity_free(&f->leaf);
 	f->leaf = identity_make(&(struct identity_opts){ .name = "renewed", .issuer = &f->root });
-	identity_write_certificates(f->cert, &f->leaf, NULL);
-	identity_write_key(&f->leaf, f->key);
+	identity_write_certificates(f->files.cert, &f->leaf, NULL);
+	identity_write_key(&f->leaf, f->files.key);
 }
 
 /* ---- what is taken ----------------------------------------------------------- */
@@ -100,7 +95,7 @@ static void right_files_become_a_set(void **state)
 	const struct weir_tls_set *set;
 	char *pem = identity_pem(&f->leaf);
 
-	assert_int_equal(create(f, f->ca), 0);
+	assert_int_equal(create(f, f->files.ca), 0);
 	set = weir_tls_hold(f->tls);
 	assert_memory_equal(set->cert, pem, strlen(pem));
 	assert_non_null(strstr(set->key, "PRIVATE KEY"));
@@ -129,7 +124,7 @@ static void set_that_is_held_outlives_its_time_in_use(void **state)
 	const struct weir_tls_set *old, *new;
 	bool is_new;
 
-	assert_int_equal(create(f, f->ca), 0);
+	assert_int_equal(create(f, f->files.ca), 0);
 	old = weir_tls_hold(f->tls);
 	renew(f);
 	assert_int_equal(weir_tls_reload(f->tls, true, &is_new, &f->why), 0);
@@ -150,22 +145,22 @@ static void missing_file_is_named(void **state)
 {
 	struct fixture *f = *state;
 
-	unlink(f->key);
-	assert_int_equal(create(f, f->ca), WEIR_TLS_BAD);
-	expect_why(f, f->key, "No such file or directory");
+	unlink(f->files.key);
+	assert_int_equal(create(f, f->files.ca), WEIR_TLS_BAD);
+	expect_why(f, f->files.key, "No such file or directory");
 }
 
 static void text_that_is_no_certificate_is_named(void **state)
 {
 	struct fixture *f = *state;
 
-	write_text(f->cert, "nothing\n", 8);
-	assert_int_equal(create(f, f->ca), WEIR_TLS_BAD);
-	expect_why(f, f->cert, "holds no certificate, or a broken one");
-	identity_write_certificates(f->cert, &f->leaf, NULL);
-	write_text(f->ca, "nothing\n", 8);
-	assert_int_equal(create(f, f->ca), WEIR_TLS_BAD);
-	expect_why(f, f->ca, "holds no certificate, or a broken one");
+	write_text(f->files.cert, "nothing\n", 8);
+	assert_int_equal(create(f, f->files.ca), WEIR_TLS_BAD);
+	expect_why(f, f->files.cert, "holds no certificate, or a broken one");
+	identity_write_certificates(f->files.cert, &f->leaf, NULL);
+	write_text(f->files.ca, "nothing\n", 8);
+	assert_int_equal(create(f, f->files.ca), WEIR_TLS_BAD);
+	expect_why(f, f->files.ca, "holds no certificate, or a broken one");
 }
 
 static void chain_that_breaks_off_is_refused(void **state)
@@ -177,9 +172,9 @@ static void chain_that_breaks_off_is_refused(void **state)
 
 	memcpy(both, first, strlen(first));
 	memcpy(both + strlen(first), second, strlen(second));
-	write_text(f->cert, both, length - 60);
-	assert_int_equal(create(f, f->ca), WEIR_TLS_BAD);
-	expect_why(f, f->cert, "holds no certificate, or a broken one");
+	write_text(f->files.cert, both, length - 60);
+	assert_int_equal(create(f, f->files.ca), WEIR_TLS_BAD);
+	expect_why(f, f->files.cert, "holds no certificate, or a broken one");
 	free(first);
 	free(second);
 	free(both);
@@ -189,18 +184,18 @@ static void key_of_another_certificate_is_refused(void **state)
 {
 	struct fixture *f = *state;
 
-	identity_write_key(&f->root, f->key);
-	assert_int_equal(create(f, f->ca), WEIR_TLS_BAD);
-	expect_why(f, f->key, "is the key of another certificate");
+	identity_write_key(&f->root, f->files.key);
+	assert_int_equal(create(f, f->files.ca), WEIR_TLS_BAD);
+	expect_why(f, f->files.key, "is the key of another certificate");
 }
 
 static void key_that_is_none_is_refused(void **state)
 {
 	struct fixture *f = *state;
 
-	identity_write_certificates(f->key, &f->leaf, NULL);
-	assert_int_equal(create(f, f->ca), WEIR_TLS_BAD);
-	expect_why(f, f->key, "holds no private key, or one with a passphrase");
+	identity_write_certificates(f->files.key, &f->leaf, NULL);
+	assert_int_equal(create(f, f->files.ca), WEIR_TLS_BAD);
+	expect_why(f, f->files.key, "holds no private key, or one with a passphrase");
 }
 
 static void certificate_out_of_its_time_is_refused(void **state)
@@ -209,28 +204,28 @@ static void certificate_out_of_its_time_is_refused(void **state)
 
 	identity_free(&f->leaf);
 	f->leaf = identity_make(&(struct identity_opts){ .name = "old", .issuer = &f->root, .is_expired = true });
-	identity_write_certificates(f->cert, &f->leaf, NULL);
-	identity_write_key(&f->leaf, f->key);
-	assert_int_equal(create(f, f->ca), WEIR_TLS_BAD);
-	expect_why(f, f->cert, "the certificate has expired");
+	identity_write_certificates(f->files.cert, &f->leaf, NULL);
+	identity_write_key(&f->leaf, f->files.key);
+	assert_int_equal(create(f, f->files.ca), WEIR_TLS_BAD);
+	expect_why(f, f->files.cert, "the certificate has expired");
 	identity_free(&f->leaf);
 	f->leaf = identity_make(&(struct identity_opts){ .name = "young", .issuer = &f->root, .is_future = true });
-	identity_write_certificates(f->cert, &f->leaf, NULL);
-	identity_write_key(&f->leaf, f->key);
-	assert_int_equal(create(f, f->ca), WEIR_TLS_BAD);
-	expect_why(f, f->cert, "the certificate is not valid yet");
+	identity_write_certificates(f->files.cert, &f->leaf, NULL);
+	identity_write_key(&f->leaf, f->files.key);
+	assert_int_equal(create(f, f->files.ca), WEIR_TLS_BAD);
+	expect_why(f, f->files.cert, "the certificate is not valid yet");
 }
 
 static void endless_file_is_not_read_to_its_end(void **state)
 {
 	struct fixture *f = *state;
-	struct weir_tls_opts opts = { .cert = "/dev/zero", .key = f->key, .ca = "" };
+	struct weir_tls_opts opts = { .cert = "/dev/zero", .key = f->files.key, .ca = "" };
 
 	assert_int_equal(weir_tls_create(&opts, &f->why, &f->tls), WEIR_TLS_BAD);
 	expect_why(f, "/dev/zero", "larger than 1 MiB");
-	write_text(f->cert, "", 0);
+	write_text(f->files.cert, "", 0);
 	assert_int_equal(create(f, ""), WEIR_TLS_BAD);
-	expect_why(f, f->cert, "empty");
+	expect_why(f, f->files.cert, "empty");
 }
 
 /* ---- reload ------------------------------------------------------------------- */
@@ -240,7 +235,7 @@ static void unchanged_files_are_not_read_again(void **state)
 	struct fixture *f = *state;
 	bool is_new;
 
-	assert_int_equal(create(f, f->ca), 0);
+	assert_int_equal(create(f, f->files.ca), 0);
 	assert_int_equal(weir_tls_reload(f->tls, false, &is_new, &f->why), 0);
 	assert_false(is_new);
 	assert_int_equal(weir_tls_reload(f->tls, true, &is_new, &f->why), 0);
@@ -253,11 +248,11 @@ static void changed_file_is_taken_into_use(void **state)
 	char other[80];
 	bool is_new;
 
-	assert_int_equal(create(f, f->ca), 0);
+	assert_int_equal(create(f, f->files.ca), 0);
 	/* Renamed over the old one: another inode, whatever the clock says. */
-	snprintf(other, sizeof(other), "%s.new", f->ca);
+	snprintf(other, sizeof(other), "%s.new", f->files.ca);
 	identity_write_certificates(other, &f->root, &f->leaf, NULL);
-	assert_int_equal(rename(other, f->ca), 0);
+	assert_int_equal(rename(other, f->files.ca), 0);
 	assert_int_equal(weir_tls_reload(f->tls, false, &is_new, &f->why), 0);
 	assert_true(is_new);
 	assert_int_equal(weir_tls_reload(f->tls, false, &is_new, &f->why), 0);
@@ -271,17 +266,17 @@ static void half_a_pair_keeps_the_old_set_until_the_other_half_comes(void **stat
 	const struct weir_tls_set *set;
 	bool is_new;
 
-	assert_int_equal(create(f, f->ca), 0);
-	identity_write_certificates(f->cert, &next, NULL);
+	assert_int_equal(create(f, f->files.ca), 0);
+	identity_write_certificates(f->files.cert, &next, NULL);
 	assert_int_equal(weir_tls_reload(f->tls, false, &is_new, &f->why), WEIR_TLS_BAD);
-	expect_why(f, f->key, "is the key of another certificate");
+	expect_why(f, f->files.key, "is the key of another certificate");
 	assert_false(is_new);
 	assert_int_equal(weir_tls_reload(f->tls, false, &is_new, &f->why), 0); /* said already */
 	assert_false(is_new);
 	set = weir_tls_hold(f->tls);
 	assert_int_equal(set->number, 1);
 	weir_tls_let_go(set);
-	identity_write_key(&next, f->key);
+	identity_write_key(&next, f->files.key);
 	assert_int_equal(weir_tls_reload(f->tls, false, &is_new, &f->why), 0);
 	assert_true(is_new);
 	identity_free(&next);
@@ -292,8 +287,8 @@ static void vanished_file_keeps_the_old_set(void **state)
 	struct fixture *f = *state;
 	bool is_new;
 
-	assert_int_equal(create(f, f->ca), 0);
-	unlink(f->cert);
+	assert_int_equal(create(f, f->files.ca), 0);
+	unlink(f->files.cert);
 	assert_int_equal(weir_tls_reload(f->tls, false, &is_new, &f->why), WEIR_TLS_BAD);
 	assert_int_equal(weir_tls_reload(f->tls, true, &is_new, &f->why), WEIR_TLS_BAD); /* forced: said again */
 	assert_false(is_new);
