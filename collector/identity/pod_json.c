@@ -407,7 +407,8 @@ int weir_pod_json_make(struct weir_pod_json *reading, struct weir_pod **ret_pod)
 	}
 	pod->labels = reading->labels;
 	pod->is_host_network = pod->is_host_network || is_host_address(reading);
-	pod->since_ns = reading->created_ns > 0 ? reading->created_ns : reading->started_ns;
+	/* It may have waited for a node for long, and its address was somebody else's until the kubelet took it. */
+	pod->since_ns = reading->started_ns > 0 ? reading->started_ns : reading->created_ns;
 	pod->ended_ns = pod->is_over ? pod->ended_ns : 0;
 	r = weir_pod_create(pod, &reading->owner, reading->account, ret_pod);
 	return r == -E2BIG ? 1 : r;

@@ -31,7 +31,7 @@ void weir_workload_table_destroy(const struct weir_workload_table *table);
 size_t weir_workload_table_bytes(const struct weir_workload_table *table); /* without its pods */
 
 /* A pod's name is hardly used again: the row of that time, else the nearest.
- * An address is: only a row of that time. Time 0: now. NULL: nobody. */
+ * An address is: only a row of that time, and none of the host's network. Time 0: now. NULL: nobody. */
 const struct weir_workload_row *weir_workload_table_by_name(
 	const struct weir_workload_table *table, struct weir_str pod, struct weir_str namespace_, uint64_t time_ns);
 const struct weir_workload_row *weir_workload_table_by_address(
