@@ -492,6 +492,22 @@ def test_an_address_of_the_host_is_nobody(tmp_path, kube):
         assert weir.total("istio_requests_total", source_workload="agent") == 1
 
 
+def test_addresses_of_both_families_lead_to_pods(tmp_path, kube):
+    """Of the own node also the second address of a pod; an IPv4 address may come as IPv6."""
+    own = pod("own-0", "shop", ("StatefulSet", "own"), {"app": "own"}, ip="10.0.0.5")
+    own["status"]["podIPs"].append({"ip": "fd00::5"})
+    kube.add(own, pod("far-0", "shop", ("StatefulSet", "far"), {"app": "far"}, ip="fd00::6", node="node-b"))
+    v6 = lambda last: bytes([0xfd, *[0] * 14, last])
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        known(weir, 1)
+        for ip in (bytes([10, 0, 0, 5]), bytes([*[0] * 10, 255, 255, 10, 0, 0, 5]), v6(5)):
+            report(weir, bag(**{"source.ip": ip}))
+        assert weir.total("istio_requests_total", source_workload="own") == 3
+        until(lambda: (report(weir, bag(**{"source.ip": v6(6)})), weir.total("istio_requests_total", source_app="far"))[1],
+              "the peer")
+        assert [p for p in kube.paths("peer") if "podIP" in p] == ["/api/v1/pods?fieldSelector=status.podIP%3Dfd00::6&resourceVersion=0"]
+
+
 def test_the_configured_cluster_names_those_who_do_not(tmp_path, kube):
     kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
     with Weir(tmp_path / "weir", flags=[*kube.flags("kubelet"), "--identity.cluster=east"]) as weir:

@@ -553,6 +553,30 @@ static void headers_and_tags_become_attributes_once(void **state)
 	is_text(f, request(f, 1)->trace_id, "0af7651916cd43dd8448eb211c80319c");
 }
 
+static void probes_and_scrapes_are_marked(void **state)
+{
+	static const struct {
+		const char *agent, *path;
+		uint8_t is_probe;
+	} cases[] = { { "kube-probe/1.31", "/healthz", 1 }, { "Prometheus/3.1.0", "/metrics", 1 },
+		{ "grpc-go/1.60.0", "/grpc.health.v1.Health/Check", 1 }, { "grpc-go/1.60.0", "/shop.Health/Check", 0 },
+		{ "my kube-probe", "/grpc.health.v1.Health", 0 }, { "", "", 0 } };
+	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+	struct fixture *f = *state;
+
+	identify(f, SIDECAR, "details-v1");
+	for (unsigned i = 0; i < CASES; i++) {
+		encode_text(&f->m.common, 15, "inbound|9080||");
+		encode_text(&f->m.request, 5, cases[i].path);
+		encode_text(&f->m.request, 6, cases[i].agent);
+		http(f, 200);
+	}
+	assert_int_equal(decode(f, 2), 0);
+	for (unsigned i = 0; i < CASES; i++) {
+		assert_int_equal(request(f, i)->call.is_probe, cases[i].is_probe);
+	}
+}
+
 static void malformed_entry_spoils_the_message(void **state)
 {
 	struct fixture *f = *state;
@@ -606,6 +630,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(grpc_messages_come_from_filter_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(address_inside_envoy_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(headers_and_tags_become_attributes_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(probes_and_scrapes_are_marked, setup, teardown),
 		cmocka_unit_test_setup_teardown(malformed_entry_spoils_the_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_arena_is_too_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(stream_without_a_node_has_unknown_ends, setup, teardown),
