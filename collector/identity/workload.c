@@ -501,6 +501,16 @@ const struct weir_workload_row *weir_workload_by_address(
 	return row;
 }
 
+bool weir_workload_is_host_address(const struct weir_workload_reader *reader, const uint8_t ip[16], uint64_t time_ns)
+{
+	const struct view *view = view_of(reader);
+	const struct weir_workload_row *row =
+		view != NULL && view->table != NULL ? address_find(view->table, ip, time_ns) : NULL;
+
+	use(row);
+	return row != NULL && row->pod->is_host_network;
+}
+
 const struct weir_wanted *weir_workload_wanted(const struct weir_workload_reader *reader)
 {
 	const struct view *view = view_of(reader);

@@ -21,10 +21,11 @@
 #define AT_NS (AT * 1000000000u)
 
 static const struct sheet_pod pods[] = {
-	{ "details-0", "default", "the-details", "det", "3", "red", 5, "details", 0, 0 },
-	{ "front-0", "default", "the-front", "fro", "4", "blue", 6, "front", 0, 0 },
-	{ "past-0", "default", "past", "past", "1", NULL, 7, NULL, AT_NS - 100, AT_NS - 10 },
-	{ "other-0", "other", "other", "oth", "1", NULL, 8, "other", 0, 0 },
+	{ "details-0", "default", "the-details", "det", "3", "red", 5, "details", 0, 0, false },
+	{ "front-0", "default", "the-front", "fro", "4", "blue", 6, "front", 0, 0, false },
+	{ "past-0", "default", "past", "past", "1", NULL, 7, NULL, AT_NS - 100, AT_NS - 10, false },
+	{ "other-0", "other", "other", "oth", "1", NULL, 8, "other", 0, 0, false },
+	{ "gateway-0", "edge", "gateway", "gw", "1", NULL, 9, "gateway", 0, 0, true },
 };
 
 struct fixture {
@@ -42,7 +43,7 @@ static int setup(void **state)
 
 	weir_arena_init(&f->arena, 1 << 16, 1 << 22);
 	weir_envoy_sender_init(&f->sender);
-	sheet_init(&f->sheet, "east", pods, 4, "team");
+	sheet_init(&f->sheet, "east", pods, sizeof(pods) / sizeof(pods[0]), "team");
 	*state = f;
 	return 0;
 }
@@ -236,6 +237,35 @@ static void a_certificate_contradicts_an_address(void **state)
 	is_text(f, end(f, call(f, 1)->source)->name, "thief"); /* the account, where nothing else is known */
 }
 
+/* A gateway on its node's network streams here; the kubelet's probes come from the same address. */
+static void a_proxy_that_has_its_nodes_address_is_not_known_by_it(void **state)
+{
+	static const uint8_t node[16] = { [10] = 0xff, 0xff, 10, 0, 0, 9 },
+			     pod[16] = { [10] = 0xff, 0xff, 10, 0, 0, 10 };
+	const struct weir_identity gateway = { .workload = weir_str_of("gateway"),
+		.namespace_ = weir_str_of("edge"),
+		.node_id = weir_str_of("router~10.0.0.9~gateway-0.edge~x") };
+	const struct weir_identity other = { .workload = weir_str_of("other"),
+		.namespace_ = weir_str_of("edge"),
+		.node_id = weir_str_of("sidecar~10.0.0.10~other-0.edge~x") };
+	struct fixture *f = *state;
+	struct weir_known *known;
+
+	assert_int_equal(weir_known_create(4, &known), 0);
+	weir_known_join(known, &gateway, node);
+	weir_known_join(known, &other, pod);
+	identify(f, NULL);
+	f->sender.known = known;
+	encode_address(&f->common, 2, "10.0.0.9", 4242);
+	entry(f, "inbound|9080||", 0);
+	encode_address(&f->common, 2, "10.0.0.10", 4242);
+	entry(f, "inbound|9080||", 0);
+	decode(f);
+	is_text(f, end(f, call(f, 0)->source)->name, "");
+	is_text(f, end(f, call(f, 1)->source)->name, "other");
+	weir_known_destroy(known);
+}
+
 static void a_peer_s_node_id_is_looked_up(void **state)
 {
 	struct fixture *f = *state;
@@ -414,6 +444,7 @@ int main(void)
 		TEST(a_callee_is_known_by_its_address_unless_its_service_is_another_s),
 		TEST(an_address_is_who_had_it_at_that_time),
 		TEST(a_certificate_contradicts_an_address),
+		TEST(a_proxy_that_has_its_nodes_address_is_not_known_by_it),
 		TEST(a_peer_s_node_id_is_looked_up),
 		TEST(a_node_without_labels_is_completed_and_stays_so),
 		TEST(labels_of_peers_are_no_attributes_of_the_request),
