@@ -127,19 +127,41 @@ void weir_asks_put_name(struct weir_asks *asks, struct weir_str pod, struct weir
 	put(asks, key, (uint16_t)pod.length, (uint16_t)namespace_.length, pod.length + namespace_.length);
 }
 
+/* Unset, loopback, link-local (which kubelets and node proxies speak from), multicast: no pod is reached by these. */
+static bool is_of_no_pod(const uint8_t ip[16])
+{
+	static const uint8_t none[16], loopback[16] = { [15] = 1 }, mapped[12] = { [10] = 0xff, 0xff };
+
+	if (memcmp(ip, mapped, sizeof(mapped)) == 0) {
+		return ip[12] == 0 || ip[12] == 127 || (ip[12] == 169 && ip[13] == 254) || ip[12] >= 224;
+	}
+	return memcmp(ip, none, 16) == 0 || memcmp(ip, loopback, 16) == 0 || ip[0] == 0xff ||
+	       (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
+}
+
 void weir_asks_put_address(struct weir_asks *asks, const uint8_t ip[16])
 {
-	static const uint8_t none[16], loopback[16] = { [15] = 1 }, mapped[13] = { [10] = 0xff, 0xff, 127 };
-
-	if (asks == NULL || memcmp(ip, none, 16) == 0 || memcmp(ip, loopback, 16) == 0 ||
-		memcmp(ip, mapped, sizeof(mapped)) == 0) {
+	if (asks == NULL || is_of_no_pod(ip)) {
 		return;
 	}
 	put(asks, (const char *)ip, 0, 0, 16);
 }
 
+static void ask_of(const struct slot *slot, uint32_t at, struct weir_ask *ret_ask)
+{
+	*ret_ask = (struct weir_ask){ .slot = at,
+		.is_address = slot->pod_length == 0,
+		.pod = weir_str_make(slot->key, slot->pod_length),
+		.namespace_ = weir_str_make(slot->key + slot->pod_length, slot->namespace_length) };
+	if (ret_ask->is_address) {
+		memcpy(ret_ask->ip, slot->key, sizeof(ret_ask->ip));
+	}
+}
+
 bool weir_asks_take(struct weir_asks *asks, uint64_t now_ns, struct weir_ask *ret_ask)
 {
+	uint32_t found = WEIR_ASKS_SLOTS;
+
 	for (uint32_t i = 0; i < WEIR_ASKS_SLOTS; i++) {
 		uint32_t at = (asks->next + i) % WEIR_ASKS_SLOTS;
 		struct slot *slot = &asks->slots[at];
@@ -147,22 +169,17 @@ bool weir_asks_take(struct weir_asks *asks, uint64_t now_ns, struct weir_ask *re
 
 		if (state == RESTING && now_ns >= slot->rested_ns) {
 			atomic_store_explicit(&slot->state, FREE, memory_order_release);
+		} else if (state == ASKED && found == WEIR_ASKS_SLOTS) {
+			found = at; /* all are looked at, or who rested enough would keep their slots while many ask */
 		}
-		if (state != ASKED) {
-			continue;
-		}
-		*ret_ask = (struct weir_ask){ .slot = at,
-			.is_address = slot->pod_length == 0,
-			.pod = weir_str_make(slot->key, slot->pod_length),
-			.namespace_ = weir_str_make(slot->key + slot->pod_length, slot->namespace_length) };
-		if (ret_ask->is_address) {
-			memcpy(ret_ask->ip, slot->key, sizeof(ret_ask->ip));
-		}
-		atomic_store_explicit(&slot->state, TAKEN, memory_order_relaxed);
-		asks->next = at + 1;
-		return true;
 	}
-	return false;
+	if (found == WEIR_ASKS_SLOTS) {
+		return false;
+	}
+	ask_of(&asks->slots[found], found, ret_ask);
+	atomic_store_explicit(&asks->slots[found].state, TAKEN, memory_order_relaxed);
+	asks->next = found + 1;
+	return true;
 }
 
 void weir_asks_answer(struct weir_asks *asks, const struct weir_ask *ask, uint64_t now_ns)

@@ -23,7 +23,7 @@ int weir_asks_create(void (*wake)(void *ctx), void *ctx, struct weir_asks **ret_
 void weir_asks_destroy(struct weir_asks *asks);
 
 /* Any thread; never blocks. Names that no pod can have (they go into a URL) and
- * addresses that are nobody's (unset, loopback) are not asked for. Of asks NULL: nothing. */
+ * addresses that no pod has (unset, loopback, link-local, multicast) are not asked for. Of asks NULL: nothing. */
 void weir_asks_put_name(struct weir_asks *asks, struct weir_str pod, struct weir_str namespace_);
 void weir_asks_put_address(struct weir_asks *asks, const uint8_t ip[16]);
 

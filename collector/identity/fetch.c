@@ -4,7 +4,11 @@
  *
  * A server that hangs costs its slot until the timeout; one that sends for ever
  * is cut off at WEIR_FETCH_BODY_MAX. Redirects are not followed, and no proxy is
- * used: the token is for one server.
+ * used: the token is for one server. It is not sent in the clear either: who is
+ * asked over plain HTTP (a proxy of kubectl's, a read-only port) wants none.
+ *
+ * A server that went without a word, with the machine it was on, is noticed by
+ * TCP's probes, KEEP_IDLE_S and some KEEP_EACH_S later: a watch is silent for long.
  *
  * Invariants
  *  1. `done` is called once for each request that was started, or never, when
@@ -17,6 +21,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,6 +30,8 @@
 
 #define TOKEN_MAX 16384u
 #define CONNECT_S 5L
+#define KEEP_IDLE_S 30L
+#define KEEP_EACH_S 10L
 
 struct slot {
 	struct weir_fetches *fetches;
@@ -120,7 +127,7 @@ static int token_add(struct slot *slot)
 	ssize_t length;
 	int fd;
 
-	if (path == NULL || path[0] == '\0') {
+	if (path == NULL || path[0] == '\0' || strncmp(slot->fetch.url, "https:", 6) != 0) {
 		return 0;
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -159,6 +166,8 @@ static bool options_set(struct slot *slot)
 	is_set &= curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK;
 	is_set &= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK;
 	is_set &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK;
+	is_set &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEP_IDLE_S) == CURLE_OK;
+	is_set &= curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEP_EACH_S) == CURLE_OK;
 	is_set &= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_S) == CURLE_OK;
 	is_set &= curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)slot->fetch.timeout_s) == CURLE_OK;
 	is_set &= curl_easy_setopt(easy, CURLOPT_USERAGENT, "weir") == CURLE_OK;
@@ -166,11 +175,13 @@ static bool options_set(struct slot *slot)
 	is_set &= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take) == CURLE_OK;
 	is_set &= curl_easy_setopt(easy, CURLOPT_WRITEDATA, slot) == CURLE_OK;
 	is_set &= curl_easy_setopt(easy, CURLOPT_PRIVATE, slot) == CURLE_OK;
+	is_set &= curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L) == CURLE_OK; /* else it is read once a day */
 	if (opts->skips_verification) {
 		is_set &= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L) == CURLE_OK;
 		is_set &= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK;
 	} else if (opts->ca_file != NULL && opts->ca_file[0] != '\0' && access(opts->ca_file, F_OK) == 0) {
 		is_set &= curl_easy_setopt(easy, CURLOPT_CAINFO, opts->ca_file) == CURLE_OK;
+		is_set &= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK; /* and nobody else */
 	}
 	return is_set;
 }
@@ -206,8 +217,11 @@ static void finish(struct slot *slot, CURLcode code)
 {
 	struct weir_fetch fetch = slot->fetch;
 	struct weir_fetch_answer answer = { .body = weir_buf_str(&slot->body) };
+	curl_off_t retry_s = 0;
 
 	curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+	curl_easy_getinfo(slot->easy, CURLINFO_RETRY_AFTER, &retry_s);
+	answer.retry_s = retry_s > 0 ? (uint64_t)retry_s : 0;
 	if (code != CURLE_OK) {
 		answer.why = slot->why[0] != '\0' ? slot->why : curl_easy_strerror(code);
 	}
@@ -216,6 +230,15 @@ static void finish(struct slot *slot, CURLcode code)
 	}
 	fetch.done(fetch.ctx, &answer);
 	slot_free(slot);
+}
+
+void weir_fetch_why(const struct weir_fetch_answer *answer, char ret_why[WEIR_FETCH_WHY_MAX])
+{
+	if (answer->why != NULL) {
+		snprintf(ret_why, WEIR_FETCH_WHY_MAX, "%s", answer->why);
+	} else {
+		snprintf(ret_why, WEIR_FETCH_WHY_MAX, "the server answers %ld", answer->status);
+	}
 }
 
 void weir_fetch_cut(struct weir_fetches *fetches, const void *ctx)

@@ -13,8 +13,8 @@
 struct weir_fetches;
 
 struct weir_fetches_opts {      /* texts stay the caller's, and live as long */
-	const char *token_file; /* read again for each request: it rotates. Missing: none is sent */
-	const char *ca_file;    /* who signs the server's certificate; missing: the system's */
+	const char *token_file; /* read again for each request: it rotates. Missing, or over plain HTTP: none is sent */
+	const char *ca_file; /* who signs the server's certificate, read for each connection; missing: the system's */
 	bool skips_verification;
 };
 
@@ -26,7 +26,12 @@ struct weir_fetch_answer {
 	long status;          /* HTTP; 0: there was none */
 	struct weir_str body; /* borrowed until the callback returns; of a stream empty */
 	const char *why;      /* status 0, or an answer that broke off: a sentence */
+	uint64_t retry_s;     /* Retry-After, as the server has it; 0: it does not say */
 };
+
+#define WEIR_FETCH_WHY_MAX 256u
+/* Why an answer is of no use: its own sentence, or its status. */
+void weir_fetch_why(const struct weir_fetch_answer *answer, char ret_why[WEIR_FETCH_WHY_MAX]);
 
 struct weir_fetch {
 	const char *url;

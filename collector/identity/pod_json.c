@@ -22,6 +22,8 @@
 #include <errno.h>
 #include <time.h>
 
+#define SECOND_NS UINT64_C(1000000000)
+
 /* ---- values --------------------------------------------------------------- */
 
 /* A string's value; empty of any other kind. False: malformed. */
@@ -86,7 +88,7 @@ static uint64_t time_of(struct weir_str text)
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
 	seconds = timegm(&tm);
-	return seconds > 0 ? (uint64_t)seconds * UINT64_C(1000000000) : 0;
+	return seconds > 0 ? (uint64_t)seconds * SECOND_NS : 0;
 }
 
 static bool time_read(struct weir_pod_json *reading, uint64_t *ret)
@@ -407,8 +409,10 @@ int weir_pod_json_make(struct weir_pod_json *reading, struct weir_pod **ret_pod)
 	}
 	pod->labels = reading->labels;
 	pod->is_host_network = pod->is_host_network || is_host_address(reading);
-	pod->since_ns = reading->created_ns > 0 ? reading->created_ns : reading->started_ns;
-	pod->ended_ns = pod->is_over ? pod->ended_ns : 0;
+	/* It may have waited for a node for long, and its address was somebody else's until the kubelet took it. */
+	pod->since_ns = reading->started_ns > 0 ? reading->started_ns : reading->created_ns;
+	/* Times are whole seconds, cut: what it did within its last one is its own. */
+	pod->ended_ns = pod->is_over && pod->ended_ns > 0 ? pod->ended_ns + SECOND_NS : 0;
 	r = weir_pod_create(pod, &reading->owner, reading->account, ret_pod);
 	return r == -E2BIG ? 1 : r;
 }

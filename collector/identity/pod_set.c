@@ -5,14 +5,15 @@
  *
  *                put                    gone                       KEEP later
  *   (nobody) ──────────▶ until = ever ─────────▶ until = that moment ─────────▶ (nobody)
- *                         │   put of another uid: gone, and a new entry
+ *                         │   put of another uid, or with other addresses (its sandbox was
+ *                         │   made anew): gone, and a new entry
  *                         └── a peer that nobody asked for since PEER: (nobody)
  *
  * Invariants
  *  1. Of one name at most one entry has until = ever, and by_name leads to it if
  *     there is one.
  *  2. bytes is the sum over the entries' pods; neither it nor their number
- *     exceeds the bounds.
+ *     exceeds the bounds: a pod whose new description has no room keeps the old.
  *  3. The index is at most half full.
  *
  * One thread. */
@@ -185,6 +186,12 @@ static bool is_equal(const struct weir_pod *a, const struct weir_pod *b)
 	return true;
 }
 
+/* A node that starts again makes its pods' sandboxes anew: their records of before came from the old addresses. */
+static bool has_moved(const struct weir_pod *from, const struct weir_pod *to)
+{
+	return !to->is_over && from->ip_count > 0 && to->ip_count > 0 && memcmp(from->ips[0], to->ips[0], 16) != 0;
+}
+
 static bool has_room(struct weir_pod_set *set, const struct weir_pod *pod, bool is_peer)
 {
 	return set->count < WEIR_WORKLOAD_PODS_MAX && set->bytes + pod->bytes <= WEIR_POD_SET_BYTES &&
@@ -193,11 +200,15 @@ static bool has_room(struct weir_pod_set *set, const struct weir_pod *pod, bool 
 
 static void replace(struct weir_pod_set *set, struct entry *entry, struct weir_pod *pod)
 {
-	if (is_equal(entry->pod, pod)) {
+	bool is_known = is_equal(entry->pod, pod),
+	     has_place = set->bytes - entry->pod->bytes + pod->bytes <= WEIR_POD_SET_BYTES;
+
+	if (is_known || !has_place) {
+		weir_stat_add(WEIR_STAT_PODS_NOT_KEPT, is_known ? 0 : 1);
 		weir_pod_let_go(pod);
 		return;
 	}
-	set->bytes += pod->bytes - entry->pod->bytes; /* bounded: a pod's texts are */
+	set->bytes += pod->bytes - entry->pod->bytes;
 	weir_pod_let_go(entry->pod);
 	entry->pod = pod;
 	entry->since_ns = pod->since_ns;
@@ -223,7 +234,8 @@ void weir_pod_set_put(struct weir_pod_set *set, struct weir_pod *pod, bool is_pe
 {
 	struct entry *entry = find(set, pod->name, pod->namespace_);
 
-	if (entry != NULL && !is_same_pod(entry->pod, pod)) {
+	if (entry != NULL && (!is_same_pod(entry->pod, pod) || has_moved(entry->pod, pod))) {
+		is_peer = is_peer && (entry->is_peer || !is_same_pod(entry->pod, pod));
 		end(set, entry, now_ns);
 		entry = NULL;
 	}
@@ -318,17 +330,24 @@ void weir_pod_set_expire(struct weir_pod_set *set, uint64_t now_ns)
 
 const struct weir_pod *weir_pod_set_due(struct weir_pod_set *set, uint64_t now_ns)
 {
+	struct entry *due = NULL;
+
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct entry *entry = &set->entries[i];
 
 		if (entry->is_peer && entry->until_ns == FOREVER && now_ns > entry->asked_ns &&
 			now_ns - entry->asked_ns > WEIR_POD_SET_PEER_NS &&
-			atomic_exchange_explicit(&entry->pod->is_used, false, memory_order_relaxed)) {
-			entry->asked_ns = now_ns;
-			return entry->pod;
+			(due == NULL || entry->asked_ns < due->asked_ns) &&
+			atomic_load_explicit(&entry->pod->is_used, memory_order_relaxed)) {
+			due = entry;
 		}
 	}
-	return NULL;
+	if (due == NULL) {
+		return NULL;
+	}
+	atomic_store_explicit(&due->pod->is_used, false, memory_order_relaxed);
+	due->asked_ns = now_ns;
+	return due->pod;
 }
 
 bool weir_pod_set_is_changed(const struct weir_pod_set *set)

@@ -31,7 +31,7 @@ void weir_pod_set_list_end(struct weir_pod_set *set, uint64_t now_ns);
 
 /* Forgets who is gone for long, and peers that nobody asked for. */
 void weir_pod_set_expire(struct weir_pod_set *set, uint64_t now_ns);
-/* A peer that is due to be looked at again, and used; its next turn comes later. NULL: none. Borrowed until the next
+/* The peer that waits longest to be looked at again, of those that are due and used; its next turn comes later. NULL: none. Borrowed until the next
  * change. */
 const struct weir_pod *weir_pod_set_due(struct weir_pod_set *set, uint64_t now_ns);
 

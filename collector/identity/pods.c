@@ -31,7 +31,7 @@
 
 #define PUBLISH_NS UINT64_C(100000000)
 #define EXPIRE_NS UINT64_C(5000000000)
-#define FIRST_TRY_S 3
+#define FIRST_TRY_S 1 /* a start takes two seconds at most */
 #define SECOND_NS UINT64_C(1000000000)
 
 struct weir_pods {
@@ -143,6 +143,7 @@ static int step(struct weir_pods *pods, uint64_t monotonic_ns, uint64_t now_ns)
 	bool is_again = atomic_exchange(&pods->is_again, false);
 	uint64_t interval_ns = pods->opts.interval_s * SECOND_NS;
 	struct weir_pods_report report = { 0 };
+	char why[WEIR_FETCH_WHY_MAX];
 	int wait_ms = 1000;
 
 	if (pods->kube != NULL) {
@@ -151,6 +152,10 @@ static int step(struct weir_pods *pods, uint64_t monotonic_ns, uint64_t now_ns)
 		}
 		wait_ms = weir_pods_kube_step(pods->kube, monotonic_ns, now_ns);
 		weir_pods_kube_report(pods->kube, &report);
+		if (weir_pods_kube_looks_failed(pods->kube, why)) {
+			weir_log(WEIR_LOG_WARN, "identity", "peers cannot be looked up from=%s why=\"%s\"",
+				pods->opts.url, why);
+		}
 	} else if (is_again || pods->looked_ns == 0 || monotonic_ns - pods->looked_ns >= interval_ns) {
 		pods->looked_ns = monotonic_ns;
 		weir_pods_file_step(&pods->file, pods->set, is_again, now_ns, &report);

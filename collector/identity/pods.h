@@ -21,7 +21,7 @@ struct weir_pods_opts { /* texts stay the caller's, and live as long */
 
 struct weir_pods;
 
-/* Starts the thread and waits for its first try, a few seconds at most, so that the first records find a table. That
+/* Starts the thread and waits for its first try, a second at most, so that the first records find a table. That
  * it failed is no fault: it goes on trying. 0, -ENOMEM, -EINVAL (url or node), or what threads fail with. */
 int weir_pods_start(const struct weir_pods_opts *opts, struct weir_pods **ret_pods);
 /* Any thread: look again now. */

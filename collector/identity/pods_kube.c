@@ -1,10 +1,10 @@
 /* pods_kube: see the header.
  *
  *   API server
- *             ┌────────── 410, malformed, asked anew ──────────┐
- *             ▼        200, all its pages                      │
- *   WAIT ─▶ LIST ───────────────────────────▶ WATCH ───────────┤
- *    ▲        │ anything else                  │ it ends: again from the last version
+ *             ┌──── 410, another 4xx, malformed: backoff, then anew ────┐
+ *             ▼        200, all its pages                               │
+ *   WAIT ─▶ LIST ───────────────────────────▶ WATCH ────────────────────┤
+ *    ▲        │ anything else                  │ it ends, or breaks off: again from the last version
  *    └────────┴──── backoff: 1 s, 2 s … 30 s ──┘
  *
  *   kubelet   WAIT ─(interval)─▶ LIST ─▶ WAIT
@@ -12,66 +12,57 @@
  * The watch's lines are read as they come; each names a version, bookmarks only
  * that, and a watch that broke off goes on from the last one. A server that has
  * forgotten that version says 410, as an answer or as an event: then the list is
- * read anew, and who is not in it is gone.
+ * read anew, and who is not in it is gone. What goes well (an event, a watch that
+ * lasts) begins the backoff again; a list alone does not, or a server that takes
+ * every watch back would be asked without a pause.
  *
- * Peers are looked up PEERS_AT_ONCE at a time and PEERS_A_SECOND at most: names
- * come from whoever may send a record, and a mesh of a thousand nodes shares one
- * API server. Lists of one address come from the server's cache (version 0).
+ * The first list may come from the server's cache (version 0), which has an
+ * index of nodes: a thousand that start at once do not read the whole store each.
+ * Later ones are exact: a cache may be older than what was known already.
+ *
+ * Pods of other nodes are the business of pods_peers.c.
  *
  * Invariants
  *  1. A list that failed takes nobody away.
- *  2. At most one list or watch runs, and PEERS_AT_ONCE looks at peers.
- *  3. An ask that was taken is answered, whatever became of it.
+ *  2. At most one list or watch runs.
+ *  3. Between two tries that failed lies a backoff.
  *
  * One thread, the source's. */
 #include "identity/pods_kube.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
-#include "base/stat.h"
+#include "identity/backoff.h"
 #include "identity/pod_read.h"
+#include "identity/pods_peers.h"
 
 #define URL_MAX 4096u
 #define PAGE 250u
 #define LIST_S 30u
-#define PEER_S 10u
 #define WATCH_S 300u /* that the server keeps a watch; we wait a little longer */
 #define EVENT_MAX ((size_t)4 << 20)
-#define BACKOFF_FIRST_NS UINT64_C(1000000000)
-#define BACKOFF_MOST_NS UINT64_C(30000000000)
-#define PEERS_AT_ONCE 4u
-#define PEERS_A_SECOND 20u
 #define SECOND_NS UINT64_C(1000000000)
 #define STEP_MS 1000 /* the longest that nothing is looked at */
 
 enum phase { WAIT, LIST, WATCH };
 
-struct look { /* at a peer */
-	struct weir_pods_kube *kube;
-	struct weir_ask ask;
-	bool is_taken, is_ask; /* else: a peer that is looked at again */
-	char pod[WEIR_ASKS_POD_MAX + 1], space[WEIR_ASKS_NAMESPACE_MAX + 1];
-	uint32_t found;
-};
-
 struct weir_pods_kube {
 	struct weir_pods_kube_opts opts;
 	enum phase phase;
-	uint64_t due_ns, backoff_ns, watched_ns; /* watched: when the watch began */
-	uint64_t monotonic_ns, now_ns;           /* the clocks of the last step */
-	bool is_version_known, is_first_page, is_again;
+	uint64_t due_ns, watched_ns; /* watched: when the watch began */
+	struct weir_backoff backoff;
+	uint64_t monotonic_ns, now_ns; /* the clocks of the last step */
+	bool is_version_known, is_again;
+	bool has_listed; /* once since the start */
 	char version[WEIR_POD_VERSION_MAX], continue_token[WEIR_POD_CONTINUE_MAX];
 	struct weir_buf line; /* of the watch: the event at hand */
 	const char *broken;   /* why the watch is ended by us, or NULL */
 	uint32_t listed, left_out;
 	struct weir_pods_report report;
-	struct look looks[PEERS_AT_ONCE];
-	uint64_t second_ns; /* when PEERS_A_SECOND were last given */
-	uint32_t looks_left;
+	struct weir_pods_peers *peers; /* NULL: nobody asks */
 };
 
 /* Text that needs no escaping in a URL's query. */
@@ -98,10 +89,17 @@ int weir_pods_kube_create(const struct weir_pods_kube_opts *opts, struct weir_po
 		return -ENOMEM;
 	}
 	kube->opts = *opts;
-	kube->backoff_ns = BACKOFF_FIRST_NS;
+	kube->backoff = weir_backoff_of(opts->node);
 	weir_buf_init(&kube->line, EVENT_MAX);
-	for (unsigned i = 0; i < PEERS_AT_ONCE; i++) {
-		kube->looks[i].kube = kube;
+	if (opts->asks != NULL) {
+		const struct weir_pods_peers_opts peers_opts = { opts->fetches, opts->set, opts->asks, opts->url,
+			opts->node };
+		int r = weir_pods_peers_create(&peers_opts, &kube->peers);
+
+		if (r < 0) {
+			weir_pods_kube_destroy(kube);
+			return r;
+		}
 	}
 	*ret_kube = kube;
 	return 0;
@@ -110,6 +108,7 @@ int weir_pods_kube_create(const struct weir_pods_kube_opts *opts, struct weir_po
 void weir_pods_kube_destroy(struct weir_pods_kube *kube)
 {
 	if (kube != NULL) {
+		weir_pods_peers_destroy(kube->peers);
 		weir_buf_fini(&kube->line);
 		free(kube);
 	}
@@ -123,22 +122,15 @@ static void wait_for(struct weir_pods_kube *kube, uint64_t ns)
 	kube->due_ns = kube->monotonic_ns + ns;
 }
 
-/* A part of the wait is each node's own, so that a thousand do not come back at one moment. */
-static void fail(struct weir_pods_kube *kube, const char *why, long status)
+/* `why`, else what the answer says. */
+static void fail(struct weir_pods_kube *kube, const char *why, const struct weir_fetch_answer *answer)
 {
-	uint64_t share = 5381;
+	struct weir_fetch_answer none = { .why = why };
 
-	for (const char *at = kube->opts.node; *at != '\0'; at++) {
-		share = share * 33 + (uint8_t)*at;
-	}
+	_Static_assert(sizeof(kube->report.why) >= WEIR_FETCH_WHY_MAX, "a sentence of fetch fits");
 	kube->report = (struct weir_pods_report){ .result = WEIR_PODS_FAILED };
-	if (why == NULL) {
-		snprintf(kube->report.why, sizeof(kube->report.why), "the server answers %ld", status);
-	} else {
-		snprintf(kube->report.why, sizeof(kube->report.why), "%s", why);
-	}
-	wait_for(kube, kube->backoff_ns / 2 + kube->backoff_ns / 2 * (share % 256) / 256);
-	kube->backoff_ns = kube->backoff_ns * 2 < BACKOFF_MOST_NS ? kube->backoff_ns * 2 : BACKOFF_MOST_NS;
+	weir_fetch_why(why != NULL ? &none : answer, kube->report.why);
+	wait_for(kube, weir_backoff_take(&kube->backoff, answer != NULL ? answer->retry_s : 0));
 }
 
 static void version_set(struct weir_pods_kube *kube, const char *version)
@@ -161,9 +153,12 @@ static void take_own(void *ctx, struct weir_pod *pod)
 static void list_used(struct weir_pods_kube *kube)
 {
 	weir_pod_set_list_end(kube->opts.set, kube->now_ns);
-	kube->backoff_ns = BACKOFF_FIRST_NS;
+	kube->has_listed = true;
 	kube->report =
 		(struct weir_pods_report){ .result = WEIR_PODS_USED, .pods = kube->listed, .left_out = kube->left_out };
+	if (kube->opts.is_kubelet) {
+		weir_backoff_reset(&kube->backoff);
+	}
 	wait_for(kube, kube->opts.is_kubelet ? kube->opts.interval_s * SECOND_NS : 0);
 }
 
@@ -177,14 +172,14 @@ static void list_done(void *ctx, const struct weir_fetch_answer *answer)
 	kube->is_version_known = false;
 	if (answer->why != NULL || answer->status != 200) {
 		kube->continue_token[0] = '\0'; /* it may have grown too old (410): from the first page */
-		fail(kube, answer->why, answer->status);
+		fail(kube, NULL, answer);
 		return;
 	}
 	r = weir_pod_read_list(answer->body, take_own, kube, &list);
 	if (r != 0) {
 		kube->continue_token[0] = '\0';
 		snprintf(why, sizeof(why), "%s at byte %zu", r < 0 ? strerror(-r) : list.error, list.error_offset);
-		fail(kube, why, 0);
+		fail(kube, why, NULL);
 		return;
 	}
 	kube->listed += list.pods;
@@ -196,7 +191,7 @@ static void list_done(void *ctx, const struct weir_fetch_answer *answer)
 	}
 	version_set(kube, list.resource_version);
 	if (!kube->is_version_known && !kube->opts.is_kubelet) {
-		fail(kube, "the list names no resourceVersion", 0);
+		fail(kube, "the list names no resourceVersion", NULL);
 		return;
 	}
 	list_used(kube);
@@ -234,8 +229,12 @@ static int list_start(struct weir_pods_kube *kube)
 	if (kube->opts.is_kubelet) {
 		snprintf(url, sizeof(url), "%s/pods", kube->opts.url);
 	} else {
+		/* Beside a token no version may be told. */
 		snprintf(url, sizeof(url), "%s/api/v1/pods?fieldSelector=spec.nodeName%%3D%s&limit=%u%s",
-			kube->opts.url, kube->opts.node, PAGE, kube->continue_token[0] != '\0' ? "&continue=" : "");
+			kube->opts.url, kube->opts.node, PAGE,
+			kube->continue_token[0] != '\0' ? "&continue="
+			: kube->has_listed              ? ""
+							: "&resourceVersion=0");
 		if (!continue_add(url, sizeof(url), kube->continue_token)) {
 			kube->continue_token[0] = '\0';
 			return -E2BIG;
@@ -289,7 +288,9 @@ static bool watch_piece(void *ctx, struct weir_str bytes)
 		if (end != NULL) {
 			if (weir_str_trim(weir_buf_str(&kube->line)).length > 0) {
 				kube->broken = event_take(kube, weir_buf_str(&kube->line));
-				kube->backoff_ns = BACKOFF_FIRST_NS;
+				if (kube->broken == NULL) {
+					weir_backoff_reset(&kube->backoff);
+				}
 			}
 			weir_buf_clear(&kube->line);
 			length++;
@@ -299,23 +300,31 @@ static bool watch_piece(void *ctx, struct weir_str bytes)
 	return kube->broken == NULL;
 }
 
+/* The server wants no such watch: the same once more would be refused once more. That it does not know us, or has too
+ * much to do, says nothing of the version. */
+static bool is_refused(long status)
+{
+	return status >= 400 && status < 500 && status != 401 && status != 403 && status != 408 && status != 429;
+}
+
 /* It ended as watches do, or because the list is to be read anew; all else waits a little. */
 static void watch_done(void *ctx, const struct weir_fetch_answer *answer)
 {
 	struct weir_pods_kube *kube = ctx;
 	bool is_gone = answer->status == 410 || (kube->broken != NULL && kube->broken[0] == '\0');
 
-	if (kube->monotonic_ns - kube->watched_ns >= BACKOFF_MOST_NS) {
-		kube->backoff_ns = BACKOFF_FIRST_NS; /* it went well for a while */
+	if (kube->monotonic_ns - kube->watched_ns >= WEIR_BACKOFF_MOST_NS) {
+		weir_backoff_reset(&kube->backoff); /* it went well for a while */
 	}
 	if (is_gone || kube->is_again) {
 		kube->is_version_known = false;
-		wait_for(kube, 0);
+		wait_for(kube, kube->is_again ? 0 : weir_backoff_take(&kube->backoff, answer->retry_s));
 	} else if (kube->broken != NULL) {
 		kube->is_version_known = false;
-		fail(kube, kube->broken, 0);
+		fail(kube, kube->broken, NULL);
 	} else if (answer->status != 200 || answer->why != NULL) {
-		fail(kube, answer->why, answer->status);
+		kube->is_version_known = !is_refused(answer->status);
+		fail(kube, NULL, answer);
 	} else {
 		/* A server that ends each watch at once is asked no more than once a second. */
 		wait_for(kube, SECOND_NS);
@@ -339,116 +348,6 @@ static int watch_start(struct weir_pods_kube *kube)
 	return weir_fetch_start(kube->opts.fetches, &fetch);
 }
 
-/* ---- peers ----------------------------------------------------------------------- */
-
-static void take_peer(void *ctx, struct weir_pod *pod)
-{
-	struct look *look = ctx;
-
-	look->found += !pod->is_over && !pod->is_host_network;
-	weir_pod_set_put(look->kube->opts.set, pod, true, look->kube->now_ns);
-}
-
-static void look_done(void *ctx, const struct weir_fetch_answer *answer)
-{
-	struct look *look = ctx;
-	struct weir_pods_kube *kube = look->kube;
-	struct weir_pod_list list;
-	bool is_answered = answer->why == NULL && (answer->status == 200 || answer->status == 404);
-
-	look->found = 0;
-	if (is_answered && answer->status == 200) {
-		is_answered = weir_pod_read_list(answer->body, take_peer, look, &list) == 0;
-	} else if (is_answered && !look->is_ask) {
-		weir_pod_set_remove(kube->opts.set, weir_str_of(look->pod), weir_str_of(look->space),
-			weir_str_make(NULL, 0), kube->now_ns);
-	}
-	weir_stat_add(!is_answered      ? WEIR_STAT_PEERS_FAILED
-		      : look->found > 0 ? WEIR_STAT_PEERS_FOUND
-					: WEIR_STAT_PEERS_NOBODY,
-		1);
-	if (look->is_ask) {
-		weir_asks_answer(kube->opts.asks, &look->ask, kube->monotonic_ns);
-	}
-	look->is_taken = false;
-}
-
-static void address_write(const uint8_t ip[16], char text[INET6_ADDRSTRLEN])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	bool is_v4 = memcmp(ip, mapped, sizeof(mapped)) == 0;
-
-	inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? ip + 12 : ip, text, INET6_ADDRSTRLEN);
-}
-
-/* A colon of an IPv6 address needs no escaping in a query. 0, BUSY or a fault. */
-static int look_start(struct look *look)
-{
-	struct weir_pods_kube *kube = look->kube;
-	char url[URL_MAX], address[INET6_ADDRSTRLEN];
-	const struct weir_fetch fetch = { .url = url, .timeout_s = PEER_S, .done = look_done, .ctx = look };
-
-	if (look->is_ask && look->ask.is_address) {
-		address_write(look->ask.ip, address);
-		snprintf(url, sizeof(url), "%s/api/v1/pods?fieldSelector=status.podIP%%3D%s&resourceVersion=0",
-			kube->opts.url, address);
-	} else {
-		snprintf(url, sizeof(url), "%s/api/v1/namespaces/%s/pods/%s", kube->opts.url, look->space, look->pod);
-	}
-	return weir_fetch_start(kube->opts.fetches, &fetch);
-}
-
-static void name_copy(char *to, size_t size, struct weir_str text)
-{
-	size_t length = text.length < size ? text.length : 0;
-
-	memcpy(to, length > 0 ? text.data : "", length);
-	to[length] = '\0';
-}
-
-/* Whom to look at: who was asked for first, then a peer that is due. */
-static bool look_choose(struct weir_pods_kube *kube, struct look *look)
-{
-	const struct weir_pod *pod;
-
-	look->is_ask = weir_asks_take(kube->opts.asks, kube->monotonic_ns, &look->ask);
-	if (look->is_ask) {
-		name_copy(look->pod, sizeof(look->pod), look->ask.pod);
-		name_copy(look->space, sizeof(look->space), look->ask.namespace_);
-		return true;
-	}
-	pod = weir_pod_set_due(kube->opts.set, kube->now_ns);
-	if (pod == NULL) {
-		return false;
-	}
-	name_copy(look->pod, sizeof(look->pod), pod->name);
-	name_copy(look->space, sizeof(look->space), pod->namespace_);
-	return true;
-}
-
-static void peers_step(struct weir_pods_kube *kube)
-{
-	if (kube->monotonic_ns - kube->second_ns >= SECOND_NS) {
-		kube->second_ns = kube->monotonic_ns;
-		kube->looks_left = PEERS_A_SECOND;
-	}
-	for (unsigned i = 0; i < PEERS_AT_ONCE; i++) {
-		struct look *look = &kube->looks[i];
-
-		if (look->is_taken || kube->looks_left == 0) {
-			continue;
-		}
-		if (!look_choose(kube, look)) {
-			return;
-		}
-		kube->looks_left--;
-		look->is_taken = true;
-		if (look_start(look) != 0) {
-			look_done(look, &(struct weir_fetch_answer){ .why = "it cannot be asked" });
-		}
-	}
-}
-
 /* ---- steps ------------------------------------------------------------------------ */
 
 /* Without a node there is nobody to watch. */
@@ -465,7 +364,7 @@ static void own_step(struct weir_pods_kube *kube)
 	if (r == 0) {
 		kube->phase = is_watch ? WATCH : LIST;
 	} else {
-		fail(kube, r < 0 ? strerror(-r) : "too many requests at once", 0);
+		fail(kube, r < 0 ? strerror(-r) : "too many requests at once", NULL);
 	}
 }
 
@@ -481,8 +380,8 @@ int weir_pods_kube_step(struct weir_pods_kube *kube, uint64_t monotonic_ns, uint
 	if (has_own(kube) && kube->phase == WAIT && (monotonic_ns >= kube->due_ns || kube->is_again)) {
 		own_step(kube);
 	}
-	if (kube->opts.asks != NULL) {
-		peers_step(kube);
+	if (kube->peers != NULL) {
+		weir_pods_peers_step(kube->peers, monotonic_ns, now_ns);
 	}
 	if (!has_own(kube) || kube->phase != WAIT) {
 		return STEP_MS;
@@ -500,4 +399,9 @@ void weir_pods_kube_report(struct weir_pods_kube *kube, struct weir_pods_report 
 {
 	*ret_report = kube->report;
 	kube->report.result = WEIR_PODS_NOTHING;
+}
+
+bool weir_pods_kube_looks_failed(struct weir_pods_kube *kube, char ret_why[WEIR_PODS_WHY_MAX])
+{
+	return kube->peers != NULL && weir_pods_peers_failed(kube->peers, ret_why);
 }

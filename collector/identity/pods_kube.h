@@ -32,5 +32,7 @@ int weir_pods_kube_step(struct weir_pods_kube *kube, uint64_t monotonic_ns, uint
 void weir_pods_kube_again(struct weir_pods_kube *kube);
 /* How the last list or watch ended, once; NOTHING: none has since. */
 void weir_pods_kube_report(struct weir_pods_kube *kube, struct weir_pods_report *ret_report);
+/* Why peers cannot be looked at, once for each pause that it costs; false: nothing new. */
+bool weir_pods_kube_looks_failed(struct weir_pods_kube *kube, char ret_why[WEIR_FETCH_WHY_MAX]);
 
 #endif

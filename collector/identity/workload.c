@@ -25,7 +25,8 @@
  *  2. A view that a slot holds is not freed; `retired` is no longer than the
  *     readers are many, and the views of one swap.
  *  3. Both indexes are at most half full, so a probe always ends.
- *  4. An address of the host's network is in no index.
+ *  4. An address of the host's network is nobody's: it is in the index, so that
+ *     it is not asked for, and leads to no pod.
  *
  * Readers: any thread, a reader by one at a time. Writers take turns by a lock
  * that no reader takes. */
@@ -95,11 +96,6 @@ static uint32_t slots_for(uint32_t entries)
 	return slots;
 }
 
-static uint32_t address_count(const struct weir_pod *pod)
-{
-	return pod->is_host_network ? 0 : pod->ip_count;
-}
-
 static void table_free(struct weir_workload_table *table)
 {
 	for (uint32_t i = 0; table->rows != NULL && i < table->count; i++) {
@@ -121,7 +117,7 @@ int weir_workload_table_create(
 		return -E2BIG;
 	}
 	for (uint32_t i = 0; i < count; i++) {
-		addresses += address_count(rows[i].pod);
+		addresses += rows[i].pod->ip_count;
 	}
 	table = calloc(1, sizeof(*table));
 	if (table == NULL) {
@@ -144,7 +140,7 @@ int weir_workload_table_create(
 		table->rows[i] = rows[i];
 		weir_pod_hold(rows[i].pod);
 		index_add(table->by_name, table->mask, name_hash(pod->name, pod->namespace_), i);
-		for (uint32_t k = 0; k < address_count(pod); k++) {
+		for (uint32_t k = 0; k < pod->ip_count; k++) {
 			index_add(table->by_address, table->address_mask, address_hash(pod->ips[k]), i);
 		}
 	}
@@ -216,7 +212,7 @@ const struct weir_workload_row *weir_workload_table_by_name(
 
 static bool has_address(const struct weir_pod *pod, const uint8_t ip[16])
 {
-	for (uint32_t i = 0; i < address_count(pod); i++) {
+	for (uint32_t i = 0; i < pod->ip_count; i++) {
 		if (memcmp(pod->ips[i], ip, 16) == 0) {
 			return true;
 		}
@@ -224,7 +220,8 @@ static bool has_address(const struct weir_pod *pod, const uint8_t ip[16])
 	return false;
 }
 
-const struct weir_workload_row *weir_workload_table_by_address(
+/* Of a node's own address some pod of its network. */
+static const struct weir_workload_row *address_find(
 	const struct weir_workload_table *table, const uint8_t ip[16], uint64_t time_ns)
 {
 	const struct weir_workload_row *found = NULL;
@@ -239,6 +236,17 @@ const struct weir_workload_row *weir_workload_table_by_address(
 		}
 	}
 	return found;
+}
+
+static const struct weir_workload_row *not_host(const struct weir_workload_row *row)
+{
+	return row != NULL && !row->pod->is_host_network ? row : NULL;
+}
+
+const struct weir_workload_row *weir_workload_table_by_address(
+	const struct weir_workload_table *table, const uint8_t ip[16], uint64_t time_ns)
+{
+	return not_host(address_find(table, ip, time_ns));
 }
 
 /* ---- what is published ---------------------------------------------------- */
@@ -443,13 +451,16 @@ static const struct view *view_of(const struct weir_workload_reader *reader)
 }
 
 /* Notes that a pod is asked for; most were noted already, and a line of the cache that is only read stays shared. */
-static const struct weir_workload_row *found(const struct weir_workload_row *row)
+static void use(const struct weir_workload_row *row)
 {
-	weir_stat_add(row != NULL ? WEIR_STAT_WORKLOAD_FOUND : WEIR_STAT_WORKLOAD_UNKNOWN, 1);
 	if (row != NULL && !atomic_load_explicit(&row->pod->is_used, memory_order_relaxed)) {
 		atomic_store_explicit(&row->pod->is_used, true, memory_order_relaxed);
 	}
-	return row;
+}
+
+static void count(const struct weir_workload_row *row)
+{
+	weir_stat_add(row != NULL ? WEIR_STAT_WORKLOAD_FOUND : WEIR_STAT_WORKLOAD_UNKNOWN, 1);
 }
 
 const struct weir_workload_row *weir_workload_by_name(
@@ -461,7 +472,9 @@ const struct weir_workload_row *weir_workload_by_name(
 	if (view == NULL || view->table == NULL) {
 		return NULL;
 	}
-	row = found(weir_workload_table_by_name(view->table, pod, namespace_, time_ns));
+	row = weir_workload_table_by_name(view->table, pod, namespace_, time_ns);
+	use(row);
+	count(row);
 	if (row == NULL) {
 		weir_asks_put_name(
 			atomic_load_explicit(&reader->workloads->asks, memory_order_acquire), pod, namespace_);
@@ -478,11 +491,24 @@ const struct weir_workload_row *weir_workload_by_address(
 	if (view == NULL || view->table == NULL) {
 		return NULL;
 	}
-	row = found(weir_workload_table_by_address(view->table, ip, time_ns));
+	row = address_find(view->table, ip, time_ns);
+	use(row);
 	if (row == NULL) {
 		weir_asks_put_address(atomic_load_explicit(&reader->workloads->asks, memory_order_acquire), ip);
 	}
+	row = not_host(row);
+	count(row);
 	return row;
+}
+
+bool weir_workload_is_host_address(const struct weir_workload_reader *reader, const uint8_t ip[16], uint64_t time_ns)
+{
+	const struct view *view = view_of(reader);
+	const struct weir_workload_row *row =
+		view != NULL && view->table != NULL ? address_find(view->table, ip, time_ns) : NULL;
+
+	use(row);
+	return row != NULL && row->pod->is_host_network;
 }
 
 const struct weir_wanted *weir_workload_wanted(const struct weir_workload_reader *reader)

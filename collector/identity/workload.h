@@ -31,7 +31,7 @@ void weir_workload_table_destroy(const struct weir_workload_table *table);
 size_t weir_workload_table_bytes(const struct weir_workload_table *table); /* without its pods */
 
 /* A pod's name is hardly used again: the row of that time, else the nearest.
- * An address is: only a row of that time. Time 0: now. NULL: nobody. */
+ * An address is: only a row of that time, and none of the host's network. Time 0: now. NULL: nobody. */
 const struct weir_workload_row *weir_workload_table_by_name(
 	const struct weir_workload_table *table, struct weir_str pod, struct weir_str namespace_, uint64_t time_ns);
 const struct weir_workload_row *weir_workload_table_by_address(
@@ -71,6 +71,8 @@ const struct weir_workload_row *weir_workload_by_name(
 	struct weir_workload_reader *reader, struct weir_str pod, struct weir_str namespace_, uint64_t time_ns);
 const struct weir_workload_row *weir_workload_by_address(
 	struct weir_workload_reader *reader, const uint8_t ip[16], uint64_t time_ns);
+/* Is it a node's own, at that time? Nobody is known by it, whatever else may know it. */
+bool weir_workload_is_host_address(const struct weir_workload_reader *reader, const uint8_t ip[16], uint64_t time_ns);
 const struct weir_wanted *weir_workload_wanted(const struct weir_workload_reader *reader);
 struct weir_str weir_workload_cluster(const struct weir_workload_reader *reader);
 

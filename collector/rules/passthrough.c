@@ -14,6 +14,8 @@
  *   instance  service.instance.id; without one what else tells replicas apart: the
  *             proxy, the pod, the host
  *   otel_scope_name, otel_scope_version
+ *             of the scope; its schema URL and attributes are attributes of the point
+ *             already, otel_scope_… by name (decode/otlp/scope.h)
  *   …         the point's attributes, ordered by label name; values whose names became
  *             the same are joined with `;` in the order of their keys
  *

@@ -27,3 +27,12 @@ def binaries():
     if not all((folder / name).exists() for name in GO_PEERS):
         subprocess.run([str(TOP / "tests/support/peers/setup"), str(folder)], check=True, timeout=1800)
     return folder
+
+
+@pytest.fixture(scope="session")
+def kubernetes():
+    """The folder of Kubernetes' API server and etcd, built when missing: half an hour of a core, so apart from the others."""
+    folder = pathlib.Path(os.environ.get("PEERS_GO", TOP / "build-peer"))
+    if not all((folder / name).exists() for name in ("etcd", "kube-apiserver")):
+        subprocess.run([str(TOP / "tests/support/peers/setup"), str(folder), "kube-apiserver"], check=True, timeout=3600)
+    return folder

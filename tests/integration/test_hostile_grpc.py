@@ -323,6 +323,7 @@ def test_who_reads_nothing_is_cut_off(weir, bounded):
         for _ in range(10):
             peer.send(frame(DATA, 0, peer.open(REFLECTION), question * 100))
     until(lambda: weir.total("weir_calls_cut_total") == 400, "the calls to be cut off", 90)
+    assert weir.total("weir_talk_dropped_total") == 0  # only a Watch loses what is not taken
     bounded(48 << 20)
     for peer in peers:
         peer.socket.close()

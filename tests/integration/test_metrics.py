@@ -9,6 +9,7 @@ import time
 
 import grpc
 import pytest
+from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
 import facts
@@ -224,3 +225,30 @@ def test_workers_of_one_name_add_up(weir, temporality):
                 export(request.SerializeToString(), timeout=30)
     assert weir.total("jobs_total") == 2 * 5 * 3
     assert weir.total("weir_points_late_total") == 0
+
+
+@pytest.mark.fast
+@pytest.mark.parametrize("way", ["grpc", "json"])
+def test_scopes_that_differ_in_what_they_say_of_themselves_are_two(weir, way):
+    """As the parts of an OpenTelemetry Collector do: one metric, one library, a scope for each part."""
+    request = metrics_service_pb2.ExportMetricsServiceRequest()
+    metrics = request.resource_metrics.add()
+    metrics.resource.attributes.add(key="service.name").value.string_value = "collector"
+    for part, value in ("a", 3), ("b", 5):
+        scoped = metrics.scope_metrics.add(schema_url="https://example.com/1.2")
+        scoped.scope.name = "lib"
+        scoped.scope.attributes.add(key="component.id").value.string_value = part
+        scoped.scope.attributes.add(key="schema.url").value.string_value = "not this"
+        metric = scoped.metrics.add(name="sent.items")
+        metric.sum.is_monotonic = True
+        metric.sum.aggregation_temporality = 2
+        metric.sum.data_points.add(start_time_unix_nano=time.time_ns() - 10**9, time_unix_nano=time.time_ns(), as_int=value)
+    if way == "grpc":
+        with grpc.insecure_channel(weir.grpc) as channel:
+            channel.unary_unary(EXPORT)(request.SerializeToString(), timeout=30)
+    else:
+        answer = weir.ask("/v1/metrics", "POST", json_format.MessageToJson(request), {"Content-Type": "application/json"})
+        assert answer.status == 200
+    labels = {"job": "collector", "otel_scope_name": "lib", "otel_scope_schema_url": "https://example.com/1.2"}
+    assert {l: v for l, v in ((dict(l)["otel_scope_component_id"], v) for (n, l), v in weir.samples().items()
+                              if n == "sent_items_total" and labels.items() <= dict(l).items())} == {"a": 3, "b": 5}

@@ -131,11 +131,12 @@ def test_probes_are_listed_and_in_no_metric(weir):
     bag = {"context.reporter.kind": "inbound", "context.protocol": "http", "request.path": "/healthz",
            "request.time": mixer.now(), "context.reporter.uid": "kubernetes://a-v1-5f8d4bfd6-8xv7d.default"}
     agents = ["kube-probe/1.14", "Prometheus/2.3.1", "curl/7.58.0", "a kube-probe"]
-    mixer.Client(weir.grpc).report([bag | {"request.useragent": agent} for agent in agents])
+    health = bag | {"request.useragent": "grpc-go/1.20", "request.path": "/grpc.health.v1.Health/Check"}
+    mixer.Client(weir.grpc).report([*[bag | {"request.useragent": agent} for agent in agents], health])
     assert weir.total("istio_requests_total") == 2
     listed = {r["userAgent"]: r.get("probe", False) for r in weir.get_json("/api/requests")}
-    assert listed == {a: a.startswith(("kube-probe", "Prometheus")) for a in agents}
-    assert weir.ledger_sum("mixer")["kept"] == 4
+    assert listed == {a: a.startswith(("kube-probe", "Prometheus", "grpc-go")) for a in [*agents, "grpc-go/1.20"]}
+    assert weir.ledger_sum("mixer")["kept"] == 5
 
 
 def test_bad_bags_are_dropped_alone(weir):

@@ -209,13 +209,46 @@ def test_a_version_that_is_forgotten_lists_anew(tmp_path, kube):
         assert weir.total("weir_pods_refreshes_total", result="failed") == 0
 
 
-def test_a_list_comes_in_pages(tmp_path, kube):
-    kube.page = 2
-    kube.add(*[pod(f"back-{i}", "shop", ("StatefulSet", "back"), {"app": f"b{i}"}) for i in range(5)])
+def test_the_first_list_is_the_caches_and_later_ones_come_in_exact_pages(tmp_path, kube):
+    kube.add(*[pod(f"back-{i}", "shop", ("StatefulSet", "back"), {"app": f"b{i}"}) for i in range(600)])
     with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
-        assert weir.total("weir_pods") == 5
-        assert kube.count("list") == 3 and "continue=at%2B2%2F%3D" in kube.paths("list")[1]
-        assert weir.total("weir_pods_refreshes_total", result="used") == 1
+        assert weir.total("weir_pods") == 600
+        until(lambda: kube.watchers == 1, "the watch")
+        assert kube.count("list") == 1 and kube.count("page") == 0 and kube.paths("list")[0].endswith("&resourceVersion=0")
+        weir.process.send_signal(signal.SIGHUP)
+        until(lambda: weir.total("weir_pods_refreshes_total", result="used") == 2, "the second list")
+        assert "resourceVersion" not in kube.paths("list")[1] + "".join(kube.paths("page"))
+        assert kube.count("page") == 2 and "continue=at%2B250%2F%3D" in kube.paths("page")[0]
+        assert weir.total("weir_pods") == 600
+
+
+def test_pages_that_grew_too_old_begin_anew_and_take_nobody_away(tmp_path, kube):
+    kube.add(*[pod(f"back-{i}", "shop", ("StatefulSet", "back"), {"app": f"b{i}"}) for i in range(300)])
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        until(lambda: kube.watchers == 1, "the watch")
+        kube.fault("page", 410)
+        weir.process.send_signal(signal.SIGHUP)
+        until(lambda: weir.total("weir_pods_refreshes_total", result="failed") >= 1, "the failure")
+        kube.fault()
+        until(lambda: weir.total("weir_pods_refreshes_total", result="used") == 2, "the whole list")
+        assert kube.count("page") >= 2
+        report(weir, bag(destination="kubernetes://back-299.shop"))
+        assert weir.total("istio_requests_total", destination_app="b299") == 1 and weir.total("weir_pods") == 300
+
+
+def test_a_watch_that_ends_goes_on_from_the_last_bookmark(tmp_path, kube):
+    kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        until(lambda: kube.watchers == 1, "the watch")
+        kube.add(pod("other-0", "shop", ("StatefulSet", "other"), {"app": "o"}, node="node-b"))  # not of this node
+        kube.bookmark()
+        at = kube.version
+        kube.end_watches()
+        until(lambda: kube.count("watch") == 2 and kube.watchers == 1, "the next watch")
+        assert kube.paths("watch")[1].endswith(f"&resourceVersion={at}")
+        kube.add(pod("back-1", "shop", ("StatefulSet", "back"), {"app": "b1"}))
+        known(weir, 2)
+        assert kube.count("list") == 1 and weir.total("weir_pods_refreshes_total", result="failed") == 0
 
 
 def test_a_file_is_read_again_when_it_changes_and_on_sighup(tmp_path):
@@ -244,6 +277,19 @@ def test_a_file_is_read_again_when_it_changes_and_on_sighup(tmp_path):
         assert "at byte 25" in weir.log()
 
 
+def test_more_pods_than_there_is_room_for_are_counted(tmp_path):
+    path, many = tmp_path / "pods.json", 70_000
+    path.write_text(json.dumps({"kind": "List", "items": [
+        {"metadata": {"name": f"back-{i}", "namespace": "shop", "labels": {"app": "b"}}} for i in range(many)]}))
+    with Weir(tmp_path / "weir", flags=["--identity.pods=file", f"--identity.pods_file={path}"]) as weir:
+        until(lambda: weir.total("weir_pods_refreshes_total", result="used") == 1, "the file")
+        kept = weir.total("weir_pods")
+        assert 20_000 < kept <= 65_536 and weir.total("weir_pods_not_kept_total") == many - kept
+        assert weir.total("weir_pods_bytes") < 64 << 20
+        report(weir, bag(destination="kubernetes://back-0.shop"), bag(destination="kubernetes://back-69999.shop"))
+        assert weir.total("istio_requests_total", destination_app="b") == 1
+
+
 def test_sighup_lists_anew_while_nothing_happens(tmp_path, kube):
     kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
     with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
@@ -255,7 +301,7 @@ def test_sighup_lists_anew_while_nothing_happens(tmp_path, kube):
 
 # --- what fails ---
 
-@pytest.mark.parametrize("fault", [500, 401, "garbage", "huge"])
+@pytest.mark.parametrize("fault", [500, 401, 403, "garbage", "huge"])
 @pytest.mark.parametrize("kind,what", [("kubelet", "kubelet"), ("kubernetes", "list")])
 def test_a_source_that_fails_costs_names_and_comes_again(tmp_path, kube, fault, kind, what):
     kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
@@ -269,6 +315,57 @@ def test_a_source_that_fails_costs_names_and_comes_again(tmp_path, kube, fault, 
         until(lambda: weir.total("weir_pods_refreshes_total", result="used") >= 1, "the list")
         report(weir, bag())
         assert weir.total("istio_requests_total", destination_app="b") == 1
+
+
+def test_a_server_that_has_too_much_to_do_is_left_alone_for_as_long_as_it_asks(tmp_path, kube):
+    kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
+    kube.fault("list", 429, Retry_After="2")
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        until(lambda: weir.total("weir_pods_refreshes_total", result="failed") >= 1, "the failure")
+        kube.fault()
+        known(weir, 1)
+        first, second = kube.times("list")
+        assert second - first >= 2
+
+
+def test_a_server_that_takes_every_watch_back_is_asked_with_longer_and_longer_pauses(tmp_path, kube):
+    kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
+    kube.fault("watch", "gone")
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        until(lambda: kube.count("list") == 4, "four lists")
+        first, second, third, fourth = kube.times("list")
+        assert second - first >= 0.5 and third - second >= 1 and fourth - third >= 2
+        kube.fault()
+        until(lambda: kube.watchers == 1, "the watch")
+        assert weir.total("weir_pods_refreshes_total", result="failed") == 0
+
+
+def test_a_watch_that_is_refused_begins_with_a_list(tmp_path, kube):
+    """What does not tell of the version's age may still be about it: after a restore the server has another count."""
+    kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
+    kube.fault("watch", 400)
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        until(lambda: kube.count("list") == 2, "the second list")
+        kube.fault()
+        until(lambda: kube.watchers == 1, "the watch")
+        assert weir.total("weir_pods_refreshes_total", result="failed") >= 1
+
+
+def test_a_redirect_is_not_followed(tmp_path, kube):
+    """The token is for one server."""
+    (tmp_path / "other").mkdir()
+    with Kube(tmp_path / "other") as other:
+        kube.fault("list", 302, Location=other.url + "/api/v1/pods")
+        with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+            until(lambda: weir.total("weir_pods_refreshes_total", result="failed") >= 1, "the failure")
+            assert "the server answers 302" in weir.log() and other.requests == []
+
+
+def test_a_token_is_not_told_in_the_clear(tmp_path):
+    with Kube(tmp_path, has_tls=False) as kube:
+        kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
+        with Weir(tmp_path / "weir", flags=kube.flags("kubelet")) as weir:
+            known(weir, 1)
 
 
 def test_a_server_that_hangs_holds_nobody_up(tmp_path, kube):
@@ -313,6 +410,14 @@ def test_a_token_that_rotates_is_read_again(tmp_path, kube):
         until(lambda: weir.total("weir_pods_refreshes_total", result="used") > used, "the new token's answer")
 
 
+def test_an_authority_that_changes_is_read_again(tmp_path, kube):
+    kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
+    with Weir(tmp_path / "weir", flags=kube.flags("kubelet")) as weir:
+        kube.authority_change()
+        asked = kube.count("kubelet")
+        until(lambda: kube.count("kubelet") >= asked + 3, "answers over new connections")
+
+
 def test_a_server_of_another_authority_is_not_believed(tmp_path, kube):
     kube.add(pod("back-0", "shop", ("StatefulSet", "back"), {"app": "b"}))
     (tmp_path / "kube-ca.pem").write_bytes(authority.Authority("other").pem)
@@ -344,7 +449,36 @@ def test_names_that_no_pod_has_are_asked_of_nobody(tmp_path, kube):
         bad = ["kubernetes://../../secrets.x", "kubernetes://a?b=c.shop", "kubernetes://A.shop", "kubernetes://" + "a" * 300 + ".x"]
         report(weir, *[bag(source=uid, destination="kubernetes://ok-1.shop") for uid in bad])
         until(lambda: weir.total("weir_pods_peers_total", result="nobody") == 1, "the one good name")
-        assert [p.rsplit("/", 1)[1] for p in kube.paths("peer")] == ["ok-1"]
+        assert kube.paths("peer") == ["/api/v1/namespaces/shop/pods/ok-1?resourceVersion=0"]
+
+
+def test_while_looks_at_peers_fail_they_pause_and_what_waits_is_bounded(tmp_path, kube):
+    kube.fault("peer", 403)
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        until(lambda: kube.watchers == 1, "the watch")
+        report(weir, *[bag(source=f"kubernetes://ghost-{i}.shop") for i in range(700)])
+        made, dropped = (weir.total("weir_workload_asks_total", result=r) for r in ("made", "dropped"))
+        assert dropped > 0 and made <= 512 + kube.count("peer") and made + dropped >= 701
+        until(lambda: kube.count("peer") >= 9, "the third try")
+        times = kube.times("peer")
+        assert times[-1] - times[0] >= 1.5 and weir.total("weir_pods_peers_total", result="failed") >= 4
+        assert "peers cannot be looked up" in weir.log() and "the server answers 403" in weir.log()
+        kube.fault()
+        until(lambda: weir.total("weir_pods_peers_total", result="nobody") > 0, "an answer")
+
+
+def test_the_address_of_a_node_is_asked_for_once(tmp_path, kube):
+    """Not every five seconds: probes and whatever a node's proxy passes on come from there all the time."""
+    kube.add(*[pod(f"agent-{i}", "infra", ("DaemonSet", "agent"), ip="192.168.1.2", node="node-b", host_network=True)
+               for i in range(3)], pod("own-0", "infra", ("DaemonSet", "own"), ip="192.168.1.1", host_network=True))
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        until(lambda: kube.watchers == 1, "the watch")
+        asked = lambda address: sum(f"podIP%3D{address}&" in p for p in kube.paths("peer"))
+        some = [bag(**{"source.ip": bytes([*map(int, ip.split("."))])}) for ip in ("192.168.1.1", "192.168.1.2", "10.9.9.9")]
+        until(lambda: (report(weir, *some), asked("10.9.9.9") == 2)[1], "nobody asked for again")
+        assert asked("192.168.1.2") == 1 and asked("192.168.1.1") == 0
+        assert weir.total("weir_pods") == 2
+        assert weir.total("istio_requests_total", source_workload="unknown") == weir.total("istio_requests_total")
 
 
 def test_an_address_of_the_host_is_nobody(tmp_path, kube):
@@ -356,6 +490,22 @@ def test_an_address_of_the_host_is_nobody(tmp_path, kube):
         assert weir.total("istio_requests_total", source_workload="unknown") == 2
         report(weir, bag(source="kubernetes://agent-0.shop"))
         assert weir.total("istio_requests_total", source_workload="agent") == 1
+
+
+def test_addresses_of_both_families_lead_to_pods(tmp_path, kube):
+    """Of the own node also the second address of a pod; an IPv4 address may come as IPv6."""
+    own = pod("own-0", "shop", ("StatefulSet", "own"), {"app": "own"}, ip="10.0.0.5")
+    own["status"]["podIPs"].append({"ip": "fd00::5"})
+    kube.add(own, pod("far-0", "shop", ("StatefulSet", "far"), {"app": "far"}, ip="fd00::6", node="node-b"))
+    v6 = lambda last: bytes([0xfd, *[0] * 14, last])
+    with Weir(tmp_path / "weir", flags=kube.flags("kubernetes")) as weir:
+        known(weir, 1)
+        for ip in (bytes([10, 0, 0, 5]), bytes([*[0] * 10, 255, 255, 10, 0, 0, 5]), v6(5)):
+            report(weir, bag(**{"source.ip": ip}))
+        assert weir.total("istio_requests_total", source_workload="own") == 3
+        until(lambda: (report(weir, bag(**{"source.ip": v6(6)})), weir.total("istio_requests_total", source_app="far"))[1],
+              "the peer")
+        assert [p for p in kube.paths("peer") if "podIP" in p] == ["/api/v1/pods?fieldSelector=status.podIP%3Dfd00::6&resourceVersion=0"]
 
 
 def test_the_configured_cluster_names_those_who_do_not(tmp_path, kube):

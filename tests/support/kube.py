@@ -1,13 +1,19 @@
 """A kubelet and an API server, as far as weir asks them: pods, listed, watched and looked up, over HTTPS with a token.
 
-Pods are plain dictionaries. Faults are set by name and stay until they are taken back; every request is noted, so a test
-counts them instead of waiting."""
+Pods are plain dictionaries. Faults are set by name and stay until they are taken back; every request is noted with its
+time, so a test counts them instead of waiting.
+
+As real API servers do: a list at version 0 comes whole from the cache, any other in pages of `limit`; a token of a page
+stands for its version, and beside it none may be told; versions that are forgotten are 410, as a status or as an event;
+bookmarks come to those who want them; a watch ends after a while without a fault; an address is only looked for among
+the first ones of pods."""
 
 import contextlib
 import http.server
 import json
 import ssl
 import threading
+import time
 import urllib.parse
 
 import authority
@@ -16,34 +22,39 @@ SINCE = "2020-01-01T00:00:00Z"
 
 
 def pod(name, namespace="default", owner=None, labels=None, ip=None, node="node-a", uid=None, account="default",
-        host_network=False, since=SINCE, phase="Running"):
+        host_network=False, since=SINCE, phase="Running", host_ip="192.168.1.1"):
     """As Kubernetes says it; `owner` is (kind, name)."""
     metadata = {"name": name, "namespace": namespace, "uid": uid or f"uid-{namespace}-{name}",
-                "creationTimestamp": since, "labels": dict(labels or {})}
+                "creationTimestamp": since, "labels": dict(labels or {}),
+                "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:metadata": {"f:labels": {".": {}, "f:app": {}}}}}]}
     if owner:
         metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": owner[0], "name": owner[1], "controller": True}]
     spec = {"nodeName": node, "serviceAccountName": account, "containers": [{"name": "c", "env": [{"name": "A"}]}]}
     if host_network:
         spec["hostNetwork"] = True
-    status = {"phase": phase, "hostIP": "192.168.1.1"}
+    status = {"phase": phase, "hostIP": host_ip, "startTime": since}
     if ip:
         status |= {"podIP": ip, "podIPs": [{"ip": ip}]}
     return {"metadata": metadata, "spec": spec, "status": status}
 
 
+def status(code):
+    """What an API server says instead of an object."""
+    return json.dumps({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code}).encode()
+
+
 class Kube:
     """`with Kube(folder) as kube`: serves until the end. `flags` are what weir needs to be told of it."""
 
-    def __init__(self, folder, token="first", page=None):
-        self.folder, self.token, self.page = folder, token, page
+    def __init__(self, folder, token="first", has_tls=True):
+        self.folder, self.token = folder, token if has_tls else None  # nobody should tell one in the clear
         self.pods, self.events, self.version, self.oldest = {}, [], 100, 0
-        self.faults, self.requests, self.watchers = {}, [], 0
+        self.faults, self.requests, self.watchers, self.watches_end = {}, [], 0, 0
         self.changed = threading.Condition()
-        self.is_closing = False
-        self.authority = authority.Authority()
-        (folder / "kube-ca.pem").write_bytes(self.authority.pem)
-        cert, key = self.authority.issue("kube").write(folder, "kube")
-        self.token_give(token)
+        self.is_closing = self.closes_connections = False
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority_change()
+        (folder / "token").write_text(token + "\n")
         kube = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -58,10 +69,9 @@ class Kube:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(cert, key)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
+        if has_tls:
+            self.server.socket = self.context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"http{'s' if has_tls else ''}://127.0.0.1:{self.server.server_address[1]}"
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -85,6 +95,13 @@ class Kube:
         if is_file_too:
             (self.folder / "token.new").write_text(token + "\n")
             (self.folder / "token.new").rename(self.folder / "token")
+
+    def authority_change(self):
+        """Another one signs from now on, and its certificate is in the file; connections are closed behind an answer."""
+        self.authority = authority.Authority()
+        self.context.load_cert_chain(*self.authority.issue("kube").write(self.folder, "kube"))
+        self.closes_connections = bool(self.requests)
+        (self.folder / "kube-ca.pem").write_bytes(self.authority.pem)
 
     # --- what happens in the cluster ---
 
@@ -121,19 +138,29 @@ class Kube:
             self.version += 1
             self.changed.notify_all()
 
-    def fault(self, what=None, kind=None):
-        """`what`: list, watch, peer or kubelet; `kind`: a status, "hang", "huge", "garbage"; None takes it back."""
+    def end_watches(self):
+        """As after timeoutSeconds."""
         with self.changed:
-            self.faults = {what: kind} if what else {}
+            self.watches_end += 1
+            self.changed.notify_all()
+
+    def fault(self, what=None, kind=None, **headers):
+        """`what`: list, page (one behind the first), watch, peer or kubelet; `kind`: a status (`headers` go with it, `_`
+        for `-`), "hang", "huge", "garbage", of a watch "gone"; None takes it back."""
+        with self.changed:
+            self.faults = {what: (kind, headers)} if what else {}
             self.changed.notify_all()
 
     def count(self, what):
-        with self.changed:
-            return sum(1 for one, _ in self.requests if one == what)
+        return len(self.paths(what))
 
     def paths(self, what):
         with self.changed:
-            return [path for one, path in self.requests if one == what]
+            return [path for one, path, _ in self.requests if one == what]
+
+    def times(self, what):
+        with self.changed:
+            return [when for one, _, when in self.requests if one == what]
 
     # --- answering ---
 
@@ -141,24 +168,24 @@ class Kube:
         url = urllib.parse.urlsplit(request.path)
         query = dict(urllib.parse.parse_qsl(url.query))
         selector = query.get("fieldSelector", "")
-        what = ("kubelet" if url.path == "/pods" else "watch" if "watch" in query else
+        what = ("kubelet" if url.path == "/pods" else "watch" if "watch" in query else "page" if "continue" in query else
                 "list" if selector.startswith("spec.nodeName=") else "peer")
         with self.changed:
-            self.requests.append((what, request.path))
+            self.requests.append((what, request.path, time.monotonic()))
             self.changed.notify_all()
-            fault = self.faults.get(what)
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
-            return self.send(request, 401, b'{"kind":"Status","code":401}')
+            fault, headers = self.faults.get(what, (None, {}))
+        if request.headers.get("Authorization") != (f"Bearer {self.token}" if self.token else None):
+            return self.send(request, 401, status(401))
         if fault == "hang":
             with self.changed:
-                self.changed.wait_for(lambda: self.is_closing or self.faults.get(what) != "hang")
-            return self.send(request, 503, b"")
+                self.changed.wait_for(lambda: self.is_closing or what not in self.faults)
+            return self.send(request, 503, status(503))
         if fault == "huge":
             return self.send_huge(request)
         if fault == "garbage":
             return self.send(request, 200, b'{"kind":"PodList","items":[{"metadata":{"name":"x",]}\n')
-        if fault:
-            return self.send(request, fault, b'{"kind":"Status"}')
+        if isinstance(fault, int):
+            return self.send(request, fault, status(fault), headers)
         if what == "watch":
             return self.watch(request, selector.partition("=")[2], int(query["resourceVersion"]))
         return self.send(request, *self.find(what, url.path, selector, query))
@@ -170,23 +197,29 @@ class Kube:
         if what == "peer" and not selector:
             _, _, _, _, space, _, name = path.split("/")
             found = [p for p in pods if (p["metadata"]["namespace"], p["metadata"]["name"]) == (space, name)]
-            return (200, json.dumps({"kind": "Pod", **found[0]}).encode()) if found else (404, b'{"kind":"Status"}')
+            return (200, json.dumps({"kind": "Pod", **found[0]}).encode()) if found else (404, status(404))
         if field == "spec.nodeName":
             pods = [p for p in pods if p["spec"]["nodeName"] == value]
         elif field == "status.podIP":
             pods = [p for p in pods if p["status"].get("podIP") == value]
         metadata = {"resourceVersion": str(version)}
-        if self.page and what == "list":
-            at = int(query.get("continue", "at+0/=").removeprefix("at+").removesuffix("/="))
-            rest, pods = pods[at + self.page:], pods[at:at + self.page]
+        if "continue" in query and "resourceVersion" in query:
+            return 400, status(400)
+        if "limit" in query and query.get("resourceVersion") != "0":
+            at, limit = int(query.get("continue", "at+0/=").removeprefix("at+").removesuffix("/=")), int(query["limit"])
+            rest, pods = pods[at + limit:], pods[at:at + limit]
             if rest:
-                metadata["continue"] = f"at+{at + self.page}/="
+                metadata |= {"continue": f"at+{at + limit}/=", "remainingItemCount": len(rest)}
         return 200, json.dumps({"kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": pods}).encode()
 
-    def send(self, request, status, body):
-        request.send_response(status)
+    def send(self, request, code, body, headers=None):
+        request.send_response(code)
         request.send_header("Content-Type", "application/json")
         request.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            request.send_header(name.replace("_", "-"), value)
+        if self.closes_connections:
+            request.send_header("Connection", "close")
         request.end_headers()
         request.wfile.write(body)
 
@@ -204,28 +237,33 @@ class Kube:
 
     def watch(self, request, node, version):
         if version < self.oldest:
-            return self.send(request, 410, b'{"kind":"Status","code":410}')
+            return self.send(request, 410, status(410))
         request.send_response(200)
         request.send_header("Transfer-Encoding", "chunked")
         request.end_headers()
         with self.changed:
             self.watchers += 1
+            end = self.watches_end
             self.changed.notify_all()
         try:
             while True:
                 with self.changed:
-                    self.changed.wait_for(lambda: self.is_closing or self.faults.get("watch") or
+                    self.changed.wait_for(lambda: self.is_closing or self.faults.get("watch") or end < self.watches_end or
                                           version < self.oldest or any(v > version for v, _, _ in self.events))
-                    if self.is_closing or self.faults.get("watch"):
+                    fault = self.faults.get("watch", (None,))[0]
+                    is_gone = version < self.oldest or fault == "gone"
+                    is_over = end < self.watches_end
+                    if self.is_closing or (fault and not is_gone):
                         break
-                    is_gone = version < self.oldest
                     new = [e for e in self.events if e[0] > version]
                 if is_gone:
-                    self.line(request, "ERROR", {"kind": "Status", "code": 410, "reason": "Expired"})
+                    self.line(request, "ERROR", json.loads(status(410)))
                     break
                 for version, kind, one in new:
                     if kind == "BOOKMARK" or one["spec"]["nodeName"] == node:
                         self.line(request, kind, one)
+                if is_over:
+                    break
         finally:
             with self.changed:
                 self.watchers -= 1

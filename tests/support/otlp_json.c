@@ -20,18 +20,19 @@ bool otlp_json_is_hex(const ProtobufCFieldDescriptor *field)
 
 bool otlp_json_is_skipped(const ProtobufCMessageDescriptor *message, const ProtobufCFieldDescriptor *field)
 {
-	static const char *const names[] = { "schema_url", "entity_refs", "metadata", "filtered_attributes",
-		"key_strindex", "string_value_strindex" };
-	bool is_scope = strcmp(message->short_name, "InstrumentationScope") == 0;
-
+	static const char *const names[] = { "entity_refs", "metadata", "filtered_attributes", "key_strindex",
+		"string_value_strindex" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(field->name, names[i]) == 0) {
 			return true;
 		}
 	}
-	return (is_scope && strcmp(field->name, "attributes") == 0) ||
-	       ((is_scope || strcmp(message->short_name, "Resource") == 0) &&
-		       strcmp(field->name, "dropped_attributes_count") == 0);
+	if (strcmp(field->name, "schema_url") == 0) {
+		return strcmp(message->short_name, "ScopeMetrics") != 0;
+	}
+	return strcmp(field->name, "dropped_attributes_count") == 0 &&
+	       (strcmp(message->short_name, "InstrumentationScope") == 0 ||
+		       strcmp(message->short_name, "Resource") == 0);
 }
 
 void otlp_json_key(const ProtobufCFieldDescriptor *field, char key[64])

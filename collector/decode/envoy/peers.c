@@ -6,7 +6,7 @@
  *   2  its node id                     ─▶ a proxy that streams here (known)
  *                                      ─▶ else its pod, in the workload table
  *                                      ─▶ else the id's own spelling, and a guess
- *   3  its address                     ─▶ a proxy that streams here now, else the
+ *   3  its address, unless a node's    ─▶ a proxy that streams here now, else the
  *                                         pod that had it at that time, unless
  *                                         certificate or service contradict
  *   4  its certificate's SPIFFE id     the namespace wins over 1 to 3 (it is
@@ -181,7 +181,7 @@ static void from_address(struct weir_peers *peers, const struct weir_peer_eviden
 		return;
 	}
 	known = peers->known ? weir_known_by_address(peers->known, address.ip) : NULL;
-	if (known) {
+	if (known && !weir_workload_is_host_address(peers->draft->pods, address.ip, evidence->time_ns)) {
 		if (!is_contradicted(evidence, known)) {
 			*identity = *known;
 		}

@@ -11,6 +11,7 @@
 #define WEIR_DECODE_OTLP_GROUP_H
 
 #include "decode/draft.h"
+#include "decode/otlp/scope.h"
 #include "decode/wire.h"
 
 enum { /* tags */
@@ -39,6 +40,8 @@ struct weir_otlp_groups { /* a request while it is read */
 	struct weir_otlp_who who;
 	uint32_t tag, first_item;                /* of its scopes; of its items */
 	struct weir_otlp_access_log *access_log; /* of logs; made when first needed */
+	bool keeps_scope;                        /* metrics: `scope` is what the scope at hand says of itself */
+	struct weir_otlp_scope scope;
 };
 
 /* Reads one item into rows. False: malformed, or the arena is full. */
@@ -92,7 +95,7 @@ __attribute__((always_inline)) static inline bool weir_otlp_scoped_read(
 	struct weir_resource *resource = weir_draft_resource(draft);
 	uint32_t row = draft->resources.count - 1, items = groups->items->count;
 
-	if (resource == NULL) {
+	if (resource == NULL || (groups->keeps_scope && !weir_otlp_scope_survey(draft, message, &groups->scope))) {
 		return false;
 	}
 	*resource = groups->common;
@@ -107,6 +110,7 @@ __attribute__((always_inline)) static inline bool weir_otlp_scoped_read(
 	}
 	if (groups->items->count == items) {
 		draft->resources.count--;
+		draft->attrs.count = groups->keeps_scope ? groups->scope.attr_first : draft->attrs.count;
 	}
 	return !wire.is_malformed;
 }

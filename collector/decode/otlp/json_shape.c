@@ -1,8 +1,8 @@
 /* json_shape: OTLP's messages as tables (wire.md 4.1, 4.2).
  *
  * Only what a record has a place for is here; every other member is skipped as
- * an unknown one is: schema URLs, entity references, attributes of a scope,
- * metadata of a metric, filtered attributes of an exemplar.
+ * an unknown one is: schema URLs (but those of a metric's scope), entity
+ * references, metadata of a metric, filtered attributes of an exemplar.
  *
  * Old senders' names: `instrumentationLibrary*` up to version 0.18 is written
  * as field 1000, which the decoders read when field 2 is absent, as they do
@@ -105,8 +105,8 @@ static const struct weir_otlp_json_field resource_fields[] = {
 static const struct weir_otlp_json_shape resource = { "Resource", COUNT(resource_fields), resource_fields };
 
 static const struct weir_otlp_json_field scope_fields[] = {
-	{ "name", 1, WEIR_OTLP_JSON_TEXT, false, NULL, NULL },
-	{ "version", 2, WEIR_OTLP_JSON_TEXT, false, NULL, NULL },
+	{ "name", 1, WEIR_OTLP_JSON_TEXT, false, NULL, NULL }, { "version", 2, WEIR_OTLP_JSON_TEXT, false, NULL, NULL },
+	{ "attributes", 3, WEIR_OTLP_JSON_OBJECT, true, &key_value, NULL }, /* read of a metric's scope */
 };
 static const struct weir_otlp_json_shape scope = { "InstrumentationScope", COUNT(scope_fields), scope_fields };
 
@@ -303,6 +303,7 @@ static const struct weir_otlp_json_shape metric = { "Metric", COUNT(metric_field
 
 static const struct weir_otlp_json_field scope_metrics_fields[] = {
 	{ "scope", 1, WEIR_OTLP_JSON_OBJECT, false, &scope, NULL },
+	{ "schemaUrl", 3, WEIR_OTLP_JSON_TEXT, false, NULL, NULL },
 	{ "metrics", 2, WEIR_OTLP_JSON_OBJECT, true, &metric, NULL },
 	{ "instrumentationLibrary", 1, WEIR_OTLP_JSON_OBJECT, false, &scope, NULL },
 };

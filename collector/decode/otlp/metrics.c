@@ -146,14 +146,21 @@ static bool is_meaningful(const struct weir_instrument *instrument)
 }
 
 /* The points of one occurrence of the data. False: malformed, or the arena is full. */
-static bool points_decode(struct weir_draft *draft, struct weir_str message, uint32_t instrument,
+static bool points_decode(struct weir_otlp_groups *groups, struct weir_str message, uint32_t instrument,
 	enum weir_instrument_kind kind, bool is_valid)
 {
+	struct weir_draft *draft = groups->draft;
 	struct weir_wire wire = weir_wire_of(message);
 	struct weir_wire_field field;
 
 	while (weir_wire_next(&wire, &field)) {
-		if (field.tag == DATA_POINTS && !weir_otlp_point_read(draft, field.bytes, instrument, kind, is_valid)) {
+		uint32_t points = draft->points.count;
+
+		if (field.tag != DATA_POINTS) {
+			continue;
+		}
+		if (!weir_otlp_point_read(draft, field.bytes, instrument, kind, is_valid) ||
+			(draft->points.count > points && !weir_otlp_scope_add(draft, &groups->scope))) {
 			return false;
 		}
 	}
@@ -184,7 +191,7 @@ static bool metric_decode(struct weir_otlp_groups *groups, struct weir_str messa
 	}
 	while (data.tag != 0 && weir_wire_next(&wire, &field)) {
 		if (field.tag == data.tag && (field.bytes.data >= data.from) &&
-			!points_decode(draft, field.bytes, row, known.kind, is_meaningful(&known))) {
+			!points_decode(groups, field.bytes, row, known.kind, is_meaningful(&known))) {
 			return false;
 		}
 	}
@@ -196,7 +203,7 @@ static bool metric_decode(struct weir_otlp_groups *groups, struct weir_str messa
 
 int weir_otlp_metrics_decode(struct weir_draft *draft)
 {
-	struct weir_otlp_groups groups = { .draft = draft, .items = &draft->points };
+	struct weir_otlp_groups groups = { .draft = draft, .items = &draft->points, .keeps_scope = true };
 
 	return weir_otlp_request_read(&groups, metric_decode, "the body is not a valid ExportMetricsServiceRequest");
 }

@@ -13,6 +13,7 @@ struct sheet_pod {
 	uint8_t last;                                                    /* 10.0.0.<last>; 0: no address */
 	const char *account;
 	uint64_t since_ns, until_ns; /* until 0: still */
+	bool is_host_network;
 };
 
 struct sheet {
@@ -29,6 +30,7 @@ static inline struct weir_pod *sheet_pod_make(const struct sheet_pod *from)
 		.namespace_ = weir_str_of(from->namespace_),
 		.labels = labels,
 		.label_count = from->team != NULL ? 3 : 2,
+		.is_host_network = from->is_host_network,
 		.ip_count = from->last > 0,
 		.ips = { { [10] = 0xff, 0xff, 10, 0, 0, from->last } } };
 	const struct weir_pod_owner owner = { .kind = weir_str_of("StatefulSet"), .name = weir_str_of(from->workload) };

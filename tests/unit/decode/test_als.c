@@ -11,7 +11,7 @@
 
 #include "decode/address.h"
 #include "decode/envoy/als.h"
-#include "tests/unit/decode/encode.h"
+#include "tests/unit/decode/envoy_encode.h"
 
 #define SIDECAR "sidecar~10.0.0.5~details-v1-0ae45e8bec-cjht9.default~default.svc.cluster.local"
 #define CALLER "sidecar~10.0.0.6~productpage-v1-8892ba1ac5-47vck.default~default.svc.cluster.local"
@@ -58,43 +58,18 @@ static int teardown(void **state)
 
 /* ---- writing ------------------------------------------------------------ */
 
-static void struct_text(struct weir_buf *out, const char *key, const char *value)
-{
-	struct weir_buf pair = { 0 }, inner = { 0 };
-
-	encode_text(&inner, 3, value);
-	encode_text(&pair, 1, key);
-	encode_nested(&pair, 2, &inner);
-	encode_nested(out, 1, &pair);
-	weir_buf_fini(&pair);
-	weir_buf_fini(&inner);
-}
-
-static void struct_labels(struct weir_buf *out, const char *app, const char *version)
-{
-	struct weir_buf labels = { 0 }, value = { 0 }, pair = { 0 };
-
-	struct_text(&labels, "app", app);
-	struct_text(&labels, "version", version);
-	encode_nested(&value, 5, &labels);
-	encode_text(&pair, 1, "LABELS");
-	encode_nested(&pair, 2, &value);
-	encode_nested(out, 1, &pair);
-	weir_buf_fini(&labels);
-	weir_buf_fini(&value);
-	weir_buf_fini(&pair);
-}
-
 static void identify(struct fixture *f, const char *node_id, const char *workload)
 {
-	struct weir_buf node = { 0 }, metadata = { 0 }, identifier = { 0 };
+	struct weir_buf node = { 0 }, metadata = { 0 }, labels = { 0 }, identifier = { 0 };
 
 	encode_text(&node, 1, node_id);
 	if (workload) {
-		struct_text(&metadata, "WORKLOAD_NAME", workload);
-		struct_text(&metadata, "NAMESPACE", "default");
-		struct_text(&metadata, "CLUSTER_ID", "east");
-		struct_labels(&metadata, "details", "v1");
+		encode_struct_text(&metadata, "WORKLOAD_NAME", workload);
+		encode_struct_text(&metadata, "NAMESPACE", "default");
+		encode_struct_text(&metadata, "CLUSTER_ID", "east");
+		encode_struct_text(&labels, "app", "details");
+		encode_struct_text(&labels, "version", "v1");
+		encode_struct_struct(&metadata, "LABELS", &labels);
 		encode_nested(&node, 3, &metadata);
 	}
 	for (int i = 0; i < 600; i++) { /* what nobody reads */
@@ -105,36 +80,8 @@ static void identify(struct fixture *f, const char *node_id, const char *workloa
 	encode_nested(&f->m.whole, 1, &identifier);
 	weir_buf_fini(&node);
 	weir_buf_fini(&metadata);
+	weir_buf_fini(&labels);
 	weir_buf_fini(&identifier);
-}
-
-static void map_text(struct weir_buf *out, uint32_t field, const char *key, const char *value)
-{
-	struct weir_buf pair = { 0 };
-
-	encode_text(&pair, 1, key);
-	encode_text(&pair, 2, value);
-	encode_nested(out, field, &pair);
-	weir_buf_fini(&pair);
-}
-
-static void address(struct fixture *f, uint32_t field, const char *ip, uint32_t port)
-{
-	encode_text(&f->m.pair, 2, ip);
-	encode_number(&f->m.pair, 3, port);
-	encode_nested(&f->m.inner, 1, &f->m.pair);
-	encode_nested(&f->m.common, field, &f->m.inner);
-}
-
-static void san(struct weir_buf *tls, uint32_t field, const char *uri)
-{
-	struct weir_buf name = { 0 }, certificate = { 0 };
-
-	encode_text(&name, 1, uri);
-	encode_nested(&certificate, 1, &name);
-	encode_nested(tls, field, &certificate);
-	weir_buf_fini(&name);
-	weir_buf_fini(&certificate);
 }
 
 static void tls(struct fixture *f, const char *sni, const char *local, const char *peer)
@@ -142,8 +89,8 @@ static void tls(struct fixture *f, const char *sni, const char *local, const cha
 	if (sni) {
 		encode_text(&f->m.inner, 3, sni);
 	}
-	san(&f->m.inner, 4, local);
-	san(&f->m.inner, 5, peer);
+	encode_san(&f->m.inner, 4, local);
+	encode_san(&f->m.inner, 5, peer);
 	encode_nested(&f->m.common, 4, &f->m.inner);
 }
 
@@ -239,8 +186,9 @@ static void inbound_entry_is_the_destinations(void **state)
 	encode_text(&f->m.common, 15, "inbound|9080||");
 	tls(f, "outbound_.9080_._.details.default.svc.cluster.local", "spiffe://td/ns/default/sa/details",
 		"spiffe://td/ns/default/sa/productpage");
-	map_text(&f->m.request, 13, "x-envoy-peer-metadata-id", CALLER);
-	map_text(&f->m.response, 4, "x-envoy-peer-metadata-id", SIDECAR); /* its own: says nothing of the caller */
+	encode_map_text(&f->m.request, 13, "x-envoy-peer-metadata-id", CALLER);
+	encode_map_text(
+		&f->m.response, 4, "x-envoy-peer-metadata-id", SIDECAR); /* its own: says nothing of the caller */
 	encode_text(&f->m.request, 3, "anything.the.client.likes:80");
 	http(f, 200);
 	assert_int_equal(decode(f, 2), 0);
@@ -314,7 +262,7 @@ static void outbound_service_is_the_clusters_host_or_the_authority(void **state)
 
 		setup((void **)&f);
 		identify(f, cases[i].node, NULL);
-		address(f, 3, "10.0.0.5", 15001);
+		encode_address(&f->m.common, 3, "10.0.0.5", 15001);
 		encode_text(&f->m.common, 15, cases[i].cluster);
 		encode_text(&f->m.common, 19, cases[i].route);
 		encode_text(&f->m.request, 3, cases[i].authority);
@@ -338,9 +286,9 @@ static void waypoint_reports_the_real_destination(void **state)
 
 	identify(f, "waypoint~10.0.0.9~way-1-5d4f7c9b6-x8c7d.default~default.svc.cluster.local", NULL);
 	encode_text(&f->m.common, 15, "inbound-vip|9080|http|reviews.default.svc.cluster.local");
-	struct_text(&peer, "workload", "reviews-v2");
-	struct_text(&peer, "namespace", "default");
-	struct_text(&peer, "cluster", "west");
+	encode_struct_text(&peer, "workload", "reviews-v2");
+	encode_struct_text(&peer, "namespace", "default");
+	encode_struct_text(&peer, "cluster", "west");
 	filter_state(f, "upstream_peer", TYPES "google.protobuf.Struct", &peer);
 	http(f, 200);
 	assert_int_equal(decode(f, 2), 0);
@@ -389,8 +337,8 @@ static void known_sender_is_found_by_its_address_unless_contradicted(void **stat
 		f->sender.known = known;
 		identify(f, SIDECAR, "details-v1");
 		encode_text(&f->m.common, 15, "inbound|9080||");
-		address(f, 2, "203.0.113.9", 0); /* who X-Forwarded-For names */
-		address(f, 20, "10.0.0.8", 40000);
+		encode_address(&f->m.common, 2, "203.0.113.9", 0); /* who X-Forwarded-For names */
+		encode_address(&f->m.common, 20, "10.0.0.8", 40000);
 		tls(f, NULL, "spiffe://td/ns/default/sa/details", cases[i].peer_san);
 		http(f, 200);
 		assert_int_equal(decode(f, 2), 0);
@@ -414,7 +362,7 @@ static void intermediate_requests_are_dropped_and_counted(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		encode_number(&f->m.common, 33, cases[i].type);
 		encode_number(&f->m.common, 27, cases[i].is_intermediate);
-		map_text(&f->m.common, 22, "tag", "value");
+		encode_map_text(&f->m.common, 22, "tag", "value");
 		http(f, 200);
 		kept += cases[i].is_kept;
 	}
@@ -475,13 +423,13 @@ static void protocol_is_grpc_only_by_evidence(void **state)
 		encode_text(&f->m.request, 5, cases[i].path);
 		encode_text(&f->m.request, 6, cases[i].agent);
 		if (cases[i].content_type) {
-			map_text(&f->m.request, 13, "content-type", cases[i].content_type);
+			encode_map_text(&f->m.request, 13, "content-type", cases[i].content_type);
 		}
 		if (cases[i].trailer) {
-			map_text(&f->m.response, 5, "grpc-status", cases[i].trailer);
+			encode_map_text(&f->m.response, 5, "grpc-status", cases[i].trailer);
 		}
 		if (cases[i].header) {
-			map_text(&f->m.response, 4, "grpc-status", cases[i].header);
+			encode_map_text(&f->m.response, 4, "grpc-status", cases[i].header);
 		}
 		http(f, 200);
 		assert_int_equal(decode(f, 2), 0);
@@ -585,10 +533,11 @@ static void headers_and_tags_become_attributes_once(void **state)
 	const struct weir_attr *attrs;
 
 	for (int i = 0; i < 2; i++) {
-		map_text(&f->m.common, 22, "mesh_id", "m");
-		map_text(&f->m.common, 22, "mesh_id", "last wins");
-		map_text(&f->m.request, 13, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-		map_text(&f->m.response, 4, "content-type", "\xff");
+		encode_map_text(&f->m.common, 22, "mesh_id", "m");
+		encode_map_text(&f->m.common, 22, "mesh_id", "last wins");
+		encode_map_text(
+			&f->m.request, 13, "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+		encode_map_text(&f->m.response, 4, "content-type", "\xff");
 		http(f, 200);
 	}
 	assert_int_equal(decode(f, 2), 0);
@@ -602,6 +551,30 @@ static void headers_and_tags_become_attributes_once(void **state)
 	assert_int_equal(attrs[1].key.offset, attrs[4].key.offset);
 	assert_int_equal(f->batch->replaced_utf8, 2);
 	is_text(f, request(f, 1)->trace_id, "0af7651916cd43dd8448eb211c80319c");
+}
+
+static void probes_and_scrapes_are_marked(void **state)
+{
+	static const struct {
+		const char *agent, *path;
+		uint8_t is_probe;
+	} cases[] = { { "kube-probe/1.31", "/healthz", 1 }, { "Prometheus/3.1.0", "/metrics", 1 },
+		{ "grpc-go/1.60.0", "/grpc.health.v1.Health/Check", 1 }, { "grpc-go/1.60.0", "/shop.Health/Check", 0 },
+		{ "my kube-probe", "/grpc.health.v1.Health", 0 }, { "", "", 0 } };
+	enum { CASES = sizeof(cases) / sizeof(cases[0]) };
+	struct fixture *f = *state;
+
+	identify(f, SIDECAR, "details-v1");
+	for (unsigned i = 0; i < CASES; i++) {
+		encode_text(&f->m.common, 15, "inbound|9080||");
+		encode_text(&f->m.request, 5, cases[i].path);
+		encode_text(&f->m.request, 6, cases[i].agent);
+		http(f, 200);
+	}
+	assert_int_equal(decode(f, 2), 0);
+	for (unsigned i = 0; i < CASES; i++) {
+		assert_int_equal(request(f, i)->call.is_probe, cases[i].is_probe);
+	}
 }
 
 static void malformed_entry_spoils_the_message(void **state)
@@ -657,6 +630,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(grpc_messages_come_from_filter_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(address_inside_envoy_is_read, setup, teardown),
 		cmocka_unit_test_setup_teardown(headers_and_tags_become_attributes_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(probes_and_scrapes_are_marked, setup, teardown),
 		cmocka_unit_test_setup_teardown(malformed_entry_spoils_the_message, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_arena_is_too_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(stream_without_a_node_has_unknown_ends, setup, teardown),

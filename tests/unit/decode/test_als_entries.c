@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "decode/envoy/als.h"
-#include "tests/unit/decode/encode.h"
+#include "tests/unit/decode/envoy_encode.h"
 
 #define SIDECAR "sidecar~10.0.0.5~details-v1-0ae45e8bec-cjht9.default~default.svc.cluster.local"
 #define ROUTER "router~10.0.0.7~istio-ingressgateway-823d1ca45b-tswgp.istio-system~istio-system.svc.cluster.local"
@@ -51,14 +51,11 @@ static int teardown(void **state)
 
 static void identify(struct fixture *f, const char *node_id, const char *account)
 {
-	struct weir_buf node = { 0 }, identifier = { 0 }, value = { 0 }, pair = { 0 }, metadata = { 0 };
+	struct weir_buf node = { 0 }, identifier = { 0 }, metadata = { 0 };
 
 	encode_text(&node, 1, node_id);
 	if (account) {
-		encode_text(&value, 3, account);
-		encode_text(&pair, 1, "SERVICE_ACCOUNT");
-		encode_nested(&pair, 2, &value);
-		encode_nested(&metadata, 1, &pair);
+		encode_struct_text(&metadata, "SERVICE_ACCOUNT", account);
 		encode_nested(&node, 3, &metadata);
 	}
 	encode_text(&node, 5, "1.17.0/Clean"); /* v2's build_version */
@@ -66,8 +63,6 @@ static void identify(struct fixture *f, const char *node_id, const char *account
 	encode_nested(&f->message, 1, &identifier);
 	weir_buf_fini(&node);
 	weir_buf_fini(&identifier);
-	weir_buf_fini(&value);
-	weir_buf_fini(&pair);
 	weir_buf_fini(&metadata);
 }
 

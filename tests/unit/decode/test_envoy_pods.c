@@ -12,7 +12,7 @@
 #include "decode/envoy/als.h"
 #include "decode/envoy/thin.h"
 #include "decode/otlp/logs.h"
-#include "tests/unit/decode/encode.h"
+#include "tests/unit/decode/envoy_encode.h"
 #include "tests/unit/decode/pods_sheet.h"
 
 #define SIDECAR "sidecar~10.0.0.5~details-0.default~default.svc.cluster.local"
@@ -21,10 +21,11 @@
 #define AT_NS (AT * 1000000000u)
 
 static const struct sheet_pod pods[] = {
-	{ "details-0", "default", "the-details", "det", "3", "red", 5, "details", 0, 0 },
-	{ "front-0", "default", "the-front", "fro", "4", "blue", 6, "front", 0, 0 },
-	{ "past-0", "default", "past", "past", "1", NULL, 7, NULL, AT_NS - 100, AT_NS - 10 },
-	{ "other-0", "other", "other", "oth", "1", NULL, 8, "other", 0, 0 },
+	{ "details-0", "default", "the-details", "det", "3", "red", 5, "details", 0, 0, false },
+	{ "front-0", "default", "the-front", "fro", "4", "blue", 6, "front", 0, 0, false },
+	{ "past-0", "default", "past", "past", "1", NULL, 7, NULL, AT_NS - 100, AT_NS - 10, false },
+	{ "other-0", "other", "other", "oth", "1", NULL, 8, "other", 0, 0, false },
+	{ "gateway-0", "edge", "gateway", "gw", "1", NULL, 9, "gateway", 0, 0, true },
 };
 
 struct fixture {
@@ -42,7 +43,7 @@ static int setup(void **state)
 
 	weir_arena_init(&f->arena, 1 << 16, 1 << 22);
 	weir_envoy_sender_init(&f->sender);
-	sheet_init(&f->sheet, "east", pods, 4, "team");
+	sheet_init(&f->sheet, "east", pods, sizeof(pods) / sizeof(pods[0]), "team");
 	*state = f;
 	return 0;
 }
@@ -64,30 +65,6 @@ static int teardown(void **state)
 
 /* ---- writing ---------------------------------------------------------------- */
 
-static void struct_text(struct weir_buf *out, const char *key, const char *value)
-{
-	struct weir_buf pair = { 0 }, inner = { 0 };
-
-	encode_text(&inner, 3, value);
-	encode_text(&pair, 1, key);
-	encode_nested(&pair, 2, &inner);
-	encode_nested(out, 1, &pair);
-	weir_buf_fini(&pair);
-	weir_buf_fini(&inner);
-}
-
-static void struct_struct(struct weir_buf *out, const char *key, struct weir_buf *fields)
-{
-	struct weir_buf pair = { 0 }, value = { 0 };
-
-	encode_nested(&value, 5, fields);
-	encode_text(&pair, 1, key);
-	encode_nested(&pair, 2, &value);
-	encode_nested(out, 1, &pair);
-	weir_buf_fini(&pair);
-	weir_buf_fini(&value);
-}
-
 /* With labels, if `team` is one. */
 static void identify(struct fixture *f, const char *team)
 {
@@ -95,10 +72,10 @@ static void identify(struct fixture *f, const char *team)
 
 	encode_text(&f->inner, 1, SIDECAR);
 	if (team != NULL) {
-		struct_text(&labels, "app", "told");
-		struct_text(&labels, "team", team);
-		struct_text(&labels, "colour", "any");
-		struct_struct(&f->metadata, "LABELS", &labels);
+		encode_struct_text(&labels, "app", "told");
+		encode_struct_text(&labels, "team", team);
+		encode_struct_text(&labels, "colour", "any");
+		encode_struct_struct(&f->metadata, "LABELS", &labels);
 		encode_nested(&f->inner, 3, &f->metadata);
 	}
 	encode_nested(&f->pair, 1, &f->inner);
@@ -106,23 +83,10 @@ static void identify(struct fixture *f, const char *team)
 	weir_buf_fini(&labels);
 }
 
-static void address(struct fixture *f, uint32_t field, const char *ip)
+static void peer_is(struct fixture *f, const char *uri)
 {
-	encode_text(&f->pair, 2, ip);
-	encode_number(&f->pair, 3, 4242);
-	encode_nested(&f->inner, 1, &f->pair);
-	encode_nested(&f->common, field, &f->inner);
-}
-
-static void san(struct fixture *f, const char *uri)
-{
-	struct weir_buf tls = { 0 };
-
-	encode_text(&f->pair, 1, uri);
-	encode_nested(&f->inner, 1, &f->pair);
-	encode_nested(&tls, 5, &f->inner);
-	encode_nested(&f->common, 4, &tls);
-	weir_buf_fini(&tls);
+	encode_san(&f->inner, 5, uri);
+	encode_nested(&f->common, 4, &f->inner);
 }
 
 /* An entry of the side that the cluster names, which began so long before or after AT. */
@@ -210,7 +174,7 @@ static void a_caller_is_known_by_its_address(void **state)
 	const struct weir_workload *source;
 
 	identify(f, "told-team");
-	address(f, 2, "10.0.0.6");
+	encode_address(&f->common, 2, "10.0.0.6", 4242);
 	entry(f, "inbound|9080||", 0);
 	decode(f);
 	source = end(f, call(f, 0)->source);
@@ -231,11 +195,11 @@ static void a_callee_is_known_by_its_address_unless_its_service_is_another_s(voi
 	struct fixture *f = *state;
 
 	identify(f, NULL);
-	address(f, 13, "10.0.0.6");
+	encode_address(&f->common, 13, "10.0.0.6", 4242);
 	entry(f, "outbound|80||front.default.svc.cluster.local", 0);
-	address(f, 13, "10.0.0.8");
+	encode_address(&f->common, 13, "10.0.0.8", 4242);
 	entry(f, "outbound|80||front.default.svc.cluster.local", 0);
-	address(f, 13, "10.0.0.8");
+	encode_address(&f->common, 13, "10.0.0.8", 4242);
 	entry(f, "outbound|80||other.other.svc.cluster.local", 0);
 	decode(f);
 	is_text(f, end(f, call(f, 0)->destination)->name, "the-front");
@@ -248,9 +212,9 @@ static void an_address_is_who_had_it_at_that_time(void **state)
 	struct fixture *f = *state;
 
 	identify(f, NULL);
-	address(f, 2, "10.0.0.7");
+	encode_address(&f->common, 2, "10.0.0.7", 4242);
 	entry(f, "inbound|9080||", 0);
-	address(f, 2, "10.0.0.7");
+	encode_address(&f->common, 2, "10.0.0.7", 4242);
 	entry(f, "inbound|9080||", -50);
 	decode(f);
 	is_text(f, end(f, call(f, 0)->source)->name, "");
@@ -262,15 +226,44 @@ static void a_certificate_contradicts_an_address(void **state)
 	struct fixture *f = *state;
 
 	identify(f, NULL);
-	address(f, 2, "10.0.0.6");
-	san(f, "spiffe://td/ns/default/sa/front");
+	encode_address(&f->common, 2, "10.0.0.6", 4242);
+	peer_is(f, "spiffe://td/ns/default/sa/front");
 	entry(f, "inbound|9080||", 0);
-	address(f, 2, "10.0.0.6");
-	san(f, "spiffe://td/ns/default/sa/thief");
+	encode_address(&f->common, 2, "10.0.0.6", 4242);
+	peer_is(f, "spiffe://td/ns/default/sa/thief");
 	entry(f, "inbound|9080||", 0);
 	decode(f);
 	is_text(f, end(f, call(f, 0)->source)->name, "the-front");
 	is_text(f, end(f, call(f, 1)->source)->name, "thief"); /* the account, where nothing else is known */
+}
+
+/* A gateway on its node's network streams here; the kubelet's probes come from the same address. */
+static void a_proxy_that_has_its_nodes_address_is_not_known_by_it(void **state)
+{
+	static const uint8_t node[16] = { [10] = 0xff, 0xff, 10, 0, 0, 9 },
+			     pod[16] = { [10] = 0xff, 0xff, 10, 0, 0, 10 };
+	const struct weir_identity gateway = { .workload = weir_str_of("gateway"),
+		.namespace_ = weir_str_of("edge"),
+		.node_id = weir_str_of("router~10.0.0.9~gateway-0.edge~x") };
+	const struct weir_identity other = { .workload = weir_str_of("other"),
+		.namespace_ = weir_str_of("edge"),
+		.node_id = weir_str_of("sidecar~10.0.0.10~other-0.edge~x") };
+	struct fixture *f = *state;
+	struct weir_known *known;
+
+	assert_int_equal(weir_known_create(4, &known), 0);
+	weir_known_join(known, &gateway, node);
+	weir_known_join(known, &other, pod);
+	identify(f, NULL);
+	f->sender.known = known;
+	encode_address(&f->common, 2, "10.0.0.9", 4242);
+	entry(f, "inbound|9080||", 0);
+	encode_address(&f->common, 2, "10.0.0.10", 4242);
+	entry(f, "inbound|9080||", 0);
+	decode(f);
+	is_text(f, end(f, call(f, 0)->source)->name, "");
+	is_text(f, end(f, call(f, 1)->source)->name, "other");
+	weir_known_destroy(known);
 }
 
 static void a_peer_s_node_id_is_looked_up(void **state)
@@ -313,7 +306,7 @@ static void labels_of_peers_are_no_attributes_of_the_request(void **state)
 	const struct weir_request *request;
 
 	identify(f, NULL);
-	address(f, 2, "10.0.0.6");
+	encode_address(&f->common, 2, "10.0.0.6", 4242);
 	encode_text(&f->pair, 1, "x-colour");
 	encode_text(&f->pair, 2, "green");
 	encode_nested(&f->request, 13, &f->pair);
@@ -333,7 +326,7 @@ static void packed_and_thinned_drafts_keep_the_labels(void **state)
 		setup((void **)&f);
 		identify(f, NULL);
 		for (unsigned i = 0; i < 3; i++) {
-			address(f, 2, i == 1 ? "10.0.0.8" : "10.0.0.6");
+			encode_address(&f->common, 2, i == 1 ? "10.0.0.8" : "10.0.0.6", 4242);
 			encode_text(&f->pair, 1, "x-colour");
 			encode_text(&f->pair, 2, "green");
 			encode_nested(&f->request, 13, &f->pair);
@@ -364,17 +357,17 @@ static void peer_metadata_tells_its_labels(void **state)
 	struct weir_buf peer = { 0 }, labels = { 0 }, any = { 0 };
 
 	identify(f, NULL);
-	struct_text(&peer, "workload", "teller");
-	struct_text(&peer, "namespace", "default");
-	struct_text(&labels, "team", "green");
-	struct_text(&labels, "colour", "any");
-	struct_struct(&peer, "labels", &labels);
+	encode_struct_text(&peer, "workload", "teller");
+	encode_struct_text(&peer, "namespace", "default");
+	encode_struct_text(&labels, "team", "green");
+	encode_struct_text(&labels, "colour", "any");
+	encode_struct_struct(&peer, "labels", &labels);
 	encode_text(&any, 1, "type.googleapis.com/google.protobuf.Struct");
 	encode_nested(&any, 2, &peer);
 	encode_text(&f->pair, 1, "downstream_peer");
 	encode_nested(&f->pair, 2, &any);
 	encode_nested(&f->common, 21, &f->pair);
-	address(f, 2, "10.0.0.6"); /* who tells is not looked up */
+	encode_address(&f->common, 2, "10.0.0.6", 4242); /* who tells is not looked up */
 	entry(f, "inbound|9080||", 0);
 	decode(f);
 	is_text(f, end(f, call(f, 0)->source)->name, "teller");
@@ -451,6 +444,7 @@ int main(void)
 		TEST(a_callee_is_known_by_its_address_unless_its_service_is_another_s),
 		TEST(an_address_is_who_had_it_at_that_time),
 		TEST(a_certificate_contradicts_an_address),
+		TEST(a_proxy_that_has_its_nodes_address_is_not_known_by_it),
 		TEST(a_peer_s_node_id_is_looked_up),
 		TEST(a_node_without_labels_is_completed_and_stays_so),
 		TEST(labels_of_peers_are_no_attributes_of_the_request),

@@ -5,10 +5,10 @@
 #define AT (UINT64_C(1700000000) * 1000000000u) /* of the sheet's request */
 
 static const struct sheet_pod pods[] = {
-	{ "reviews-v2-7bf8c5d9b6-t54nr", "default", "the-reviews", "rev", "9", "red", 5, "reviews", 0, 0 },
-	{ "ratings-v1-6c9d7c9b6d-k9w2z", "default", "the-ratings", "rat", "8", "blue", 6, NULL, 0, 0 },
-	{ "past-0", "shop", "past", "past", "1", NULL, 9, NULL, AT - 100, AT - 10 },
-	{ "front-0", "shop", "front", "front", "1", NULL, 9, NULL, AT, AT + 100 },
+	{ "reviews-v2-7bf8c5d9b6-t54nr", "default", "the-reviews", "rev", "9", "red", 5, "reviews", 0, 0, false },
+	{ "ratings-v1-6c9d7c9b6d-k9w2z", "default", "the-ratings", "rat", "8", "blue", 6, NULL, 0, 0, false },
+	{ "past-0", "shop", "past", "past", "1", NULL, 9, NULL, AT - 100, AT - 10, false },
+	{ "front-0", "shop", "front", "front", "1", NULL, 9, NULL, AT, AT + 100, false },
 };
 
 static const struct weir_attr *label(const struct fixture *f, uint32_t row, const char *key)

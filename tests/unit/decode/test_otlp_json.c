@@ -237,7 +237,7 @@ static const struct {
 	{ SPAN(",\"kind\":3,\"attributes\":[{\"key\":\"peer.service\",\"value\":{\"stringValue\":\"db\"}},"
 	       "{\"key\":\"error\",\"value\":{\"boolValue\":true}}]"),
 		"flags=25 peer=\"db\"" },
-	{ "{\"resourceSpans\":[{\"scopeSpans\":[{\"scope\":{\"name\":\"n\",\"version\":\"v\",\"attributes\":7},\"spans\":[{" TRACE_ID
+	{ "{\"resourceSpans\":[{\"scopeSpans\":[{\"scope\":{\"name\":\"n\",\"version\":\"v\",\"droppedAttributesCount\":7},\"spans\":[{" TRACE_ID
 	  "," SPAN_ID "}],\"schemaUrl\":7}],\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":"
 	  "{\"stringValue\":\"shop\"}}]}}]}",
 		"resource 0 service=\"shop\" scope=\"n\" version=\"v\"\n  service.name = string \"shop\"" },

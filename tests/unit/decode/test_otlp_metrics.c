@@ -534,6 +534,88 @@ static void claim_of_another_namespace_is_counted(void **state)
 	assert_int_equal(named("g", false)->mismatched, 1);
 }
 
+/* A ScopeMetrics with a scope "lib" and what is in `inner` of its attributes, one gauge "g", a schema URL: in this order,
+ * or backwards. */
+static void scoped_encode(struct weir_buf *attributes, bool is_backwards)
+{
+	struct weir_buf group, scoped, scope;
+
+	weir_buf_init(&group, 0);
+	weir_buf_init(&scoped, 0);
+	weir_buf_init(&scope, 0);
+	gauge_encode(1);
+	encode_text(&scope, 1, "lib");
+	weir_buf_add(&scope, attributes->data, attributes->length);
+	if (is_backwards) {
+		encode_text(&scoped, 3, "https://x/1");
+		encode_nested(&scoped, 2, &metric);
+		encode_nested(&scoped, 1, &scope);
+	} else {
+		encode_nested(&scoped, 1, &scope);
+		encode_nested(&scoped, 2, &metric);
+		encode_text(&scoped, 3, "https://x/1");
+	}
+	encode_nested(&group, 2, &scoped);
+	encode_nested(&body, 1, &group);
+	weir_buf_fini(&group);
+	weir_buf_fini(&scoped);
+	weir_buf_fini(&scope);
+}
+
+static void what_a_scope_says_of_itself_is_its_points(void **state)
+{
+	static const char *const keys[] = { "otel_scope_component.id", "otel_scope_n", "otel_scope_schema_url" };
+	static const char *const dropped[] = { "name", "version", "schema_url", "schema.url", "_name", "" };
+
+	(void)state;
+	encode_pair_text(&inner, 3, "component.id", "otlp/1");
+	encode_pair_number(&inner, 3, "n", 7);
+	for (size_t i = 0; i < sizeof(dropped) / sizeof(dropped[0]); i++) {
+		encode_pair_text(&inner, 3, dropped[i], "mine");
+	}
+	for (int i = 0; i < 2; i++) {
+		const struct weir_batch *batch;
+		const struct weir_point *row;
+		const struct weir_attr *attrs;
+
+		scoped_encode(&inner, i != 0);
+		batch = decoded();
+		row = only(batch);
+		assert_int_equal(row->attr_count, 3);
+		attrs = weir_batch_attrs(batch) + row->attr_first;
+		for (unsigned k = 0; k < 3; k++) {
+			assert_true(weir_str_is(weir_batch_str(batch, attrs[k].key), keys[k]));
+		}
+		assert_true(weir_str_is(weir_batch_str(batch, attrs[0].value.text), "otlp/1"));
+		assert_int_equal(attrs[1].value.number, 7);
+		assert_true(weir_str_is(weir_batch_str(batch, attrs[2].value.text), "https://x/1"));
+		assert_true(weir_str_is(weir_batch_str(batch, weir_batch_resources(batch)->scope_name), "lib"));
+	}
+}
+
+static void a_scope_whose_points_are_dropped_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	encode_pair_text(&inner, 3, "component.id", "otlp/1");
+	point_end(); /* without a value */
+	data_end(GAUGE, -1);
+	encode_text(&metric, 1, "g");
+	weir_buf_clear(&point);
+	{
+		struct weir_buf group, scoped;
+
+		weir_buf_init(&group, 0);
+		weir_buf_init(&scoped, 0);
+		encode_nested(&scoped, 1, &inner);
+		encode_nested(&scoped, 2, &metric);
+		encode_nested(&group, 2, &scoped);
+		encode_nested(&body, 1, &group);
+		weir_buf_fini(&group);
+		weir_buf_fini(&scoped);
+	}
+	is_dropped(WEIR_DROP_INVALID);
+}
+
 static void malformed_bodies_are_refused(void **state)
 {
 	static const uint64_t counts[] = { 1, 2, 3 };
@@ -593,6 +675,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(names_are_spelled_as_their_makers_do, setup, teardown),
 		cmocka_unit_test_setup_teardown(envoy_has_the_name_that_its_signals_agree_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(claim_of_another_namespace_is_counted, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_scope_says_of_itself_is_its_points, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_scope_whose_points_are_dropped_leaves_nothing_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(malformed_bodies_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(full_arena_is_too_large, setup, teardown),
 	};

@@ -11,7 +11,7 @@
 
 #include "decode/envoy/als.h"
 #include "decode/envoy/thin.h"
-#include "tests/unit/decode/encode.h"
+#include "tests/unit/decode/envoy_encode.h"
 
 #define SIDECAR "sidecar~10.0.0.5~details-v1-0ae45e8bec-cjht9.default~default.svc.cluster.local"
 #define ENTRIES 20u
@@ -22,16 +22,6 @@ struct fixture {
 	struct weir_envoy_sender sender;
 };
 
-static void map_text(struct weir_buf *out, uint32_t field, const char *key, const char *value)
-{
-	struct weir_buf pair = { 0 };
-
-	encode_text(&pair, 1, key);
-	encode_text(&pair, 2, value);
-	encode_nested(out, field, &pair);
-	weir_buf_fini(&pair);
-}
-
 static void add_entry(struct weir_buf *logs, unsigned i)
 {
 	struct weir_buf entry = { 0 }, part = { 0 };
@@ -39,7 +29,7 @@ static void add_entry(struct weir_buf *logs, unsigned i)
 
 	encode_text(&part, 15, i % 2 ? "outbound|9080||reviews.default.svc.cluster.local" : "inbound|9080||");
 	encode_text(&part, 19, "default");
-	map_text(&part, 22, "tag", i % 3 ? "one" : "two");
+	encode_map_text(&part, 22, "tag", i % 3 ? "one" : "two");
 	encode_number(&part, 29, 100 + i);
 	encode_number(&part, 30, 200 + i);
 	encode_nested(&entry, 1, &part);
@@ -49,8 +39,8 @@ static void add_entry(struct weir_buf *logs, unsigned i)
 	encode_text(&part, 6, "curl/8.0");
 	snprintf(text, sizeof(text), "id-%u", i);
 	encode_text(&part, 9, text);
-	map_text(&part, 13, "x-b3-traceid", "0af7651916cd43dd8448eb211c80319c");
-	map_text(&part, 13, "x-other", i % 3 ? "a" : "b");
+	encode_map_text(&part, 13, "x-b3-traceid", "0af7651916cd43dd8448eb211c80319c");
+	encode_map_text(&part, 13, "x-other", i % 3 ? "a" : "b");
 	encode_nested(&entry, 3, &part);
 	encode_text(&part, 6, "via_upstream");
 	encode_nested(&entry, 4, &part);

@@ -72,25 +72,65 @@ static void what_was_answered_rests_for_five_seconds(void **state)
 	weir_asks_destroy(asks);
 }
 
-static void addresses_are_asked_for_but_those_of_nobody(void **state)
+static void who_rested_enough_makes_room_also_while_others_ask(void **state)
 {
-	static const uint8_t none[16], loopback6[16] = { [15] = 1 };
-	static const uint8_t loopback4[16] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };
-	static const uint8_t ip[16] = { [10] = 0xff, 0xff, 10, 0, 0, 5 };
+	enum { MANY = 400 };
+	unsigned woken;
+	struct weir_asks *asks = asks_make(&woken);
+	struct weir_ask ask;
+	char name[16];
+	unsigned made, answered = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "first-%u", i);
+		put(asks, name);
+	}
+	made = woken;
+	while (answered < made - 1 && weir_asks_take(asks, 0, &ask)) { /* one goes on asking */
+		weir_asks_answer(asks, &ask, 0);
+		answered++;
+	}
+	assert_int_equal(answered, made - 1);
+	assert_true(weir_asks_take(asks, WEIR_ASKS_REST_NS, &ask));
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "first-%u", i);
+		put(asks, name);
+	}
+	assert_int_equal(woken, made + made - 1);
+	weir_asks_destroy(asks);
+}
+
+static void addresses_are_asked_for_but_those_that_no_pod_has(void **state)
+{
+	static const uint8_t nobody[][16] = {
+		{ 0 },
+		{ [15] = 1 },
+		{ [10] = 0xff, 0xff },
+		{ [10] = 0xff, 0xff, 127, 0, 0, 6 },
+		{ [10] = 0xff, 0xff, 169, 254, 7, 127 },
+		{ [10] = 0xff, 0xff, 224, 0, 0, 1 },
+		{ 0xfe, 0x80, [15] = 1 },
+		{ 0xff, 2, [15] = 1 },
+	};
+	static const uint8_t ip[16] = { [10] = 0xff, 0xff, 10, 0, 0, 5 }, ip6[16] = { 0xfd, [15] = 5 };
 	unsigned woken;
 	struct weir_asks *asks = asks_make(&woken);
 	struct weir_ask ask;
 
 	(void)state;
-	weir_asks_put_address(asks, none);
-	weir_asks_put_address(asks, loopback4);
-	weir_asks_put_address(asks, loopback6);
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
+		weir_asks_put_address(asks, nobody[i]);
+	}
 	weir_asks_put_address(NULL, ip);
 	assert_int_equal(woken, 0);
 	weir_asks_put_address(asks, ip);
 	assert_true(weir_asks_take(asks, 0, &ask));
 	assert_true(ask.is_address);
 	assert_memory_equal(ask.ip, ip, 16);
+	weir_asks_put_address(asks, ip6);
+	assert_true(weir_asks_take(asks, 0, &ask));
+	assert_memory_equal(ask.ip, ip6, 16);
 	weir_asks_destroy(asks);
 }
 
@@ -189,7 +229,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_ask_is_made_once_until_it_is_answered),
 		cmocka_unit_test(what_was_answered_rests_for_five_seconds),
-		cmocka_unit_test(addresses_are_asked_for_but_those_of_nobody),
+		cmocka_unit_test(who_rested_enough_makes_room_also_while_others_ask),
+		cmocka_unit_test(addresses_are_asked_for_but_those_that_no_pod_has),
 		cmocka_unit_test(names_that_no_pod_has_are_not_asked_for),
 		cmocka_unit_test(more_than_there_is_room_for_is_dropped_and_counted),
 		cmocka_unit_test(many_may_ask_while_one_answers),

@@ -16,6 +16,8 @@
 #define SECOND UINT64_C(1000000000)
 #define NOW (UINT64_C(1700000000) * SECOND)
 
+static uint8_t last; /* byte of the address of the next pods; 0: none */
+
 static struct weir_pod *pod_make(
 	const char *name, const char *uid, const char *app, uint64_t since_ns, uint64_t ended_ns)
 {
@@ -25,6 +27,8 @@ static struct weir_pod *pod_make(
 		.uid = weir_str_of(uid),
 		.labels = &label,
 		.label_count = 1,
+		.ip_count = last > 0,
+		.ips = { { [10] = 0xff, 0xff, 10, 0, 0, last } },
 		.since_ns = since_ns,
 		.is_over = ended_ns > 0,
 		.ended_ns = ended_ns > 1 ? ended_ns : 0 }; /* 1: it does not tell */
@@ -51,6 +55,21 @@ static const char *app_of(struct weir_pod_set *set, const char *name, uint64_t t
 	}
 	weir_workload_table_destroy(table);
 	return app;
+}
+
+/* The name of the pod that had the address then. */
+static const char *name_at(struct weir_pod_set *set, uint8_t byte, uint64_t time_ns)
+{
+	const uint8_t ip[16] = { [10] = 0xff, 0xff, 10, 0, 0, byte };
+	const struct weir_workload_table *table;
+	const struct weir_workload_row *row;
+	static char name[32];
+
+	assert_int_equal(weir_pod_set_table(set, &table), 0);
+	row = weir_workload_table_by_address(table, ip, time_ns);
+	snprintf(name, sizeof(name), "%.*s", row ? (int)row->pod->name.length : 0, row ? row->pod->name.data : "");
+	weir_workload_table_destroy(table);
+	return name;
 }
 
 static struct weir_pod_set *set_make(void)
@@ -183,6 +202,76 @@ static void a_peer_is_looked_at_again_while_it_is_used_and_forgotten_when_not(vo
 	weir_pod_set_destroy(set);
 }
 
+static void of_many_peers_that_are_due_the_one_that_waits_longest_has_its_turn(void **state)
+{
+	static const char *const names[] = { "b", "a", "c" };
+	struct weir_pod_set *set = set_make();
+	uint64_t later = NOW + WEIR_POD_SET_PEER_NS + 10 * SECOND;
+	struct weir_pod *pods[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		pods[i] = pod_make(names[i], names[i], "x", NOW, 0);
+		atomic_store(&pods[i]->is_used, true);
+		weir_pod_set_put(set, pods[i], true, NOW + (3 - i) * SECOND);
+	}
+	for (unsigned i = 3; i > 0; i--) {
+		assert_ptr_equal(weir_pod_set_due(set, later), pods[i - 1]);
+	}
+	assert_null(weir_pod_set_due(set, later));
+	weir_pod_set_destroy(set);
+}
+
+static void a_pod_that_gets_another_address_had_the_old_one_until_then(void **state)
+{
+	struct weir_pod_set *set = set_make();
+	uint64_t moved = NOW + 60 * SECOND;
+
+	(void)state;
+	last = 0;
+	weir_pod_set_put(set, pod_make("a-0", "1", "one", NOW, 0), false, NOW); /* it has none yet */
+	last = 5;
+	weir_pod_set_put(set, pod_make("a-0", "1", "one", NOW, 0), false, NOW + SECOND);
+	last = 6;
+	weir_pod_set_put(set, pod_make("a-0", "1", "one", NOW, 0), false, moved);
+	last = 5;
+	weir_pod_set_put(set, pod_make("b-0", "2", "two", moved, 0), false, moved + SECOND);
+	last = 0;
+	assert_string_equal(name_at(set, 5, NOW + 30 * SECOND), "a-0");
+	assert_string_equal(name_at(set, 6, moved + SECOND), "a-0");
+	assert_string_equal(name_at(set, 5, moved + SECOND), "b-0");
+	assert_string_equal(app_of(set, "a-0", moved + SECOND, NULL), "one");
+	weir_pod_set_remove(set, weir_str_of("a-0"), weir_str_of("shop"), weir_str_of("1"), moved + 2 * SECOND);
+	assert_string_equal(name_at(set, 6, moved + 3 * SECOND), "");
+	weir_pod_set_destroy(set);
+}
+
+static void what_grows_beyond_the_bound_is_not_kept(void **state)
+{
+	enum { LONG = 16000, PODS = (int)(WEIR_POD_SET_BYTES / LONG) + 1 };
+	uint64_t before = weir_stat_get(WEIR_STAT_PODS_NOT_KEPT);
+	struct weir_pod_set *set = set_make();
+	char *text = malloc(LONG + 1), name[24];
+
+	(void)state;
+	memset(text, 'x', LONG);
+	text[LONG] = '\0';
+	for (int i = 0; i < PODS; i++) {
+		snprintf(name, sizeof(name), "pod-%d", i);
+		weir_pod_set_put(set, pod_make(name, name, "short", NOW, 0), false, NOW);
+	}
+	assert_int_equal(weir_stat_get(WEIR_STAT_PODS_NOT_KEPT), before);
+	for (int i = 0; i < PODS; i++) {
+		snprintf(name, sizeof(name), "pod-%d", i);
+		weir_pod_set_put(set, pod_make(name, name, text, NOW, 0), false, NOW);
+	}
+	assert_true(weir_stat_get(WEIR_STAT_PODS_NOT_KEPT) > before);
+	assert_string_equal(app_of(set, name, 0, NULL), "short"); /* what was known of it stays */
+	assert_true(weir_stat_get(WEIR_STAT_PODS_BYTES) < WEIR_POD_SET_BYTES + PODS * 200);
+	free(text);
+	weir_pod_set_destroy(set);
+}
+
 static void peers_are_bounded_and_many_pods_are_found(void **state)
 {
 	uint64_t before = weir_stat_get(WEIR_STAT_PODS_NOT_KEPT);
@@ -216,6 +305,9 @@ int main(void)
 		cmocka_unit_test(who_is_not_in_a_whole_list_is_gone_but_for_peers),
 		cmocka_unit_test(a_pod_that_is_over_is_until_its_end_and_not_twice),
 		cmocka_unit_test(a_peer_is_looked_at_again_while_it_is_used_and_forgotten_when_not),
+		cmocka_unit_test(of_many_peers_that_are_due_the_one_that_waits_longest_has_its_turn),
+		cmocka_unit_test(a_pod_that_gets_another_address_had_the_old_one_until_then),
+		cmocka_unit_test(what_grows_beyond_the_bound_is_not_kept),
 		cmocka_unit_test(peers_are_bounded_and_many_pods_are_found),
 	};
 

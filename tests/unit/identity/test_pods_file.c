@@ -84,6 +84,30 @@ static void a_list_gives_its_pods_in_whichever_order_it_is_written(void **state)
 	}
 }
 
+static void a_pod_begins_when_its_node_took_it(void **state)
+{
+	/* It waited an hour for a node; its address was somebody else's meanwhile. */
+	static const char text[] =
+		"{\"items\":[{\"metadata\":{\"name\":\"a\",\"namespace\":\"x\",\"creationTimestamp\":"
+		"\"2020-01-01T00:00:00Z\"},\"status\":{\"startTime\":\"2020-01-01T01:00:00Z\"}}]}";
+	struct weir_pod_list list;
+
+	(void)state;
+	assert_int_equal(weir_pod_read_list(weir_str_of(text), take, NULL, &list), 0);
+	assert_int_equal(taken[0]->since_ns, START + 3600 * SECOND);
+}
+
+static void a_list_of_nobody_may_be_null(void **state)
+{
+	static const char text[] = "{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"7\"},\"items\":null}";
+	struct weir_pod_list list;
+
+	(void)state;
+	assert_int_equal(weir_pod_read_list(weir_str_of(text), take, NULL, &list), 0);
+	assert_int_equal(list.pods + taken_count, 0);
+	assert_string_equal(list.resource_version, "7");
+}
+
 static void one_pod_is_a_list_of_one(void **state)
 {
 	static const char whole[] = "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",", pod[] = POD;
@@ -182,7 +206,7 @@ static void a_pod_that_ended_says_when(void **state)
 			take, NULL, &list),
 		0);
 	assert_true(taken[0]->is_over);
-	assert_int_equal(taken[0]->ended_ns, START + 9 * SECOND);
+	assert_int_equal(taken[0]->ended_ns, START + 10 * SECOND); /* somewhere within that second */
 }
 
 static void a_node_s_own_address_is_the_host_s(void **state)
@@ -298,6 +322,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(a_list_gives_its_pods_in_whichever_order_it_is_written, teardown),
+		cmocka_unit_test_teardown(a_pod_begins_when_its_node_took_it, teardown),
+		cmocka_unit_test_teardown(a_list_of_nobody_may_be_null, teardown),
 		cmocka_unit_test_teardown(one_pod_is_a_list_of_one, teardown),
 		cmocka_unit_test_teardown(every_beginning_of_a_list_is_malformed_and_none_crashes, teardown),
 		cmocka_unit_test_teardown(what_is_no_list_of_pods_is_told, teardown),

@@ -147,6 +147,18 @@ static void an_address_of_the_host_is_nobody(void **state)
 	weir_workload_table_destroy(table);
 }
 
+static void an_address_of_the_host_that_a_pod_has_since_is_the_pods(void **state)
+{
+	static const struct wanted_row rows[] = { { "agent", "agent", 5, true, 100, FOREVER },
+		{ "a", "pod", 5, false, 300, FOREVER } };
+	const struct weir_workload_table *table = table_make(rows, 2);
+
+	(void)state;
+	assert_string_equal(app_at(table, 5, 200), "");
+	assert_string_equal(app_at(table, 5, 300), "pod");
+	weir_workload_table_destroy(table);
+}
+
 static void a_table_of_many_finds_each(void **state)
 {
 	enum { MANY = 3000 };
@@ -257,6 +269,33 @@ static void who_is_not_found_is_asked_for(void **state)
 	weir_asks_destroy(asks);
 }
 
+static void an_address_of_the_host_is_asked_of_nobody_and_in_use(void **state)
+{
+	static const struct wanted_row rows[] = { { "agent", "agent", 5, true, 0, FOREVER } };
+	static const uint8_t ip[16] = { [10] = 0xff, 0xff, 10, 0, 0, 5 };
+	const struct weir_workload_table *table = table_make(rows, 1);
+	struct weir_pod *agent = weir_workload_table_by_name(table, weir_str_of("agent"), weir_str_of("shop"), 0)->pod;
+	struct weir_workload_reader *reader;
+	struct weir_workloads *workloads;
+	struct weir_asks *asks;
+	struct weir_ask ask;
+
+	(void)state;
+	assert_int_equal(weir_workloads_create("", &workloads), 0);
+	assert_int_equal(weir_asks_create(NULL, NULL, &asks), 0);
+	assert_int_equal(weir_workload_reader_open(workloads, &reader), 0);
+	weir_workloads_ask_through(workloads, asks);
+	assert_int_equal(weir_workloads_publish(workloads, table), 0);
+	weir_workload_hold(reader);
+	assert_null(weir_workload_by_address(reader, ip, 7));
+	weir_workload_release(reader);
+	assert_false(weir_asks_take(asks, 0, &ask));
+	assert_true(atomic_load(&agent->is_used)); /* that it is the host's has to stay known */
+	weir_workload_reader_close(reader);
+	weir_workloads_destroy(workloads);
+	weir_asks_destroy(asks);
+}
+
 static void without_a_reader_nobody_is_known(void **state)
 {
 	static const uint8_t ip[16];
@@ -359,10 +398,12 @@ int main(void)
 		cmocka_unit_test(of_two_at_one_time_the_later_one_has_the_address),
 		cmocka_unit_test(a_name_is_the_nearest_pod_that_has_it),
 		cmocka_unit_test(an_address_of_the_host_is_nobody),
+		cmocka_unit_test(an_address_of_the_host_that_a_pod_has_since_is_the_pods),
 		cmocka_unit_test(a_table_of_many_finds_each),
 		cmocka_unit_test(a_reader_keeps_what_it_holds),
 		cmocka_unit_test(wanted_labels_and_table_are_swapped_apart),
 		cmocka_unit_test(who_is_not_found_is_asked_for),
+		cmocka_unit_test(an_address_of_the_host_is_asked_of_nobody_and_in_use),
 		cmocka_unit_test(without_a_reader_nobody_is_known),
 		cmocka_unit_test(readers_are_bounded),
 		cmocka_unit_test(tables_are_swapped_under_many_readers),
