@@ -129,15 +129,15 @@ static int name_check(struct building *building, const struct entry *entry, cons
 
 static int kind_read(struct building *building, const struct weir_node *at, struct entry *entry)
 {
+	static const char *const kinds[] = { "UNSPECIFIED", "GAUGE", "COUNTER", "DISTRIBUTION", NULL };
 	const struct weir_node *node = weir_node_get(at, "kind");
-	const char *kind = weir_node_get_text(at, "kind");
+	int kind = node != NULL ? weir_node_choice(node, kinds) : 0;
 
-	if (kind == NULL ||
-		(strcmp(kind, "COUNTER") != 0 && strcmp(kind, "GAUGE") != 0 && strcmp(kind, "DISTRIBUTION") != 0)) {
+	if (kind <= 0) {
 		return weir_node_wrong(node != NULL ? node : at, building->loading->error,
 			"a metric's kind is COUNTER, GAUGE or DISTRIBUTION");
 	}
-	entry->kind = kind[0] == 'C' ? WEIR_METRIC_COUNTER : kind[0] == 'G' ? WEIR_METRIC_GAUGE : WEIR_METRIC_HISTOGRAM;
+	entry->kind = kind == 1 ? WEIR_METRIC_GAUGE : kind == 2 ? WEIR_METRIC_COUNTER : WEIR_METRIC_HISTOGRAM;
 	return 0;
 }
 
