@@ -85,7 +85,8 @@ struct weir_entries {
 static int output_reopen(struct output *output)
 {
 	struct stat status;
-	int fd = open(output->rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	/* O_NONBLOCK: a pipe that nobody reads is no output; whoever opens it would wait for a reader, main among them. */
+	int fd = open(output->rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
 
 	if (fd < 0) {
 		return -errno;
@@ -169,13 +170,27 @@ static bool is_too_old(const char *name, uint32_t max_age_days)
 	       (uint64_t)status.st_mtime * 1000000000u + max_age_days * DAY_NS < weir_clock_now_ns();
 }
 
+/* The first number that no backup has; the last one when all are there. */
+static uint32_t backup_free(const struct output *output)
+{
+	uint32_t number = 1;
+	char name[PATH_BYTES];
+
+	for (; number < output->rule->max_backups; number++) {
+		backup_name(output, number, name);
+		if (access(name, F_OK) != 0) {
+			break;
+		}
+	}
+	return number;
+}
+
 /* The file becomes `.1`, and so on; what has no place any more goes. */
 static int rotate(struct output *output)
 {
-	uint32_t last = output->rule->max_backups > 0 ? output->rule->max_backups : 1;
 	char from[PATH_BYTES], to[PATH_BYTES];
 
-	for (uint32_t i = last; i-- > 0;) {
+	for (uint32_t i = backup_free(output); i-- > 0;) {
 		backup_name(output, i, from);
 		backup_name(output, i + 1, to);
 		if (rename(from, to) != 0 && errno != ENOENT) {
