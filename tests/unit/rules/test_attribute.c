@@ -615,6 +615,28 @@ static void used_up_scratch_makes_unset(void **state)
 	batch_maker_fini(&scene.maker);
 }
 
+static void a_slip_is_told_what_was_meant(void **state)
+{
+	static const struct {
+		const char *written, *meant;
+	} cases[] = { { "request.hst", "request.host" }, { "destination.service.hostname", "destination.service.host" },
+		{ "Source.name", "source.name" }, { "response.cod", "response.code" },
+		{ "request.path", "request.path" }, { "source.workload", NULL }, { "foo", NULL }, { "", NULL },
+		{ "request.hostrequest.hostrequest.hostrequest.hostrequest.hostrequest.host", NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *nearest = weir_attribute_nearest(weir_str_of(cases[i].written));
+
+		if (cases[i].meant == NULL) {
+			assert_null(nearest);
+		} else {
+			assert_non_null(nearest);
+			assert_string_equal(nearest, cases[i].meant);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -632,6 +654,7 @@ int main(void)
 		cmocka_unit_test(connections_are_told_by_row_and_fold),
 		cmocka_unit_test(told_attributes_are_all_that_is_looked_at),
 		cmocka_unit_test(used_up_scratch_makes_unset),
+		cmocka_unit_test(a_slip_is_told_what_was_meant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
