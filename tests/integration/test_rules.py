@@ -229,3 +229,38 @@ def test_an_output_that_cannot_be_opened_is_refused(tmp_path):
         assert "such.log" in weir.log()
         mixer.Client(weir.grpc).report([bag("/a")])
         assert weir.total("shop_things_total") == 1
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up(tmp_path):
+    rules, pipe = tmp_path / "own.yaml", tmp_path / "pipe"
+    rules.write_text(OWN)
+    os.mkfifo(pipe)
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        rules.write_text(OWN + LOG.replace("FILE_PATH", str(pipe)))
+        hup(weir, "failed")
+        assert f'which="{pipe}"' in weir.log()
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        hup(weir, "used")
+        mixer.Client(weir.grpc).report([bag("/a")])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 1, "a line in the pipe")
+        assert json.loads(os.read(reader, 4096))["path"] == "/a"
+        os.close(reader)
+        weir.ledger()
+
+
+def test_what_weir_does_not_do_is_logged_at_the_start_and_after_a_reload(tmp_path):
+    rules = tmp_path / "own.yaml"
+    sampled = OWN.replace('  match: context.protocol == "http"\n', '  match: context.protocol == "http"\n  sampling: {random: {}}\n')
+    rules.write_text(sampled)
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        line = 1 + sampled.split("\n").index("  sampling: {random: {}}")
+        assert re.search(rf'warn main not all that the rules say is done, [^\n]* warnings=1 where={rules}:{line}:\d+ why="[^"]*`sampling`', weir.log()), weir.log()
+        rules.write_text(OWN)
+        hup(weir, "used")
+        assert weir.log().count("not all that the rules say is done") == 1
+        rules.write_text(sampled + "---" + sampled.split("---")[-1].replace("name: all", "name: more"))
+
+        def says_two():
+            hup(weir, "used")
+            return re.search(r"warn main not all that the rules say is done, [^\n]* warnings=2 where=", weir.log())
+        until(says_two, "a warning, of which the log takes one a second")
