@@ -60,22 +60,38 @@ static const struct {
 	{ WEIR_ATTRIBUTE_CONTEXT_TIMESTAMP, "context.time" },
 };
 
+static bool is_told(const struct weir_value *told, enum weir_attribute attribute)
+{
+	return told[attribute].type != WEIR_TYPE_NONE;
+}
+
+static void number_fill(struct weir_value *told, enum weir_attribute attribute, int64_t number)
+{
+	if (!is_told(told, attribute)) {
+		told[attribute].type = weir_attribute_type(attribute);
+		told[attribute].number = number;
+	}
+}
+
 /* What no expression can say. */
 static void others_fill(struct weir_value *told)
 {
-	const struct weir_value *duration = &told[WEIR_ATTRIBUTE_RESPONSE_DURATION];
-	const struct weir_value *path = &told[WEIR_ATTRIBUTE_REQUEST_PATH];
+	int64_t start_ns = told[WEIR_ATTRIBUTE_REQUEST_TIME].number, end_ns;
+	struct weir_value *url_path = &told[WEIR_ATTRIBUTE_REQUEST_URL_PATH];
+	struct weir_str rest = told[WEIR_ATTRIBUTE_REQUEST_PATH].text;
 
-	if (told[WEIR_ATTRIBUTE_WEIR_DURATION_MS].type == WEIR_TYPE_NONE && duration->type == WEIR_TYPE_DURATION) {
-		told[WEIR_ATTRIBUTE_WEIR_DURATION_MS] =
-			(struct weir_value){ .type = WEIR_TYPE_INT64, .number = duration->number / 1000000 };
+	if (is_told(told, WEIR_ATTRIBUTE_RESPONSE_DURATION)) {
+		number_fill(
+			told, WEIR_ATTRIBUTE_WEIR_DURATION_MS, told[WEIR_ATTRIBUTE_RESPONSE_DURATION].number / 1000000);
+		if (is_told(told, WEIR_ATTRIBUTE_REQUEST_TIME) &&
+			!__builtin_add_overflow(start_ns, told[WEIR_ATTRIBUTE_RESPONSE_DURATION].number, &end_ns)) {
+			number_fill(told, WEIR_ATTRIBUTE_RESPONSE_TIME, end_ns);
+		}
 	}
-	if (told[WEIR_ATTRIBUTE_REQUEST_URL_PATH].type == WEIR_TYPE_NONE && path->type == WEIR_TYPE_STRING) {
-		struct weir_str rest = path->text;
-
+	if (is_told(told, WEIR_ATTRIBUTE_REQUEST_PATH) && url_path->type == WEIR_TYPE_NONE) {
 		rest = weir_str_cut(&rest, '?');
-		told[WEIR_ATTRIBUTE_REQUEST_URL_PATH] =
-			(struct weir_value){ .type = WEIR_TYPE_STRING, .text = weir_str_cut(&rest, '#') };
+		url_path->type = WEIR_TYPE_STRING;
+		url_path->text = weir_str_cut(&rest, '#');
 	}
 }
 
@@ -86,6 +102,7 @@ int weir_implied_fill(struct weir_arena *arena, const struct weir_rules_record *
 	if (scratch == NULL) {
 		return -ENOMEM;
 	}
+	others_fill(told);
 	for (size_t i = 0; i < sizeof(implied) / sizeof(implied[0]); i++) {
 		struct weir_value *value = &told[implied[i].attribute], got;
 		const struct weir_expression *expression;
@@ -113,6 +130,5 @@ int weir_implied_fill(struct weir_arena *arena, const struct weir_rules_record *
 		}
 		*value = got;
 	}
-	others_fill(told);
 	return 0;
 }

@@ -77,6 +77,38 @@ def test_a_configuration_is_checked_with_the_rules_that_it_names(tmp_path):
     assert check(rules).returncode == 0
 
 
+def test_what_stands_in_builtin_too_is_said_to(tmp_path):
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"metrics:\n  rules: [builtin, {RULES}/istio-1.4.yaml]\n")
+    done = check(config)
+    assert done.returncode == 1 and "istio_requests_total" in done.stderr and "leave builtin out of metrics.rules" in done.stderr
+
+
+def test_rules_that_do_nothing_or_less_than_in_mixer_are_warned_of(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text("# nothing yet\n")
+    config = tmp_path / "weir.yaml"
+    config.write_text(f"metrics:\n  rules: [{path}]\n")
+    done = check(config)
+    assert done.returncode == 0 and f"{path}: warning: no rule counts or logs anything\n" in done.stdout, done.stdout
+    path.write_text(OWN)
+    assert "warning" not in check(path).stdout
+    path.write_text(OWN.replace("kind: rule\nmetadata: {name: hits}", "kind: rule\nmetadata: {name: hits, namespace: shop}"))
+    done = check(path)
+    assert done.returncode == 0
+    assert ":16:1: warning: rule hits: Mixer applied it to requests of the namespace shop only, weir applies it to all" in done.stdout, done.stdout
+    path.write_text(OWN.replace("kind: rule\nmetadata: {name: hits}", "kind: rule\nmetadata: {name: hits, namespace: istio-system}"))
+    assert "warning" not in check(path).stdout
+
+
+@pytest.mark.parametrize("duration", ["0s", "-1m", "soon", "10"])
+def test_an_expiry_is_a_duration(tmp_path, duration):
+    path = tmp_path / "rules.yaml"
+    path.write_text(OWN.replace("  metrics:\n", f"  metricsExpirationPolicy: {{metricsExpiryDuration: {duration}}}\n  metrics:\n"))
+    done = check(path)
+    assert done.returncode == 1 and f"{path}:13:52: metricsExpiryDuration is a duration above 0" in done.stderr, done.stderr
+
+
 def test_an_expression_that_is_wrong_is_said_with_its_place(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(OWN.replace("response.code >= 200", "response.code >= \"200\""))
@@ -157,6 +189,8 @@ def test_what_follows_from_others_need_not_be_told(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(OWN.replace('request.path | "/"', "request.url_path").replace("value: 1", "value: request.size"))
     assert 'istio_hits_total{path="/cart"} + 77' in explain(tmp_path, bag, path).stdout
+    path.write_text(NUMBERED.replace("response.code\n---", "response.time\n---"))
+    assert '"code":"2018-09-15T20:46:36.012900Z"' in explain(tmp_path, bag, path).stdout
     outbound = explain(tmp_path, {**bag, "context.reporter.kind": "outbound"}).stdout
     assert 'reporter="source"' in outbound and 'connection_security_policy="unknown"' in outbound
     told = explain(tmp_path, {**bag, "weir.reporter": "waypoint"}).stdout  # what is told stays

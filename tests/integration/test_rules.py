@@ -250,12 +250,13 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up(tmp_path):
 
 def test_what_weir_does_not_do_is_logged_at_the_start_and_after_a_reload(tmp_path):
     rules = tmp_path / "own.yaml"
-    sampled = OWN.replace('  match: context.protocol == "http"\n', '  match: context.protocol == "http"\n  sampling: {random: {}}\n')
+    plain = OWN.replace("shop", "istio-system")
+    sampled = plain.replace('  match: context.protocol == "http"\n', '  match: context.protocol == "http"\n  sampling: {random: {}}\n')
     rules.write_text(sampled)
     with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
         line = 1 + sampled.split("\n").index("  sampling: {random: {}}")
         assert re.search(rf'warn main not all that the rules say is done, [^\n]* warnings=1 where={rules}:{line}:\d+ why="[^"]*`sampling`', weir.log()), weir.log()
-        rules.write_text(OWN)
+        rules.write_text(plain)
         hup(weir, "used")
         assert weir.log().count("not all that the rules say is done") == 1
         rules.write_text(sampled + "---" + sampled.split("---")[-1].replace("name: all", "name: more"))

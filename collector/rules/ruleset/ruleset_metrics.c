@@ -117,9 +117,13 @@ static int name_check(struct building *building, const struct entry *entry, cons
 	}
 	for (uint32_t i = 0; i < schema->metric_count; i++) {
 		if (are_alike(&schema->metrics[i], entry->name, entry->kind)) {
+			const struct weir_node *first = building->places[i];
+			bool is_builtin = strcmp(first->file->path, "builtin") == 0;
+
 			return weir_node_wrong(at, building->loading->error,
-				"the metric %s stands here a second time; first as %s in %s:%u", entry->name,
-				schema->metrics[i].name, building->places[i]->file->path, building->places[i]->line);
+				"the metric %s stands here a second time; first as %s in %s:%u%s", entry->name,
+				schema->metrics[i].name, first->file->path, first->line,
+				is_builtin ? "; leave builtin out of metrics.rules to have this one" : "");
 		}
 	}
 	return 0;
@@ -442,13 +446,13 @@ static int expiry_read(struct weir_ruleset_loading *loading, const struct weir_n
 	if (r != 0 || node == NULL) {
 		return r;
 	}
-	if (node->kind == WEIR_NODE_TEXT && weir_convert_duration(node->text, &duration_ns) && duration_ns >= 0) {
+	if (node->kind == WEIR_NODE_TEXT && weir_convert_duration(node->text, &duration_ns) && duration_ns > 0) {
 		if ((uint64_t)duration_ns > loading->set->expiry_ns) {
 			loading->set->expiry_ns = (uint64_t)duration_ns;
 		}
 		return 0;
 	}
-	return weir_node_wrong(node, loading->error, "metricsExpiryDuration is a duration: 10m, 1h30m, 90s");
+	return weir_node_wrong(node, loading->error, "metricsExpiryDuration is a duration above 0: 10m, 1h30m, 90s");
 }
 
 static int handler_build(struct building *building, const struct weir_mixer_part *handler)
