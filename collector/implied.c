@@ -5,13 +5,14 @@
  * names a canonical service. A person tells the one that he knows, and expects
  * of `weir check --explain` what his proxies' records would be counted as.
  *
- * Rows are taken in their order, so a later one may read what an earlier one
+ * What no expression can say is filled first. Rows are taken in their order, so a later one may read what an earlier one
  * gave; of two that give the same attribute the first has precedence. */
 #include "implied.h"
 
 #include <errno.h>
 
 #include "base/err.h"
+#include "identity/source.h"
 #include "rules/language/expression.h"
 
 #define APP(end)                                                                                                       \
@@ -73,25 +74,50 @@ static void number_fill(struct weir_value *told, enum weir_attribute attribute, 
 	}
 }
 
-/* What no expression can say. */
-static void others_fill(struct weir_value *told)
+static void text_fill(struct weir_value *told, enum weir_attribute attribute, struct weir_str text)
+{
+	if (!is_told(told, attribute) && text.length > 0) {
+		told[attribute].type = WEIR_TYPE_STRING;
+		told[attribute].text = text;
+	}
+}
+
+/* `cart.shop.svc.cluster.local` names a service and its namespace. */
+static void service_fill(struct weir_value *told)
+{
+	enum weir_attribute host = is_told(told, WEIR_ATTRIBUTE_DESTINATION_SERVICE_HOST)
+					   ? WEIR_ATTRIBUTE_DESTINATION_SERVICE_HOST
+					   : WEIR_ATTRIBUTE_DESTINATION_SERVICE;
+	struct weir_str name, namespace_;
+
+	if (is_told(told, host)) {
+		weir_identity_service(told[host].text, &name, &namespace_);
+		text_fill(told, WEIR_ATTRIBUTE_DESTINATION_SERVICE_NAME, name);
+		text_fill(told, WEIR_ATTRIBUTE_DESTINATION_SERVICE_NAMESPACE, namespace_);
+	}
+}
+
+static void times_fill(struct weir_value *told)
 {
 	int64_t start_ns = told[WEIR_ATTRIBUTE_REQUEST_TIME].number, end_ns;
-	struct weir_value *url_path = &told[WEIR_ATTRIBUTE_REQUEST_URL_PATH];
+
+	if (!is_told(told, WEIR_ATTRIBUTE_RESPONSE_DURATION)) {
+		return;
+	}
+	number_fill(told, WEIR_ATTRIBUTE_WEIR_DURATION_MS, told[WEIR_ATTRIBUTE_RESPONSE_DURATION].number / 1000000);
+	if (is_told(told, WEIR_ATTRIBUTE_REQUEST_TIME) &&
+		!__builtin_add_overflow(start_ns, told[WEIR_ATTRIBUTE_RESPONSE_DURATION].number, &end_ns)) {
+		number_fill(told, WEIR_ATTRIBUTE_RESPONSE_TIME, end_ns);
+	}
+}
+
+static void path_fill(struct weir_value *told)
+{
 	struct weir_str rest = told[WEIR_ATTRIBUTE_REQUEST_PATH].text;
 
-	if (is_told(told, WEIR_ATTRIBUTE_RESPONSE_DURATION)) {
-		number_fill(
-			told, WEIR_ATTRIBUTE_WEIR_DURATION_MS, told[WEIR_ATTRIBUTE_RESPONSE_DURATION].number / 1000000);
-		if (is_told(told, WEIR_ATTRIBUTE_REQUEST_TIME) &&
-			!__builtin_add_overflow(start_ns, told[WEIR_ATTRIBUTE_RESPONSE_DURATION].number, &end_ns)) {
-			number_fill(told, WEIR_ATTRIBUTE_RESPONSE_TIME, end_ns);
-		}
-	}
-	if (is_told(told, WEIR_ATTRIBUTE_REQUEST_PATH) && url_path->type == WEIR_TYPE_NONE) {
+	if (is_told(told, WEIR_ATTRIBUTE_REQUEST_PATH)) {
 		rest = weir_str_cut(&rest, '?');
-		url_path->type = WEIR_TYPE_STRING;
-		url_path->text = weir_str_cut(&rest, '#');
+		text_fill(told, WEIR_ATTRIBUTE_REQUEST_URL_PATH, weir_str_cut(&rest, '#'));
 	}
 }
 
@@ -102,7 +128,9 @@ int weir_implied_fill(struct weir_arena *arena, const struct weir_rules_record *
 	if (scratch == NULL) {
 		return -ENOMEM;
 	}
-	others_fill(told);
+	service_fill(told);
+	times_fill(told);
+	path_fill(told);
 	for (size_t i = 0; i < sizeof(implied) / sizeof(implied[0]); i++) {
 		struct weir_value *value = &told[implied[i].attribute], got;
 		const struct weir_expression *expression;

@@ -3,6 +3,7 @@ are right, where they are wrong, and what they make of a record."""
 
 import json
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -183,7 +184,7 @@ def test_what_follows_from_others_need_not_be_told(tmp_path):
     count = next(line for line in lines if line.startswith("  istio_requests_total{"))
     for label in ['reporter="destination"', 'source_canonical_service="shop-v1"', 'source_principal="spiffe://cluster.local/ns/a/sa/shop"',
                   'destination_canonical_service="cart"', 'destination_canonical_revision="v2"', 'connection_security_policy="mutual_tls"',
-                  'destination_service="cart.a.svc.cluster.local"']:
+                  'destination_service="cart.a.svc.cluster.local"', 'destination_service_name="cart"', 'destination_service_namespace="a"']:
         assert label in count, label
     assert any(line.startswith("  istio_request_duration_milliseconds{") and line.endswith(" observes 12") for line in lines)
     path = tmp_path / "rules.yaml"
@@ -195,6 +196,14 @@ def test_what_follows_from_others_need_not_be_told(tmp_path):
     assert 'reporter="source"' in outbound and 'connection_security_policy="unknown"' in outbound
     told = explain(tmp_path, {**bag, "weir.reporter": "waypoint"}).stdout  # what is told stays
     assert 'reporter="waypoint"' in told
+
+
+def test_the_example_of_the_readme_is_counted(tmp_path):
+    text = (RULES.parents[1] / "collector/rules/README.md").read_text()
+    record = re.search(r'\n(    \{"context.protocol".*?\})\n\n', text, re.S).group(1)
+    done = explain(tmp_path, record)
+    assert done.returncode == 0, done.stderr
+    assert "observes 0.012\n" in done.stdout and 'destination_service_name="cart"' in done.stdout
 
 
 def test_missing_files_are_named(tmp_path):

@@ -27,6 +27,20 @@ def test_help_names_every_key_with_its_default():
         assert command in done.stdout
 
 
+def test_help_says_how_a_stranger_goes_on():
+    text = run("--help").stdout
+    for word in ("weir attributes", "SIGHUP", "Ends with 0", '"source.labels": {"app": "shop"}'):
+        assert word in text, word
+
+
+def test_attributes_are_listed_with_their_types():
+    done = run("attributes")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and len(lines) > 100 and all(len(line) == 2 for line in lines)
+    assert dict(lines)["response.duration"] == "DURATION" and dict(lines)["request.headers"] == "STRING_MAP"
+    assert [name for name, _ in lines] == sorted(dict(lines))
+
+
 def test_version_is_said():
     assert run("version").stdout.startswith("weir 0.")
 
