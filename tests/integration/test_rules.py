@@ -7,13 +7,14 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 
 import pytest
 
 import mixer
 import mtcap
 import test_mixer
-from weir import TOP, Weir, until
+from weir import BUILD, TOP, Weir, until
 
 STOCK = ["istio-1.0", "istio-1.1", "istio-1.4"]
 OWN = """
@@ -265,3 +266,29 @@ def test_what_weir_does_not_do_is_logged_at_the_start_and_after_a_reload(tmp_pat
             hup(weir, "used")
             return re.search(r"warn main not all that the rules say is done, [^\n]* warnings=2 where=", weir.log())
         until(says_two, "a warning, of which the log takes one a second")
+
+
+@pytest.mark.parametrize("kind", ["inbound", "outbound"])
+@pytest.mark.parametrize("rules", ["builtin", "istio-1.4"])
+def test_an_explanation_is_what_is_counted(tmp_path, kind, rules):
+    told = {"context.protocol": "http", "context.reporter.kind": kind, "source.workload.name": "shop-v1", "source.workload.namespace": "a",
+            "source.labels": {"app": "shop", "version": "v1"}, "source.principal": "cluster.local/ns/a/sa/shop",
+            "destination.workload.name": "cart-v2", "destination.workload.namespace": "b", "destination.labels": {"app": "cart", "version": "v2"},
+            "destination.principal": "cluster.local/ns/b/sa/cart", "destination.service.host": "cart.b.svc.cluster.local",
+            "request.method": "GET", "request.path": "/cart/7?x=1", "request.host": "cart.b:80", "request.size": 12, "response.size": 345,
+            "response.code": 503, "context.proxy_error_code": "UH", "connection.mtls": True, "rbac.permissive.response_code": "403"}
+    source = "builtin" if rules == "builtin" else str(TOP / "tests/rules" / f"{rules}.yaml")
+    (tmp_path / "record.json").write_text(json.dumps({**told, "weir.signal": "mixer", "request.time": "2026-11-23T10:00:00Z", "response.duration": "1500ms"}))
+    done = subprocess.run([BUILD / "weir", "check", "--explain", tmp_path / "record.json", f"--metrics.rules={source}"],
+                          capture_output=True, text=True, timeout=30)
+    said = {}
+    for name, labels, value in re.findall(r"^  (istio_\w+)\{(.*)\} (?:\+|observes) (\S+)$", done.stdout, re.M):
+        said[name, frozenset(re.findall(r'(\w+)="([^"]*)"', labels))] = float(value)
+    assert len(said) == 4, done.stdout + done.stderr
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={source}"]) as weir:
+        mixer.Client(weir.grpc).report([{**told, "request.time": mixer.now(), "response.duration": 1.5}])
+        samples = weir.samples()
+        counted = {(name.removesuffix("_sum"), frozenset(labels)): value for (name, labels), value in samples.items()
+                   if name == "istio_requests_total" or name.startswith("istio_") and name.endswith("_sum")}
+        assert counted == said
+        weir.ledger()
