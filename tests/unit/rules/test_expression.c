@@ -559,7 +559,7 @@ static void what_is_wrong_is_named_where_it_stands(void **state)
 		{ "match(source.name \"a\")", 0, 1, 19, "Expected a comma or ); there is \"a\"." },
 		{ "source.nam", 0, 1, 1, "There is no attribute source.nam; did you mean source.name?" },
 		{ "1 == 1 &&\n  (source.name | foo.bar) == \"a\"", 0, 2, 18, "There is no attribute foo.bar." },
-		{ "\"\xc3\xa9\xc3\xa9\" == foo", 0, 1, 9, "There is no attribute foo." },
+		{ "\"\xc3\xa9\xc3\xa9\" == foo", 0, 1, 9, "There is no attribute foo; a text stands in quotes." },
 		{ "match == 1", 0, 1, 1, "match is a function: expected ( behind it." },
 		{ "foo(1)", 0, 1, 1, "There is no function foo." },
 		{ "source.name.foo()", 0, 1, 13, "There is no method foo." },
