@@ -292,3 +292,24 @@ def test_an_explanation_is_what_is_counted(tmp_path, kind, rules):
                    if name == "istio_requests_total" or name.startswith("istio_") and name.endswith("_sum")}
         assert counted == said
         weir.ledger()
+
+
+def test_the_addresses_of_both_ends_are_in_a_line(tmp_path):
+    rules, log = tmp_path / "own.yaml", tmp_path / "lines.log"
+    rules.write_text(OWN + LOG.replace("FILE_PATH", str(log)).replace(
+        "code: response.code | 0", 'kind: context.reporter.kind, from: source.ip | ip("0.0.0.0"), to: destination.ip | ip("0.0.0.0")'))
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        ends = {"source.ip": bytes([10, 0, 0, 1]), "destination.ip": bytes([10, 0, 0, 2])}
+        mixer.Client(weir.grpc).report([bag("/a", **ends), bag("/b", **{**ends, "context.reporter.kind": "outbound"})])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 2, "two lines")
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert [(l["from"], l["to"]) for l in lines] == [("10.0.0.1", "10.0.0.2")] * 2
+        mtcap.replay(weir, "envoy-als")
+        requests = weir.total("shop_things_total")
+        until(lambda: weir.total("weir_log_entries_total", result="written") == requests, "all lines")
+        of_envoy = [json.loads(line) for line in log.read_text().splitlines()[2:]]
+        assert len(of_envoy) > 100
+        # Whoever tells knows its own address: of an Envoy, its node id does.
+        assert not [l for l in of_envoy if (l["from"] if l["kind"] == "outbound" else l["to"]) == "0.0.0.0"]
+        assert {l["from"] for l in of_envoy if l["kind"] == "outbound"} >= {"127.1.0.10", "127.1.0.11", "127.1.0.14"}
+        weir.ledger()

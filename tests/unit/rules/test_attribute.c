@@ -199,6 +199,39 @@ static void ends_are_told_by_their_rows(void **state)
 	batch_maker_fini(&scene.maker);
 }
 
+static void a_reporter_knows_its_own_address(void **state)
+{
+	static const struct {
+		const char *node_id, *address;
+	} cases[] = { { "sidecar~10.9.8.7~reviews-v2-5f8d-8xv7d.back~back.svc.cluster.local", "10.9.8.7" },
+		{ "router~fd00::1~gateway.front~front.svc.cluster.local", "fd00::1" },
+		{ "sidecar~~reviews.back~", NULL }, { "kubernetes://reviews-v2-5f8d-8xv7d.back", NULL }, { "", NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		bool is_told = i % 2 != 0; /* what was told comes before the node id */
+		struct weir_request *request;
+		struct weir_workload *rows;
+		struct scene scene;
+
+		begin(&scene, is_told ? WEIR_SIGNAL_MIXER : WEIR_SIGNAL_ACCESS_LOG);
+		request = bookinfo_request(&scene);
+		request->call.reporter = WEIR_REPORTER_DESTINATION;
+		request->attr_first = scene.maker.attrs.count;
+		if (is_told) {
+			batch_maker_tag(&scene.maker, "destination.ip", "10.0.0.2");
+			request->attr_count = 1;
+		}
+		address_set(&request->peer_address, 3, 4711);
+		rows = (struct weir_workload *)scene.maker.workloads.data;
+		rows[request->call.destination].node_id = text(&scene, cases[i / 2].node_id);
+		finish(&scene, true, 0);
+		assert_is(&scene, "source.ip", "10.1.2.3");
+		assert_is(&scene, "destination.ip", is_told ? "10.0.0.2" : cases[i / 2].address);
+		batch_maker_fini(&scene.maker);
+	}
+}
+
 static void unknown_ends_have_no_attributes(void **state)
 {
 	struct scene scene;
@@ -644,6 +677,7 @@ int main(void)
 		cmocka_unit_test(destination_mirrors_source),
 		cmocka_unit_test(types_have_mixers_names),
 		cmocka_unit_test(ends_are_told_by_their_rows),
+		cmocka_unit_test(a_reporter_knows_its_own_address),
 		cmocka_unit_test(unknown_ends_have_no_attributes),
 		cmocka_unit_test(calls_are_told_in_mixers_words),
 		cmocka_unit_test(requests_are_told_by_their_row),
