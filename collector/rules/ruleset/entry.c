@@ -100,12 +100,16 @@ static void add_time(struct weir_buf *text, int64_t time_ns)
 		tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(rest / 1000));
 }
 
-static void add_real(struct weir_buf *text, double real)
+static void add_real(struct weir_buf *text, const struct weir_value *value, struct weir_scratch *scratch)
 {
-	if (isfinite(real)) {
-		weir_buf_addf(text, "%.17g", real);
+	struct weir_str shortest = weir_value_text(value, scratch);
+
+	if (isfinite(value->real) && shortest.length > 0) {
+		weir_buf_add_str(text, shortest);
+	} else if (isfinite(value->real)) { /* no scratch is left: the number all the same, in more digits */
+		weir_buf_addf(text, "%.17g", value->real);
 	} else { /* JSON has no such numbers */
-		add_quoted(text, weir_str_of(isnan(real) ? "NaN" : real > 0 ? "+Inf" : "-Inf"));
+		add_quoted(text, weir_str_of(isnan(value->real) ? "NaN" : value->real > 0 ? "+Inf" : "-Inf"));
 	}
 }
 
@@ -116,7 +120,7 @@ static void add_value(struct weir_buf *text, const struct weir_value *value, str
 		weir_buf_addf(text, "%lld", (long long)value->number);
 		break;
 	case WEIR_TYPE_DOUBLE:
-		add_real(text, value->real);
+		add_real(text, value, scratch);
 		break;
 	case WEIR_TYPE_BOOL:
 		weir_buf_add_text(text, value->number != 0 ? "true" : "false");

@@ -86,7 +86,7 @@ static void expect_lines(
 	"  compiledTemplate: logentry\n  params:\n    severity: conditional(response.code == 500, \"error\", \"Info\")\n" \
 	"    timestamp: request.time\n    variables:\n      url: request.path | \"\"\n      code: response.code | 0\n"    \
 	"      latency: response.duration | \"0ms\"\n      mtls: connection.mtls | false\n"                               \
-	"      ip: source.ip | ip(\"10.0.0.1\")\n      at: response.time | request.time\n      Big: 2.5\n"
+	"      ip: source.ip | ip(\"10.0.0.1\")\n      at: response.time | request.time\n      Big: 0.1\n"
 #define HANDLER(name, params) META("handler", name) "  compiledAdapter: stdio\n  params: {" params "}\n"
 #define RULE(name, match, handler)                                                                                     \
 	META("rule", name) "  match: " match "\n  actions:\n  - {handler: " handler ", instances: [log]}\n"
@@ -116,10 +116,10 @@ static void lines_are_mixers(void **state)
 	assert_null(weir_ruleset_output(ruleset, 2));
 	expect_lines(ruleset, told, 0, 1,
 		"{\"level\":\"info\",\"time\":\"2018-09-15T20:46:36.009801Z\",\"instance\":\"log.instance.istio-system\","
-		"\"Big\":2.5,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":200,\"ip\":\"10.0.0.1\","
+		"\"Big\":0.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":200,\"ip\":\"10.0.0.1\","
 		"\"latency\":\"15.58ms\",\"mtls\":false,\"url\":\"/a\\\"\\\\\\n\\u0001\xc3\x9f\"}\n");
 	expect_lines(ruleset, told, 1, 1,
-		"2018-09-15T20:46:36.009801Z\tinfo\tlog.instance.istio-system\t{\"Big\": 2.5, "
+		"2018-09-15T20:46:36.009801Z\tinfo\tlog.instance.istio-system\t{\"Big\": 0.1, "
 		"\"at\": \"2018-09-15T20:46:36.009801Z\", \"code\": 200, \"ip\": \"10.0.0.1\", "
 		"\"latency\": \"15.58ms\", \"mtls\": false, \"url\": \"/a\\\"\\\\\\n\\u0001\xc3\x9f\"}\n");
 	free(told);
@@ -138,7 +138,7 @@ static void matches_and_levels_decide(void **state)
 	tell_text(told, "request.path", "/");
 	expect_lines(ruleset, told, 0, 1,
 		"{\"level\":\"warn\",\"time\":\"2018-09-15T20:46:36.009801Z\",\"instance\":\"log.instance.istio-system\","
-		"\"Big\":2.5,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":200,\"ip\":\"10.0.0.1\","
+		"\"Big\":0.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":200,\"ip\":\"10.0.0.1\","
 		"\"latency\":\"15.58ms\",\"mtls\":false,\"url\":\"/\"}\n");
 	expect_lines(ruleset, told, 1, 0, "");
 	tell_number(told, "response.code", 404);
@@ -148,7 +148,7 @@ static void matches_and_levels_decide(void **state)
 	tell_number(told, "response.code", 500);
 	expect_lines(ruleset, told, 1, 1,
 		"{\"level\":\"error\",\"time\":\"2018-09-15T20:46:36.009801Z\",\"instance\":\"log.instance.istio-system\","
-		"\"Big\":2.5,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":500,\"ip\":\"10.0.0.1\","
+		"\"Big\":0.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":500,\"ip\":\"10.0.0.1\","
 		"\"latency\":\"15.58ms\",\"mtls\":false,\"url\":\"/\"}\n");
 	free(told);
 	weir_ruleset_let_go(ruleset);
