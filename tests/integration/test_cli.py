@@ -103,6 +103,13 @@ def test_sigterm_with_an_open_stream_ends_in_five_seconds_with_zero(tmp_path):
         call.cancel()
 
 
+def test_a_closed_stderr_is_no_file_of_weirs(tmp_path):
+    """Else lines of log went into the first file that weir opened. A library takes the lowest number before main."""
+    with Weir(tmp_path / "weir", limits=lambda: [os.close(0), os.close(2)]) as weir:
+        assert os.readlink(f"/proc/{weir.process.pid}/fd/2") == "/dev/null"
+        weir.ledger()
+
+
 @pytest.mark.parametrize("flags", [["--ring.size=200MiB"], ["--metrics.max_series=1000000"]])
 def test_what_does_not_fit_into_the_memory_limit_is_refused(tmp_path, flags):
     weir = Weir(tmp_path / "weir", flags=flags)
