@@ -313,3 +313,16 @@ def test_the_addresses_of_both_ends_are_in_a_line(tmp_path):
         assert not [l for l in of_envoy if (l["from"] if l["kind"] == "outbound" else l["to"]) == "0.0.0.0"]
         assert {l["from"] for l in of_envoy if l["kind"] == "outbound"} >= {"127.1.0.10", "127.1.0.11", "127.1.0.14"}
         weir.ledger()
+
+
+def test_what_proxies_count_themselves_takes_nothing_from_other_rules(tmp_path):
+    """metrics.istio is about istio_* alone: rules of one's own and lines of log go on."""
+    rules, log = tmp_path / "own.yaml", tmp_path / "lines.log"
+    rules.write_text(OWN + LOG.replace("FILE_PATH", str(log)) + "---" + OWN.replace("things", "same").replace("took", "also").replace(
+        "name: handler", "name: other").replace("handler: handler", "handler: other").replace("name: all", "name: more"))
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules=builtin,{rules}", "--metrics.istio=off"]) as weir:
+        mixer.Client(weir.grpc).report([bag("/a"), bag("/b")])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 2, "two lines")
+        assert weir.total("shop_things_total") == weir.total("shop_took_seconds_count") == weir.total("shop_same_total") == 2
+        assert not [name for name, _ in weir.samples() if name.startswith("istio_")]
+        weir.ledger()

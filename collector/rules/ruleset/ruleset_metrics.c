@@ -350,6 +350,23 @@ static bool rules_find(struct building *building, const struct entry *entry, str
 	return is_led_to;
 }
 
+/* What Istio's proxies count since 1.5; the seconds are what the first of them are to a Mixer. */
+static bool is_proxys(const char *name)
+{
+	static const char *const names[] = { "istio_requests_total", "istio_request_duration_milliseconds",
+		"istio_request_duration_seconds", "istio_request_bytes", "istio_response_bytes",
+		"istio_request_messages_total", "istio_response_messages_total", "istio_tcp_sent_bytes_total",
+		"istio_tcp_received_bytes_total", "istio_tcp_connections_opened_total",
+		"istio_tcp_connections_closed_total" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void value_prepare(const struct entry *entry, struct weir_ruleset_metric *metric, struct weir_metric *ret)
 {
 	enum weir_type type = weir_expression_type(entry->instance->value.expression);
@@ -418,6 +435,7 @@ static int metric_add(struct building *building, const struct entry *entry)
 		return r;
 	}
 	metric.place = building->groups[metric.group].metric_count++;
+	building->groups[metric.group].proxys |= (uint32_t)is_proxys(entry->name) << metric.place;
 	value_prepare(entry, &inner, &metric);
 	metric.id = metric_id(building, entry, &inner, &metric);
 	building->places[set->schema.metric_count] = entry->at;
