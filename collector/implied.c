@@ -45,10 +45,11 @@ static const struct {
 	{ WEIR_ATTRIBUTE_DESTINATION_SPIFFE_ID, "\"spiffe://\" + destination.principal" },
 	{ WEIR_ATTRIBUTE_DESTINATION_SERVICE_HOST, "destination.service" },
 	{ WEIR_ATTRIBUTE_DESTINATION_SERVICE, "destination.service.host" },
-	/* The source's proxy does not know whether the other side asked for a certificate. */
+	/* The source's proxy does not know whether the other side asked for a certificate; of the other's, Mixer's word
+	 * is complete. */
 	{ WEIR_ATTRIBUTE_CONNECTION_SECURITY_POLICY,
-		"conditional((weir.reporter | \"\") == \"source\", \"unknown\", conditional(connection.mtls, "
-		"\"mutual_tls\", \"none\"))" },
+		"conditional((weir.reporter | \"\") == \"source\", \"unknown\", conditional(conditional((weir.signal | "
+		"\"\") == \"mixer\", connection.mtls | false, connection.mtls), \"mutual_tls\", \"none\"))" },
 	{ WEIR_ATTRIBUTE_CONNECTION_MTLS, "connection.security_policy == \"mutual_tls\"" },
 	{ WEIR_ATTRIBUTE_REQUEST_SIZE, "request.total_size" },
 	{ WEIR_ATTRIBUTE_REQUEST_TOTAL_SIZE, "request.size" },

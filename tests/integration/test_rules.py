@@ -270,13 +270,14 @@ def test_what_weir_does_not_do_is_logged_at_the_start_and_after_a_reload(tmp_pat
 
 @pytest.mark.parametrize("kind", ["inbound", "outbound"])
 @pytest.mark.parametrize("rules", ["builtin", "istio-1.4"])
-def test_an_explanation_is_what_is_counted(tmp_path, kind, rules):
+@pytest.mark.parametrize("more", [{"connection.mtls": True}, {}], ids=["mtls", "plain"])
+def test_an_explanation_is_what_is_counted(tmp_path, kind, rules, more):
     told = {"context.protocol": "http", "context.reporter.kind": kind, "source.workload.name": "shop-v1", "source.workload.namespace": "a",
             "source.labels": {"app": "shop", "version": "v1"}, "source.principal": "cluster.local/ns/a/sa/shop",
             "destination.workload.name": "cart-v2", "destination.workload.namespace": "b", "destination.labels": {"app": "cart", "version": "v2"},
             "destination.principal": "cluster.local/ns/b/sa/cart", "destination.service.host": "cart.b.svc.cluster.local",
             "request.method": "GET", "request.path": "/cart/7?x=1", "request.host": "cart.b:80", "request.size": 12, "response.size": 345,
-            "response.code": 503, "context.proxy_error_code": "UH", "connection.mtls": True, "rbac.permissive.response_code": "403"}
+            "response.code": 503, "context.proxy_error_code": "UH", "rbac.permissive.response_code": "403", **more}
     source = "builtin" if rules == "builtin" else str(TOP / "tests/rules" / f"{rules}.yaml")
     (tmp_path / "record.json").write_text(json.dumps({**told, "weir.signal": "mixer", "request.time": "2026-11-23T10:00:00Z", "response.duration": "1500ms"}))
     done = subprocess.run([BUILD / "weir", "check", "--explain", tmp_path / "record.json", f"--metrics.rules={source}"],
