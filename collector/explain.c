@@ -229,7 +229,7 @@ static int record_take(struct telling *telling)
 	}
 	if (json.kind != WEIR_JSON_OBJECT) {
 		place_say(telling, 0);
-		weir_buf_add_text(telling->why, "an object of attributes by name stands here");
+		weir_buf_add_text(telling->why, "expected an object of attributes by name");
 		return WEIR_EXPLAIN_BAD;
 	}
 	while ((r = weir_json_member(&telling->json, &is_first, &key, &has_escapes)) == 0) {
@@ -241,6 +241,19 @@ static int record_take(struct telling *telling)
 		}
 	}
 	return r == WEIR_JSON_END && weir_json_finish(&telling->json) == 0 ? 0 : malformed(telling);
+}
+
+/* A request has headers and the like, also when none of them is told. */
+static void request_complete(struct telling *telling)
+{
+	const struct weir_value *protocol = &telling->told[WEIR_ATTRIBUTE_PROTOCOL];
+
+	if (protocol->type != WEIR_TYPE_STRING || weir_str_is(protocol->text, "tcp")) {
+		return;
+	}
+	for (unsigned map = WEIR_ATTRIBUTE_REQUEST_HEADERS; map <= WEIR_ATTRIBUTE_REQUEST_AUTH_CLAIMS; map++) {
+		telling->told[map] = (struct weir_value){ .type = WEIR_TYPE_STRING_MAP, .map = map };
+	}
 }
 
 /* ---- the file ---------------------------------------------------------------- */
@@ -290,6 +303,7 @@ int weir_explain(
 			profile->type = WEIR_TYPE_STRING;
 			profile->text = weir_str_of(record.is_both ? "both" : "auto");
 		}
+		request_complete(telling);
 		r = weir_implied_fill(&arena, &record, telling->told);
 		if (r == 0) {
 			weir_ruleset_explain(ruleset, &record, ret_text);

@@ -238,6 +238,7 @@ static int state_open(struct keeper *keeper)
 		.ruleset = keeper->ruleset,
 		.istio = istio_of(keeper->conf.metrics_istio),
 		.hash_seed = keeper->found.hash_seed,
+		.began_ns = keeper->found.created_ns,
 	};
 	struct weir_ring_recovery recovery = { 0 };
 	bool is_damaged = false;

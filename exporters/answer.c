@@ -91,7 +91,7 @@ bool weir_answer_refused(struct weir_http_response *response, int result)
 const struct weir_snapshot *weir_answer_snapshot(
 	struct weir_exporters *exporters, unsigned parts, struct weir_http_response *response)
 {
-	const struct weir_snapshot *snapshot = weir_run_snapshot(exporters->opts.run, parts);
+	const struct weir_snapshot *snapshot = weir_run_snapshot(exporters->opts.run, parts, &response->behind_ms);
 
 	if (snapshot == NULL) {
 		busy(response, "stopping, or out of memory\n");

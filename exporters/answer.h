@@ -35,7 +35,7 @@ void weir_answer_end(struct weir_answer *answer);
 /* Turns what a weir_query_… call returned into a refusal; true when it was not 0. */
 bool weir_answer_refused(struct weir_http_response *response, int result);
 
-/* A snapshot with these parts, or NULL and 503. Let go with weir_snapshot_let_go. */
+/* A snapshot with these parts, or NULL and 503. Let go with weir_snapshot_let_go. The response carries Weir-Behind-Ms. */
 const struct weir_snapshot *weir_answer_snapshot(
 	struct weir_exporters *exporters, unsigned parts, struct weir_http_response *response);
 

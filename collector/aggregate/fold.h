@@ -30,6 +30,7 @@ struct weir_fold_opts {
 	const struct weir_ruleset *ruleset;
 	enum weir_fold_istio istio;
 	uint64_t hash_seed; /* of this database; part of the stored image */
+	uint64_t began_ns;  /* when it was made: no counter is older; 0: not known. Snapshots say it, no state has it */
 };
 
 int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold);

@@ -473,13 +473,13 @@ static const struct weir_snapshot *shared_hold(struct weir_run *run, unsigned pa
 	return weir_snapshot_hold(run->shared);
 }
 
-const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts)
+const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts, int64_t *ret_behind_ms)
 {
 	uint64_t head = weir_ring_head(run->opts.ring), position, question;
 	const struct weir_snapshot *snapshot = NULL;
 	bool has_failed = false;
 
-	catch_up_to(run, head, CATCH_UP_MS);
+	*ret_behind_ms = catch_up_to(run, head, CATCH_UP_MS);
 	position = weir_run_position(run);
 	position = position < head ? position : head;
 	pthread_mutex_lock(&run->mutex);
@@ -498,5 +498,8 @@ const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned par
 		snapshot = shared_hold(run, parts, position);
 	}
 	pthread_mutex_unlock(&run->mutex);
+	if (snapshot != NULL && snapshot->position >= head) {
+		*ret_behind_ms = 0; /* it caught up while the copy was made */
+	}
 	return snapshot;
 }

@@ -39,9 +39,10 @@ void weir_run_join(struct weir_run *run);
 int64_t weir_run_catch_up(struct weir_run *run, int64_t wait_ms);
 
 /* Any thread: a snapshot no older than 100 ms that covers all that was put
- * before this call or, when the fold is behind, as much as there is; let go
- * with weir_snapshot_let_go. NULL: out of memory or stopping. */
-const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts);
+ * before this call or, when the fold is behind, as much as there is: then
+ * *ret_behind_ms says how far, else 0. Let go with weir_snapshot_let_go. NULL:
+ * out of memory or stopping. */
+const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts, int64_t *ret_behind_ms);
 
 /* Any thread: these rules from the next batch on, at a window's edge if there is
  * room for one; the run holds a reference. The last of several is used. */

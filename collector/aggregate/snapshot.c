@@ -148,6 +148,7 @@ int weir_snapshot_make(const struct weir_fold *fold, unsigned parts, uint64_t po
 		.made_ns = made_ns,
 		.watermark_ns = fold->watermark_ns,
 		.position = position,
+		.began_ns = weir_fold_began(fold),
 		.replaced_utf8 = fold->replaced_utf8,
 		.overflowed = fold->series.overflowed + fold->traces.overflowed,
 		.overflowed_edges = fold->edges.overflowed };

@@ -32,6 +32,7 @@ struct weir_series_view {
 struct weir_expired_view {      /* of one metric: its series that expired, since counters began */
 	struct weir_str metric; /* a histogram has two rows: `x_count` and `x_sum` */
 	double value;
+	uint64_t created_ns; /* 0: not known */
 };
 
 struct weir_edge_end { /* a node of the graph; unset fields empty */
@@ -92,6 +93,7 @@ struct weir_completeness_view { /* since the proxy first said how much it sent *
 	struct weir_str source; /* the proxy, by the name that its signals agree on */
 	uint8_t measure, signal;
 	uint64_t seen, sent, dropped; /* dropped: by the proxy itself */
+	uint64_t created_ns;          /* when it said so */
 };
 
 struct weir_log_view { /* log records by service and severity */
@@ -147,6 +149,7 @@ struct weir_snapshot {
 	unsigned parts; /* what is filled; the rest is zero */
 	uint64_t made_ns, watermark_ns;
 	uint64_t position; /* ring position folded when it was made */
+	uint64_t began_ns; /* when counters began that have no created time of their own; 0: not known */
 	/* Metrics that weir makes: of the rules, then of traces; unique names. */
 	uint32_t metric_count;
 	const struct weir_metric *const *metrics;

@@ -61,7 +61,9 @@ static void completeness_copy(
 					.signal = signals[m],
 					.seen = measure->seen,
 					.sent = measure->sent,
-					.dropped = measure->dropped };
+					.dropped = measure->dropped,
+					.created_ns = measure->since_ns > snapshot->began_ns ? measure->since_ns
+											     : snapshot->began_ns };
 				snapshot->completeness_count++;
 			}
 		}
@@ -319,6 +321,7 @@ size_t weir_snapshot_points_expired_bytes(const struct weir_fold *fold)
 struct expired { /* the rows so far */
 	struct weir_expired_view *rows;
 	uint32_t first_count, count; /* the first are those of weir's own metrics */
+	uint64_t created_ns;         /* of the others */
 	struct weir_snapshot_room *room;
 };
 
@@ -334,10 +337,14 @@ static void row_add(struct expired *expired, struct weir_str name, const char *s
 	for (uint32_t i = 0; i < expired->first_count; i++) {
 		if (weir_str_equal(expired->rows[i].metric, metric)) {
 			expired->rows[i].value += value;
+			if (expired->created_ns == 0) {
+				expired->rows[i].created_ns = 0;
+			}
 			return;
 		}
 	}
-	expired->rows[expired->count++] = (struct weir_expired_view){ .metric = metric, .value = value };
+	expired->rows[expired->count++] =
+		(struct weir_expired_view){ .metric = metric, .value = value, .created_ns = expired->created_ns };
 }
 
 static void total_copy(
@@ -354,11 +361,17 @@ static void total_copy(
 	}
 }
 
-uint32_t weir_snapshot_points_expired_copy(const struct weir_fold *fold, struct weir_expired_view *rows,
-	uint32_t row_count, struct weir_snapshot_room *room)
+/* Once a family had to make room nobody knows any more which of them begins from 0 again, should it come back. */
+void weir_snapshot_points_expired_copy(const struct weir_fold *fold, struct weir_snapshot *snapshot,
+	struct weir_expired_view *rows, struct weir_snapshot_room *room)
 {
 	const struct weir_families *families = &fold->points.families;
-	struct expired expired = { .rows = rows, .first_count = row_count, .count = row_count, .room = room };
+	bool has_lost = has_expired(&families->lost_counters) || has_expired(&families->lost_histograms);
+	struct expired expired = { .rows = rows,
+		.first_count = snapshot->expired_count,
+		.count = snapshot->expired_count,
+		.created_ns = has_lost ? 0 : snapshot->began_ns,
+		.room = room };
 	struct weir_str lost = weir_str_of(LOST_NAME);
 
 	for (uint32_t i = 1; i < families->row_capacity; i++) {
@@ -369,7 +382,8 @@ uint32_t weir_snapshot_points_expired_copy(const struct weir_fold *fold, struct 
 				&row->expired);
 		}
 	}
+	expired.created_ns = snapshot->began_ns;
 	total_copy(&expired, lost, false, &families->lost_counters);
 	total_copy(&expired, lost, true, &families->lost_histograms);
-	return expired.count;
+	snapshot->expired_count = expired.count;
 }

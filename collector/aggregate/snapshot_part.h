@@ -35,12 +35,11 @@ void weir_snapshot_points_copy(
 	const struct weir_fold *fold, struct weir_snapshot *snapshot, struct weir_snapshot_room *room);
 
 /* What expired of passed-through counters and histograms: how many rows at most,
- * the room that their names need, and the rows, behind `row_count` that are
- * there: those of weir's own metrics, to which a family of the same name is
- * added. How many there are now. */
+ * the room that their names need, and the rows, behind those that the snapshot
+ * has: of weir's own metrics, to which a family of the same name is added. */
 size_t weir_snapshot_points_expired_count(const struct weir_fold *fold);
 size_t weir_snapshot_points_expired_bytes(const struct weir_fold *fold);
-uint32_t weir_snapshot_points_expired_copy(const struct weir_fold *fold, struct weir_expired_view *rows,
-	uint32_t row_count, struct weir_snapshot_room *room);
+void weir_snapshot_points_expired_copy(const struct weir_fold *fold, struct weir_snapshot *snapshot,
+	struct weir_expired_view *rows, struct weir_snapshot_room *room);
 
 #endif

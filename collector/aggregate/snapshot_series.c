@@ -223,6 +223,8 @@ static struct weir_expired_view *gone_row(struct weir_expired_view *row, const s
 static void gone_copy(const struct weir_series *series, struct weir_snapshot *snapshot, struct weir_expired_view *rows,
 	struct weir_snapshot_room *room)
 {
+	uint32_t row = snapshot->expired_count;
+
 	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
 		const struct weir_metric *metric = &series->schema->metrics[i];
 		const struct weir_series_gone *gone = &series->gone[i];
@@ -233,6 +235,10 @@ static void gone_copy(const struct weir_series *series, struct weir_snapshot *sn
 		} else if (metric->kind == WEIR_METRIC_HISTOGRAM) {
 			gone_row(&rows[snapshot->expired_count++], metric, "_count", room)->value = (double)gone->count;
 			gone_row(&rows[snapshot->expired_count++], metric, "_sum", room)->value = total;
+		}
+		for (; row < snapshot->expired_count; row++) {
+			rows[row].created_ns =
+				gone->since_ns > snapshot->began_ns ? gone->since_ns : snapshot->began_ns;
 		}
 	}
 }
@@ -258,7 +264,7 @@ void weir_snapshot_series_copy(
 		gone_copy(tables[t], snapshot, expired, room);
 		first += tables[t]->schema->metric_count;
 	}
-	snapshot->expired_count = weir_snapshot_points_expired_copy(fold, expired, snapshot->expired_count, room);
+	weir_snapshot_points_expired_copy(fold, snapshot, expired, room);
 	snapshot->metric_count = total;
 	snapshot->metrics = metrics;
 	snapshot->series = views;

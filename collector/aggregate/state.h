@@ -61,6 +61,11 @@ static inline uint64_t weir_fold_since(const struct weir_fold *fold)
 {
 	return 1 + (fold->watermark_ns > fold->counters_since_ns ? fold->watermark_ns : fold->counters_since_ns);
 }
+/* When all counters began that have no time of their own; 0: not known. */
+static inline uint64_t weir_fold_began(const struct weir_fold *fold)
+{
+	return fold->counters_since_ns > fold->opts.began_ns ? fold->counters_since_ns : fold->opts.began_ns;
+}
 /* The watermark in the units of series. */
 static inline uint32_t weir_fold_moment(uint64_t watermark_ns)
 {

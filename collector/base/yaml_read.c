@@ -19,7 +19,8 @@
 
 struct weir_yaml {
 	yaml_parser_t parser;
-	yaml_event_t event; /* what the text last handed out points into */
+	struct weir_str text; /* without a mark of the byte order */
+	yaml_event_t event;   /* what the text last handed out points into */
 	bool has_event, is_ended, has_document, takes_all;
 	unsigned depth;
 	const char *error;
@@ -37,9 +38,10 @@ int weir_yaml_open(struct weir_str text, struct weir_yaml **ret)
 		free(yaml);
 		return -ENOMEM;
 	}
+	yaml->text = weir_str_starts_with(text, "\xef\xbb\xbf") ? weir_str_make(text.data + 3, text.length - 3) : text;
 	yaml_parser_set_encoding(&yaml->parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(
-		&yaml->parser, (const unsigned char *)(text.length > 0 ? text.data : ""), text.length);
+	yaml_parser_set_input_string(&yaml->parser,
+		(const unsigned char *)(yaml->text.length > 0 ? yaml->text.data : ""), yaml->text.length);
 	*ret = yaml;
 	return 0;
 }
@@ -73,6 +75,22 @@ static int malformed(struct weir_yaml *yaml, const char *sentence, yaml_mark_t m
 	return WEIR_YAML_MALFORMED;
 }
 
+/* Where the text's byte stands: libyaml's reader is ahead of its marks, and knows the byte only. */
+static yaml_mark_t mark_of(struct weir_str text, size_t offset)
+{
+	yaml_mark_t mark = { 0 };
+
+	for (size_t i = 0; i < offset && i < text.length; i++) {
+		if (text.data[i] == '\n') {
+			mark.line++;
+			mark.column = 0;
+		} else {
+			mark.column += ((unsigned char)text.data[i] & 0xc0) != 0x80;
+		}
+	}
+	return mark;
+}
+
 /* What libyaml found; its problem texts are static. */
 static int parser_failed(struct weir_yaml *yaml)
 {
@@ -81,8 +99,8 @@ static int parser_failed(struct weir_yaml *yaml)
 	switch (parser->error) {
 	case YAML_MEMORY_ERROR:
 		return -ENOMEM;
-	case YAML_READER_ERROR: /* has no mark of its own */
-		return malformed(yaml, parser->problem, parser->mark);
+	case YAML_READER_ERROR:
+		return malformed(yaml, parser->problem, mark_of(yaml->text, parser->problem_offset));
 	default:
 		return malformed(yaml, parser->problem, parser->problem_mark);
 	}

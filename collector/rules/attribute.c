@@ -410,12 +410,29 @@ static int connection_get(const struct weir_rules_record *record, enum weir_attr
 
 /* ---- records ------------------------------------------------------------ */
 
+/* Labels are there, if without entries; what a request has, a connection has not. */
+static bool has_map(const struct weir_rules_record *record, enum weir_attribute map)
+{
+	if (map < WEIR_ATTRIBUTE_REQUEST_HEADERS) {
+		return true;
+	}
+	if (record->told == NULL) {
+		return record->request != NULL;
+	}
+	for (uint32_t i = 0; i < record->told_pair_count; i++) {
+		if (record->told_pairs[i].map == map) {
+			return true;
+		}
+	}
+	return record->told[map].type == WEIR_TYPE_STRING_MAP;
+}
+
 int weir_attribute_get(const struct weir_rules_record *record, enum weir_attribute attribute,
 	struct weir_scratch *scratch, struct weir_value *ret)
 {
-	if (vocabulary[attribute].type == WEIR_TYPE_STRING_MAP) { /* is there, if without entries */
+	if (vocabulary[attribute].type == WEIR_TYPE_STRING_MAP) {
 		*ret = (struct weir_value){ .type = WEIR_TYPE_STRING_MAP, .map = attribute };
-		return 0;
+		return has_map(record, attribute) ? 0 : WEIR_VALUE_ABSENT;
 	}
 	if (record->told != NULL) {
 		*ret = record->told[attribute];

@@ -1,11 +1,11 @@
 /* value: values as text.
  *
- * Texts are as Go prints them, since that is what Mixer's labels and logs had:
+ * Texts are what Mixer's labels and logs had:
  *
  *   DURATION   0s, 250ns, 1.5µs, 20ms, 1.5s, 2m0s, 1h2m3.5s
  *   DOUBLE     the shortest decimal that reads back as the same number; with an
  *              exponent below 1e-4 and from 1e21
- *   TIMESTAMP  RFC 3339 in UTC, with as many digits of a second as are needed
+ *   TIMESTAMP  RFC 3339 in UTC, with microseconds: 2018-09-15T20:46:36.009801Z
  *
  * Any thread; no state. */
 #include "rules/value.h"
@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TEXT_MAX 64u /* of all that is made here; an IPv6 address is 45 */
+#define TEXT_MAX WEIR_VALUE_TEXT_MAX
 
 const char *weir_type_name(unsigned type)
 {
@@ -160,8 +160,6 @@ static char *duration_write(char *end, int64_t duration)
 static size_t timestamp_write(int64_t ns, char text[TEXT_MAX])
 {
 	int64_t seconds = ns / 1000000000, rest = ns % 1000000000;
-	char fraction[16], *end = fraction + sizeof(fraction), *at;
-	uint64_t left;
 	time_t time;
 	struct tm when;
 	size_t length;
@@ -175,12 +173,7 @@ static size_t timestamp_write(int64_t ns, char text[TEXT_MAX])
 		return 0;
 	}
 	length = strftime(text, TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &when);
-	left = (uint64_t)rest;
-	at = fraction_write(end, &left, 9);
-	memcpy(text + length, at, (size_t)(end - at));
-	length += (size_t)(end - at);
-	text[length++] = 'Z';
-	return length;
+	return length + (size_t)snprintf(text + length, TEXT_MAX - length, ".%06dZ", (int)(rest / 1000));
 }
 
 /* ---- addresses ---------------------------------------------------------- */
@@ -198,20 +191,9 @@ static size_t ip_write(const uint8_t ip[16], char text[TEXT_MAX])
 
 /* ---- texts -------------------------------------------------------------- */
 
-static struct weir_str keep(struct weir_scratch *scratch, const char *text, size_t length)
+struct weir_str weir_value_write(const struct weir_value *value, char room[TEXT_MAX])
 {
-	char *at = weir_scratch_take(scratch, (uint32_t)length);
-
-	if (at == NULL) {
-		return weir_str_make(NULL, 0);
-	}
-	memcpy(at, text, length);
-	return weir_str_make(at, length);
-}
-
-struct weir_str weir_value_text(const struct weir_value *value, struct weir_scratch *scratch)
-{
-	char text[TEXT_MAX], *end = text + sizeof(text), *at;
+	char *end = room + TEXT_MAX, *at;
 
 	switch (value->type) {
 	case WEIR_TYPE_STRING:
@@ -221,22 +203,38 @@ struct weir_str weir_value_text(const struct weir_value *value, struct weir_scra
 		return value->text;
 	case WEIR_TYPE_INT64:
 		at = int_write(end, value->number);
-		return keep(scratch, at, (size_t)(end - at));
+		return weir_str_make(at, (size_t)(end - at));
 	case WEIR_TYPE_DURATION:
 		at = duration_write(end, value->number);
-		return keep(scratch, at, (size_t)(end - at));
+		return weir_str_make(at, (size_t)(end - at));
 	case WEIR_TYPE_BOOL:
 		return weir_str_of(value->number != 0 ? "true" : "false");
 	case WEIR_TYPE_DOUBLE:
-		return keep(scratch, text, double_write(value->real, text));
+		return weir_str_make(room, double_write(value->real, room));
 	case WEIR_TYPE_TIMESTAMP:
-		return keep(scratch, text, timestamp_write(value->number, text));
+		return weir_str_make(room, timestamp_write(value->number, room));
 	case WEIR_TYPE_IP_ADDRESS:
-		return keep(scratch, text, ip_write(value->ip, text));
+		return weir_str_make(room, ip_write(value->ip, room));
 	case WEIR_TYPE_NONE:
 	case WEIR_TYPE_STRING_MAP:
 	case WEIR_TYPES:
 		break;
 	}
 	return weir_str_make(NULL, 0);
+}
+
+struct weir_str weir_value_text(const struct weir_value *value, struct weir_scratch *scratch)
+{
+	char room[TEXT_MAX], *at;
+	struct weir_str text = weir_value_write(value, room);
+
+	if (text.length == 0 || text.data < room || text.data >= room + TEXT_MAX) {
+		return text;
+	}
+	at = weir_scratch_take(scratch, (uint32_t)text.length);
+	if (at == NULL) {
+		return weir_str_make(NULL, 0);
+	}
+	memcpy(at, text.data, text.length);
+	return weir_str_make(at, text.length);
 }

@@ -64,8 +64,13 @@ static inline char *weir_scratch_take(struct weir_scratch *scratch, uint32_t siz
 	return at;
 }
 
+#define WEIR_VALUE_TEXT_MAX 64u /* of all that is no text: an IPv6 address is 45 bytes */
+
 /* The value as a label or a log says it: INT64 in decimal, DURATION as Go prints
- * it ("1.5s"), IP_ADDRESS and TIMESTAMP (RFC 3339) likewise, BOOL "true"; text as it is. */
+ * it ("1.5s"), TIMESTAMP with microseconds, BOOL "true"; text as it is. In `room`,
+ * or wherever a text was before. */
+struct weir_str weir_value_write(const struct weir_value *value, char room[WEIR_VALUE_TEXT_MAX]);
+/* The same, in the scratch; empty when that is used up. */
 struct weir_str weir_value_text(const struct weir_value *value, struct weir_scratch *scratch);
 
 #endif

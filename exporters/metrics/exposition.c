@@ -52,9 +52,11 @@ void weir_exposition_one(struct weir_exposition *out, const char *name, enum wei
 	}
 }
 
-void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, uint64_t value)
+void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, uint64_t value, uint64_t created_ns)
 {
-	const struct weir_exposition_sample sample = { .labels = labels, .number = weir_exposition_whole(value) };
+	const struct weir_exposition_sample sample = {
+		.labels = labels, .number = weir_exposition_whole(value), .created_ns = created_ns
+	};
 
 	weir_exposition_sample(out, &sample);
 }
@@ -77,9 +79,6 @@ struct weir_str weir_exposition_unit(struct weir_str name)
 	static const char *const units[] = { "seconds", "milliseconds", "bytes", "ratio", "celsius", "meters", "volts",
 		"amperes", "joules", "watts", "grams", "hertz" };
 
-	if (weir_str_ends_with(name, "_total")) {
-		name.length -= strlen("_total");
-	}
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		size_t length = strlen(units[i]);
 

@@ -101,14 +101,15 @@ static inline struct weir_exposition_number weir_exposition_real(double value)
 /* A gauge or counter of one series without labels. created_ns 0: not known. */
 void weir_exposition_one(struct weir_exposition *out, const char *name, enum weir_exposed type, const char *help,
 	struct weir_exposition_number number, uint64_t created_ns);
-/* One more sample of the present family: its labels, and a whole number. */
-void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, uint64_t value);
+/* One more sample of the present family: its labels, and a whole number. created_ns 0: not known. */
+void weir_exposition_count(struct weir_exposition *out, struct weir_str labels, uint64_t value, uint64_t created_ns);
 
 /* ---- for formats -------------------------------------------------------- */
 
 double weir_exposition_double(const struct weir_exposition_number *number);
 
-/* The unit that a name ends in (`_seconds`, before `_total`); empty: none that is known. */
+/* The unit that a name ends in (`_seconds`); empty: none that is known. Readers give up all of a scrape over a unit that
+ * a family's name does not end in; whose `_total` does not count, takes it off before it asks. */
 struct weir_str weir_exposition_unit(struct weir_str name);
 
 /* The newest exemplar with low < value <= high whose trace is still here; NULL: there is none. */

@@ -2,6 +2,8 @@
  *
  * Sums by signal and reason are there from the start, at 0; what is told by
  * source shows when it has come, and is as bounded as the fold's tables are.
+ * They began when all counters did; a proxy's completeness, when it first said
+ * how much it had sent.
  *
  * Thread: any; the snapshot does not change. */
 #include "exporters/metrics/ledger_metrics.h"
@@ -11,13 +13,17 @@
 
 #include "rules/label.h"
 
-struct sums {
+struct sums { /* of a signal */
+	const char *signal;
+	uint64_t began_ns;
 	uint64_t received, kept, duplicates, mismatched, thinned[WEIR_THINS], dropped[WEIR_DROPS];
 };
 
 static void sum_up(struct sums sums[WEIR_SIGNALS], const struct weir_snapshot *snapshot)
 {
-	memset(sums, 0, WEIR_SIGNALS * sizeof(sums[0]));
+	for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
+		sums[s] = (struct sums){ .signal = weir_signal_name(s), .began_ns = snapshot->began_ns };
+	}
 	for (uint32_t i = 0; i < snapshot->ledger_count; i++) {
 		const struct weir_ledger_view *row = &snapshot->ledger[i];
 		struct sums *sum = row->signal < WEIR_SIGNALS ? &sums[row->signal] : NULL;
@@ -65,22 +71,21 @@ static uint64_t member_at(const void *of, size_t offset)
 	return value;
 }
 
-static void sums_of(struct weir_exposition *out, const struct sums *sums, unsigned signal, size_t family)
+static void sums_of(struct weir_exposition *out, const struct sums *sums, size_t family)
 {
-	const char *name = weir_signal_name(signal);
 	char labels[128];
 	int n;
 
 	if (sum_families[family].reason_name == NULL) {
-		n = snprintf(labels, sizeof(labels), "signal=\"%s\"", name);
-		weir_exposition_count(
-			out, weir_str_make(labels, (size_t)n), member_at(sums, sum_families[family].member));
+		n = snprintf(labels, sizeof(labels), "signal=\"%s\"", sums->signal);
+		weir_exposition_count(out, weir_str_make(labels, (size_t)n),
+			member_at(sums, sum_families[family].member), sums->began_ns);
 	}
 	for (unsigned r = 0; r < sum_families[family].reasons; r++) {
-		n = snprintf(labels, sizeof(labels), "signal=\"%s\",reason=\"%s\"", name,
+		n = snprintf(labels, sizeof(labels), "signal=\"%s\",reason=\"%s\"", sums->signal,
 			sum_families[family].reason_name(r));
 		weir_exposition_count(out, weir_str_make(labels, (size_t)n),
-			member_at(sums, sum_families[family].member + r * sizeof(uint64_t)));
+			member_at(sums, sum_families[family].member + r * sizeof(uint64_t)), sums->began_ns);
 	}
 }
 
@@ -102,7 +107,7 @@ static void render_sums(struct weir_exposition *out, const struct weir_snapshot 
 		begin(out, sum_families[f].name, WEIR_EXPOSED_COUNTER, sum_families[f].help);
 		while (weir_exposition_pass(out)) {
 			for (unsigned s = 0; s < WEIR_SIGNALS; s++) {
-				sums_of(out, &sums[s], s, f);
+				sums_of(out, &sums[s], f);
 			}
 		}
 	}
@@ -136,7 +141,8 @@ static void render_completeness(struct weir_exposition *out, const struct weir_s
 				weir_label_add(&labels, weir_str_of("source"), view->source);
 				weir_label_add(
 					&labels, weir_str_of("signal"), weir_str_of(weir_signal_name(view->signal)));
-				weir_exposition_count(out, weir_buf_str(&labels), member_at(view, families[f].member));
+				weir_exposition_count(out, weir_buf_str(&labels), member_at(view, families[f].member),
+					view->created_ns);
 			}
 		}
 	}
@@ -157,7 +163,7 @@ static void render_logs(struct weir_exposition *out, const struct weir_snapshot 
 			weir_buf_clear(&labels);
 			weir_label_add(&labels, weir_str_of("service"), snapshot->logs[i].service);
 			weir_label_add(&labels, weir_str_of("severity"), weir_str_of(snapshot->logs[i].severity));
-			weir_exposition_count(out, weir_buf_str(&labels), snapshot->logs[i].count);
+			weir_exposition_count(out, weir_buf_str(&labels), snapshot->logs[i].count, snapshot->began_ns);
 		}
 	}
 	weir_buf_fini(&labels);
@@ -193,38 +199,43 @@ static void render_skew(struct weir_exposition *out, const struct weir_snapshot 
 
 /* ---- the tables --------------------------------------------------------- */
 
-static void one(struct weir_exposition *out, const char *name, enum weir_exposed type, const char *help, uint64_t value)
+static void counter(
+	struct weir_exposition *out, const char *name, const char *help, uint64_t value, uint64_t created_ns)
 {
-	weir_exposition_one(out, name, type, help, weir_exposition_whole(value), 0);
+	weir_exposition_one(out, name, WEIR_EXPOSED_COUNTER, help, weir_exposition_whole(value), created_ns);
 }
 
 static void render_tables(struct weir_exposition *out, const struct weir_snapshot *snapshot)
 {
-	one(out, "weir_series", WEIR_EXPOSED_GAUGE, "Series of the exposed families.",
-		snapshot->series_total + snapshot->points_total);
-	one(out, "weir_series_overflowed_total", WEIR_EXPOSED_COUNTER,
-		"Items counted in an overflow series because metrics.max_series was reached.", snapshot->overflowed);
-	one(out, "weir_points_overflowed_total", WEIR_EXPOSED_COUNTER,
+	weir_exposition_one(out, "weir_series", WEIR_EXPOSED_GAUGE, "Series of the exposed families.",
+		weir_exposition_whole(snapshot->series_total + snapshot->points_total), 0);
+	counter(out, "weir_series_overflowed_total",
+		"Items counted in an overflow series because metrics.max_series was reached.", snapshot->overflowed,
+		snapshot->began_ns);
+	counter(out, "weir_points_overflowed_total",
 		"Metric points counted in an overflow series, or in none, because their share of metrics.max_series was reached.",
-		snapshot->points_overflowed);
-	one(out, "weir_points_conflicting_total", WEIR_EXPOSED_COUNTER,
+		snapshot->points_overflowed, snapshot->began_ns);
+	counter(out, "weir_edges_overflowed_total",
+		"Records counted in an overflow edge because the graph had no room for theirs.",
+		snapshot->overflowed_edges, snapshot->began_ns);
+	counter(out, "weir_points_conflicting_total",
 		"Metric points left out because their name is taken by a metric of another type.",
-		snapshot->points_conflicting);
-	one(out, "weir_points_late_total", WEIR_EXPOSED_COUNTER,
-		"Metric points that came again, or too late for their series.", snapshot->points_late);
-	one(out, "weir_points_midway_total", WEIR_EXPOSED_COUNTER,
+		snapshot->points_conflicting, snapshot->began_ns);
+	counter(out, "weir_points_late_total", "Metric points that came again, or too late for their series.",
+		snapshot->points_late, snapshot->began_ns);
+	counter(out, "weir_points_midway_total",
 		"Streams of points whose first value was where they began, since it may have been counted before.",
-		snapshot->points_midway);
-	one(out, "weir_label_values_cut_total", WEIR_EXPOSED_COUNTER,
+		snapshot->points_midway, snapshot->began_ns);
+	counter(out, "weir_label_values_cut_total",
 		"Label values that were longer than 1024 bytes and were cut, of series when they were made.",
-		snapshot->label_values_cut);
-	one(out, "weir_tcp_shortfall_bytes_total", WEIR_EXPOSED_COUNTER,
+		snapshot->label_values_cut, snapshot->began_ns);
+	counter(out, "weir_tcp_shortfall_bytes_total",
 		"Bytes of TCP connections that had flowed before their first report reached weir.",
-		snapshot->shortfall_bytes);
-	one(out, "weir_tcp_shortfall_connections_total", WEIR_EXPOSED_COUNTER,
-		"TCP connections first heard of in their midst.", snapshot->shortfall_connections);
-	one(out, "weir_replaced_utf8_total", WEIR_EXPOSED_COUNTER, "Strings in which invalid UTF-8 was replaced.",
-		snapshot->replaced_utf8);
+		snapshot->shortfall_bytes, snapshot->began_ns);
+	counter(out, "weir_tcp_shortfall_connections_total", "TCP connections first heard of in their midst.",
+		snapshot->shortfall_connections, snapshot->began_ns);
+	counter(out, "weir_replaced_utf8_total", "Strings in which invalid UTF-8 was replaced.",
+		snapshot->replaced_utf8, snapshot->began_ns);
 }
 
 void weir_ledger_metrics_render(struct weir_exposition *out, const struct weir_snapshot *snapshot)

@@ -141,7 +141,7 @@ static void render_build(struct weir_exposition *out, const char *version)
 
 	weir_exposition_family(out, &family);
 	while (weir_exposition_pass(out)) {
-		weir_exposition_count(out, weir_str_make(labels, (size_t)n), 1);
+		weir_exposition_count(out, weir_str_make(labels, (size_t)n), 1, 0);
 	}
 }
 

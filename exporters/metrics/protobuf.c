@@ -140,11 +140,21 @@ static unsigned type_of(enum weir_exposed type)
 	return 1;
 }
 
+static struct weir_str unit_of(const struct weir_exposition_family *family)
+{
+	struct weir_str name = family->name;
+
+	if (family->type == WEIR_EXPOSED_COUNTER && weir_str_ends_with(name, "_total")) {
+		name.length -= strlen("_total");
+	}
+	return weir_exposition_unit(name);
+}
+
 /* The length and what stands before the metrics. */
 static void head_write(struct weir_protobuf *protobuf)
 {
 	const struct weir_exposition_family *family = &protobuf->base.family;
-	struct weir_str unit = weir_exposition_unit(family->name);
+	struct weir_str unit = unit_of(family);
 	size_t unit_bytes = unit.length > 0 ? 1 + weir_put_varint_length(unit.length) + unit.length : 0;
 	char *begin = weir_buf_reserve(
 		protobuf->base.opts.buf, family->name.length + family->help.length + 5 * (WEIR_PUT_VARINT_MOST + 1));
@@ -165,7 +175,7 @@ static void head_write(struct weir_protobuf *protobuf)
 
 static void tail_write(struct weir_protobuf *protobuf)
 {
-	struct weir_str unit = weir_exposition_unit(protobuf->base.family.name);
+	struct weir_str unit = unit_of(&protobuf->base.family);
 	char *begin = weir_buf_reserve(protobuf->base.opts.buf, unit.length + 2 * WEIR_PUT_VARINT_MOST);
 
 	if (begin != NULL && unit.length > 0) {

@@ -201,7 +201,8 @@ static void summaries_compare(struct walk *walk, SummaryPoint **points, size_t c
 		for (size_t k = 0; k < want->n_quantile_values; k++) {
 			double quantile = want->quantile_values[k]->quantile;
 
-			is_possible = is_possible && quantile >= 0 && quantile <= 1;
+			is_possible = is_possible && quantile >= 0 && quantile <= 1 &&
+				      (k == 0 || quantile > want->quantile_values[k - 1]->quantile);
 		}
 		point = point_next(walk, &common, is_possible);
 		if (point == NULL) {

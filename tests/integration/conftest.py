@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 
 from weir import TOP, Weir  # noqa: E402
 
-GO_PEERS = ["grpcurl", "grpc-health-probe", "zipkin", "mixc", "prometheus"]
+GO_PEERS = ["grpcurl", "grpc-health-probe", "zipkin", "mixc", "cexl", "prometheus"]
 
 
 @pytest.fixture

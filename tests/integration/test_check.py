@@ -255,6 +255,17 @@ def test_an_unset_attribute_is_the_reason(tmp_path):
     assert 'istio_hits_total{path="/users/{id}"} + 1' in done.stdout
 
 
+def test_an_entry_that_is_not_there_is_empty_of_requests_and_unset_of_connections(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(OWN.replace("response.code >= 200 && request.method", 'request.headers["x"]'))
+    done = explain(tmp_path, {"context.protocol": "http"}, path)
+    assert "rule hits" in done.stdout and "matches\n  istio_hits_total" in done.stdout, done.stdout
+    done = explain(tmp_path, {"context.protocol": "http", "request.headers": {"x": "HEAD"}}, path)
+    assert 'request.headers["x"] != "HEAD" is false' in done.stdout, done.stdout
+    done = explain(tmp_path, {"context.protocol": "tcp"}, path)
+    assert 'request.headers["x"] != "HEAD" cannot be told' in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize("record,place,what", [
     ('{"response.code": "200"}', ":1:19:", "whole number"), ('{\n "response.cod": 200}', ":2:2:", "no attribute response.cod; did you mean response.code?"),
     ('{"response.duration": 12}', ":1:23:", "12ms"), ('{"request.headers": {"a": 1}}', ":1:2", "object of texts"),

@@ -54,16 +54,6 @@ def test_the_scrape_configuration_of_the_readme_is_right(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_exposition_is_text_0_0_4_and_gzipped_when_asked(weir):
-    mtcap.replay(weir, "envoy-als")
-    plain = weir.ask("/metrics")
-    assert plain.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-    packed = weir.ask("/metrics", headers={"Accept-Encoding": "gzip"})
-    assert packed.headers["Content-Encoding"] == "gzip"
-    series = lambda text: {l.rsplit(" ", 1)[0] for l in text.splitlines() if l.startswith("istio_")}
-    assert series(packed.text) == series(plain.text) != set()
-
-
 def test_histograms_are_cumulative_and_whole(weir):
     mtcap.replay(weir, "envoy-als")
     counts, infinite = {}, {}

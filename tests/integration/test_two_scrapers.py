@@ -153,17 +153,19 @@ def test_a_reload_changes_no_counter(weir, scrapers):
 
 
 def created(weir):
-    """From OpenMetrics: {labels: (created, value)} of the requests."""
+    """From OpenMetrics: {(name, labels): (created, value)} of the requests, the ledger, and what went with expired series."""
     answer = weir.ask("/metrics", headers=OPENMETRICS)
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text"), answer.headers["Content-Type"]
     found = {}
     for family in text_string_to_metric_families(answer.text):
-        if family.name == "istio_requests":
+        if family.name in ("istio_requests", "weir_series_expired_value") or family.name.endswith("_items"):
             for sample in family.samples:
-                times = found.setdefault(frozenset(sample.labels.items()), {})
-                times[sample.name.removeprefix("istio_requests_")] = sample.value
-    assert all(set(row) == {"total", "created"} for row in found.values())
-    return {k: (row["created"], row["total"]) for k, row in found.items()}
+                times = found.setdefault((family.name, frozenset(sample.labels.items())), {})
+                times[sample.name.removeprefix(family.name + "_")] = sample.value
+    found = {k: row for k, row in found.items() if k[0] != "weir_refused_items"}  # which begin with the process
+    assert all(set(row) == {"total", "created"} for row in found.values()), found
+    rows = {k: (row["created"], row["total"]) for k, row in found.items()}
+    return rows if any(name == "istio_requests" for name, _ in rows) else {}
 
 
 def test_created_times_tell_of_every_new_start_and_of_no_other(tmp_path):

@@ -1,19 +1,15 @@
 """/metrics in each of its formats, by readers that are not weir's: prometheus_client for the texts, Google's runtime
 for protobuf. Each gives the same: samples as {(name, labels): value}, the types of the families."""
 
-import contextlib
 import functools
-import json
 import math
 import subprocess
-import urllib.parse
-import urllib.request
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client import parser as text_parser
 
-from weir import TOP, free_port, parse_metrics, until
+from weir import TOP, parse_metrics
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -105,7 +101,7 @@ def of_text(text):
     for (name, labels), value in parse_metrics(text):
         add(samples, name, dict(labels), value)
     assert sum(len(f.samples) for f in text_parser.text_string_to_metric_families(text)) == len(samples)
-    types = dict(line.split()[2:4] for line in text.splitlines() if line.startswith("# TYPE "))
+    types = dict(line.split()[2:4] for line in text.split("\n") if line.startswith("# TYPE "))
     return samples, types
 
 
@@ -113,31 +109,3 @@ def ask(weir, content_type, **headers):
     answer = weir.ask("/metrics", headers={"Accept": content_type, **headers})
     assert answer.status == 200 and answer.headers["Content-Type"] == content_type
     return answer
-
-
-@contextlib.contextmanager
-def prometheus(weir, folder, *features):
-    """Debian's Prometheus that scrapes it each second. Gives a function that asks it; ready after the first scrape."""
-    port = free_port()
-    (folder / "prometheus.yml").write_text(json.dumps({
-        "global": {"scrape_interval": "1s"},
-        "scrape_configs": [{"job_name": "weir", "static_configs": [{"targets": [weir.http]}]}]}))
-    with open(folder / "prometheus.log", "wb") as log:
-        process = subprocess.Popen(
-            ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
-             f"--web.listen-address=127.0.0.1:{port}", *(f"--enable-feature={f}" for f in features)],
-            stdout=log, stderr=log)
-
-    def query(text):
-        url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": text})
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                return json.load(answer)["data"]["result"]
-        except OSError:
-            return []
-    try:
-        until(lambda: query("weir_series"), "the first scrape")
-        yield query
-    finally:
-        process.terminate()
-        process.wait(30)

@@ -13,7 +13,7 @@
 
 struct weir_fold *fold_make(uint32_t max_series)
 {
-	const struct weir_fold_opts opts = { .max_series = max_series, .hash_seed = 42 };
+	const struct weir_fold_opts opts = { .max_series = max_series, .hash_seed = 42, .began_ns = BEGAN };
 	struct weir_fold *fold;
 
 	assert_int_equal(weir_fold_create(&opts, &fold), 0);
@@ -114,21 +114,33 @@ const struct weir_point_view *only(struct scene *scene, const char *name)
 }
 
 /* What the row of this metric says; all rows: NULL. Behind a row of weir's own. */
-double expired_of(const struct weir_fold *fold, const char *metric)
+/* The rows, behind one of a metric of weir's own; to be freed, as their names. */
+static struct weir_expired_view *expired_rows(const struct weir_fold *fold, uint32_t *ret_count, char **ret_names)
 {
 	size_t count = weir_snapshot_points_expired_count(fold) + 1;
 	size_t bytes = weir_snapshot_points_expired_bytes(fold);
 	struct weir_expired_view *rows = calloc(count, sizeof(*rows));
-	char *names = malloc(bytes);
-	struct weir_snapshot_room room = { .at = names, .end = names + bytes };
+	struct weir_snapshot snapshot = { .began_ns = weir_fold_began(fold), .expired_count = 1 };
+	struct weir_snapshot_room room;
+
+	*ret_names = malloc(bytes);
+	assert_non_null(rows);
+	assert_non_null(*ret_names);
+	room = (struct weir_snapshot_room){ .at = *ret_names, .end = *ret_names + bytes };
+	rows[0] = (struct weir_expired_view){ .metric = weir_str_of("istio_requests_total"), .value = 0 };
+	weir_snapshot_points_expired_copy(fold, &snapshot, rows, &room);
+	assert_in_range(snapshot.expired_count, 1, count);
+	*ret_count = snapshot.expired_count;
+	return rows;
+}
+
+double expired_of(const struct weir_fold *fold, const char *metric)
+{
+	char *names;
 	uint32_t n;
+	struct weir_expired_view *rows = expired_rows(fold, &n, &names);
 	double sum = 0;
 
-	assert_non_null(rows);
-	assert_non_null(names);
-	rows[0] = (struct weir_expired_view){ .metric = weir_str_of("istio_requests_total"), .value = 0 };
-	n = weir_snapshot_points_expired_copy(fold, rows, 1, &room);
-	assert_in_range(n, 1, count);
 	for (uint32_t i = 0; i < n; i++) {
 		sum += metric == NULL || weir_str_is(rows[i].metric, metric) ? rows[i].value : 0;
 		for (uint32_t k = 0; k < i; k++) {
@@ -138,6 +150,23 @@ double expired_of(const struct weir_fold *fold, const char *metric)
 	free(rows);
 	free(names);
 	return sum;
+}
+
+uint64_t expired_since(const struct weir_fold *fold, const char *metric)
+{
+	char *names;
+	uint32_t n, at = 0;
+	struct weir_expired_view *rows = expired_rows(fold, &n, &names);
+	uint64_t since_ns;
+
+	while (at < n && !weir_str_is(rows[at].metric, metric)) {
+		at++;
+	}
+	assert_true(at < n);
+	since_ns = rows[at].created_ns;
+	free(rows);
+	free(names);
+	return since_ns;
 }
 
 /* All that is in the family, and all that went. */

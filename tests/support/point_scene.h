@@ -7,6 +7,7 @@
 #include "support/batch_maker.h"
 
 #define T0 UINT64_C(1700000000000000000)
+#define BEGAN (T0 - 1) /* the database */
 #define S UINT64_C(1000000000)
 #define SWEEP (10 * S)
 #define EXPIRY (900 * S)
@@ -45,6 +46,8 @@ const struct weir_family_view *family_of(struct scene *scene, const char *name);
 const struct weir_point_view *only(struct scene *scene, const char *name);
 /* What is said of this metric's expired; NULL: of all. */
 double expired_of(const struct weir_fold *fold, const char *metric);
+/* When that began, of a metric that has a row; 0: nobody knows. */
+uint64_t expired_since(const struct weir_fold *fold, const char *metric);
 /* All that is in a counter's series, and all that went. */
 double total_of(struct scene *scene, const char *name);
 

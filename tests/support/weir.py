@@ -195,6 +195,10 @@ class Weir:
     def status_of(self, part, figure):
         return self.get_json("/status?series=0")[part][figure]
 
+    def is_all_folded(self):
+        ring = self.get_json("/status?series=0")["ring"]
+        return ring["head"] == ring["folded"]
+
     def is_all_stored(self):
         ring = self.get_json("/status?series=0")["ring"]
         return ring["head"] == ring["folded"] == ring["stored"]
@@ -219,12 +223,12 @@ LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"(?:,|$)')
 
 def parse_metrics(text):
     """Text format 0.0.4, by a parser of the tests' own; promtool judges the format elsewhere."""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # no other character ends a line
         if not line or line.startswith("#"):
             continue
         name, labels, value = SAMPLE.match(line).groups()
         pairs = LABEL.findall(labels or "")
-        unescape = lambda v: v.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
+        unescape = lambda v: re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], v)
         yield (name, frozenset((k, unescape(v)) for k, v in pairs)), float(value)
 
 

@@ -14,8 +14,9 @@
  *  - Invalid, so that nobody downstream need ask again: no value at all; as
  *    many bounds as counts, or bounds without counts; bounds that do not
  *    ascend, or are no numbers; a scale outside [-10, 20]; buckets whose index
- *    leaves 32 bits; a quantile outside [0, 1]; more of anything than a series
- *    has room for.
+ *    leaves 32 bits; a quantile outside [0, 1], or that is not greater than the
+ *    one before (a reader would have one sample twice); more of anything than a
+ *    series has room for.
  *  - A last bound of +Inf says what goes without saying: it is left out, and
  *    the count beyond it is put to the one before.
  *  - The flag "no recorded value" wins over being invalid: a sender that lost
@@ -83,6 +84,7 @@ struct reader { /* of one point */
 	uint32_t flags; /* of the wire */
 	bool has_value;
 	struct weir_otlp_array bounds, counts, negative;
+	double quantile; /* the last */
 	bool has_bad_quantile;
 };
 
@@ -220,7 +222,8 @@ static bool exponential_take(struct reader *reader, const struct weir_wire_field
 static bool summary_take(struct reader *reader, const struct weir_wire_field *field)
 {
 	struct weir_point *point = reader->point;
-	uint64_t quantile, value;
+	uint64_t bits, value;
+	double quantile;
 
 	switch (field->tag) {
 	case POINT_COUNT:
@@ -230,12 +233,15 @@ static bool summary_take(struct reader *reader, const struct weir_wire_field *fi
 		point->sum = double_of(field->value);
 		return true;
 	case SUMMARY_QUANTILE:
-		reader->bounds.count++;
-		if (!weir_otlp_array_read_quantile(field->bytes, &quantile, &value)) {
+		if (!weir_otlp_array_read_quantile(field->bytes, &bits, &value)) {
 			return false;
 		}
-		reader->has_bad_quantile =
-			reader->has_bad_quantile || !(double_of(quantile) >= 0 && double_of(quantile) <= 1);
+		quantile = double_of(bits);
+		if (!(quantile >= 0 && quantile <= 1) || (reader->bounds.count > 0 && !(quantile > reader->quantile))) {
+			reader->has_bad_quantile = true;
+		}
+		reader->quantile = quantile;
+		reader->bounds.count++;
 		return true;
 	default:
 		return true;

@@ -14,8 +14,9 @@
 #include <stdio.h>
 
 #include "base/yaml_read.h"
+#include "rules/sentence.h"
 
-#define KEYS_COMPARED 4096u /* a map with more keys is refused: duplicates are looked for pair by pair */
+#define KEYS_COMPARED 1024u /* a map with more keys is refused: duplicates are looked for pair by pair */
 
 struct reading {
 	struct weir_arena *arena;
@@ -42,26 +43,36 @@ static void say(struct weir_ruleset_error *error, const struct weir_file *file, 
 		line, column);
 }
 
+static int __attribute__((format(printf, 2, 0)))
+because(struct weir_ruleset_error *error, const char *format, va_list arguments)
+{
+	vsnprintf(error->why, sizeof(error->why), format, arguments);
+	weir_sentence_repair(error->why);
+	return WEIR_RULESET_WRONG;
+}
+
 int weir_node_wrong(const struct weir_node *node, struct weir_ruleset_error *ret_error, const char *format, ...)
 {
 	va_list arguments;
+	int r;
 
 	say(ret_error, node->file, node->line, node->column);
 	va_start(arguments, format);
-	vsnprintf(ret_error->why, sizeof(ret_error->why), format, arguments);
+	r = because(ret_error, format, arguments);
 	va_end(arguments);
-	return WEIR_RULESET_WRONG;
+	return r;
 }
 
 int weir_node_key_wrong(const struct weir_node *node, struct weir_ruleset_error *ret_error, const char *format, ...)
 {
 	va_list arguments;
+	int r;
 
 	say(ret_error, node->file, node->key_line, node->key_column);
 	va_start(arguments, format);
-	vsnprintf(ret_error->why, sizeof(ret_error->why), format, arguments);
+	r = because(ret_error, format, arguments);
 	va_end(arguments);
-	return WEIR_RULESET_WRONG;
+	return r;
 }
 
 int weir_node_text_wrong(
@@ -136,7 +147,7 @@ static int key_take(struct reading *reading, const struct weir_node *map, const 
 	};
 
 	if (event->kind != WEIR_YAML_TEXT || memchr(event->text.data, '\0', event->text.length) != NULL) {
-		return weir_node_wrong(&at, reading->error, "a key stands here");
+		return weir_node_wrong(&at, reading->error, "expected a key");
 	}
 	if (map->count >= KEYS_COMPARED) {
 		return weir_node_wrong(&at, reading->error, "a map with more than %u keys", KEYS_COMPARED);

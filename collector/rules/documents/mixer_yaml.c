@@ -20,6 +20,9 @@
 #include <stdio.h>
 
 #include "rules/attribute.h"
+#include "rules/sentence.h"
+
+#define NAME_MAX_BYTES 253u /* of a Kubernetes object */
 
 struct reading {
 	struct weir_mixer *mixer;
@@ -56,6 +59,7 @@ void weir_mixer_yaml_note(struct weir_buf *notes, const struct weir_node *at, co
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
+	weir_sentence_repair(text);
 	weir_buf_addf(notes, "%s:%u:%u: %s: %s\n", at->file->path, at->line, at->column, kind, text);
 }
 
@@ -94,6 +98,10 @@ static int name_take(
 		return weir_node_wrong(
 			metadata != NULL ? metadata : document, reading->error, "a document needs metadata.name");
 	}
+	if (strlen(name) > NAME_MAX_BYTES) {
+		return weir_node_wrong(weir_node_get(metadata, "name"), reading->error,
+			"metadata.name is longer than %u bytes", NAME_MAX_BYTES);
+	}
 	*ret_name = name;
 	*ret_namespace = namespace_ != NULL ? namespace_ : "";
 	return 0;
@@ -126,7 +134,7 @@ static int params_check(struct reading *reading, const struct weir_mixer_part *p
 {
 	if (part->params != NULL && part->params->kind != WEIR_NODE_MAP && !part->params->is_null) {
 		return weir_node_wrong(
-			part->params, reading->error, "%s %s: a map of fields stands here", part->kind, part->name);
+			part->params, reading->error, "%s %s: expected a map of fields", part->kind, part->name);
 	}
 	return 0;
 }
@@ -393,7 +401,7 @@ static int document_take(struct reading *reading, const struct weir_node *docume
 	const char *version = weir_node_get_text(document, "apiVersion"), *kind = weir_node_get_text(document, "kind");
 
 	if (document->kind != WEIR_NODE_MAP || version == NULL || kind == NULL) {
-		return weir_node_wrong(document, reading->error, "a document with apiVersion and kind stands here");
+		return weir_node_wrong(document, reading->error, "expected a document with apiVersion and kind");
 	}
 	if (strcmp(kind, "List") == 0) {
 		return list_take(reading, document, depth);

@@ -214,6 +214,31 @@ static int check_index(struct checker *checker, struct weir_node *node)
 	return key->kind == WEIR_NODE_LITERAL ? keys_add(checker, map, key->value.text) : 0;
 }
 
+/* A `|` goes on behind this operand. Of nested ones all but the last have been told already. */
+static void ask(struct weir_node *node)
+{
+	struct weir_node *operand = node->first;
+
+	if (node->kind == WEIR_NODE_INDEX) {
+		node->is_asked = true;
+		ask(operand);
+		ask(operand->next);
+	} else if (node->kind == WEIR_NODE_FIRST) {
+		while (operand->next != NULL) {
+			operand = operand->next;
+		}
+		ask(operand);
+	}
+}
+
+static int check_first(struct checker *checker, struct weir_node *node)
+{
+	for (struct weir_node *operand = node->first; operand->next != NULL; operand = operand->next) {
+		ask(operand);
+	}
+	return unify(checker, node->first, &node->type);
+}
+
 /* ---- calls -------------------------------------------------------------- */
 
 static int check_form(struct checker *checker, const struct weir_node *node)
@@ -396,7 +421,7 @@ static int check(struct checker *checker, struct weir_node *node, unsigned level
 	case WEIR_NODE_CALL:
 		return check_call(checker, node);
 	case WEIR_NODE_FIRST:
-		return unify(checker, node->first, &node->type);
+		return check_first(checker, node);
 	case WEIR_NODE_ADD:
 		return check_sum(checker, node);
 	case WEIR_NODE_COMPARE:

@@ -1,8 +1,7 @@
 /* convert: what Mixer's functions make of a text, and when two are the same.
  *
- * Mixer took Go's parsers; these read the same forms, with two exceptions that
- * no mesh's configuration has shown: a name in Unicode and its `xn--` form are
- * two names here, and an e-mail address has no comments.
+ * Mixer took Go's parsers; these read the same forms (tests/integration/test_peers_cexl.py
+ * asks both), but for what README.md tells of under "Where weir is not Mixer".
  *
  * Any thread; no state. */
 #include "rules/language/convert.h"
@@ -10,9 +9,6 @@
 #include <arpa/inet.h>
 
 #include "base/hex.h"
-
-#define DNS_NAME_MAX 253u
-#define DNS_LABEL_MAX 63u
 
 static bool is_digit(char c)
 {
@@ -242,20 +238,15 @@ bool weir_convert_duration(struct weir_str text, int64_t *ret_ns)
 
 /* ---- names -------------------------------------------------------------- */
 
+/* Whatever is no dot, as Mixer had it: `_` and `*` stand in names of the mesh. Only hyphens have rules of
+ * their own: not at the ends, and two of them at the third place only behind `xn`. */
 static bool is_dns_label(struct weir_str label)
 {
-	if (label.length == 0 || label.length > DNS_LABEL_MAX || label.data[0] == '-' ||
-		label.data[label.length - 1] == '-') {
+	if (label.length == 0 || label.data[0] == '-' || label.data[label.length - 1] == '-') {
 		return false;
 	}
-	for (size_t i = 0; i < label.length; i++) {
-		char c = label.data[i];
-
-		if (!is_letter(c) && !is_digit(c) && c != '-' && (unsigned char)c < 0x80) {
-			return false;
-		}
-	}
-	return true;
+	return label.length < 4 || memcmp(label.data + 2, "--", 2) != 0 ||
+	       (weir_str_lower(label.data[0]) == 'x' && weir_str_lower(label.data[1]) == 'n');
 }
 
 static struct weir_str without_last_dot(struct weir_str name)
@@ -267,7 +258,7 @@ bool weir_convert_is_dns_name(struct weir_str text)
 {
 	struct weir_str rest = without_last_dot(text);
 
-	if (rest.length == 0 || rest.length > DNS_NAME_MAX || rest.data[rest.length - 1] == '.') {
+	if (rest.length == 0 || rest.data[rest.length - 1] == '.') {
 		return false;
 	}
 	while (rest.length > 0) {
@@ -340,8 +331,41 @@ bool weir_convert_is_email(struct weir_str text)
 {
 	struct weir_str local, domain;
 
-	return email_split(text, &local, &domain) && (is_dot_atom(local) || is_quoted(local)) &&
+	return email_split(text, &local, &domain) && (is_dot_atom(local) || is_quoted(local)) && is_dot_atom(domain) &&
 	       weir_convert_is_dns_name(domain);
+}
+
+/* The next character of a local part; what stands between quotes begins and ends one byte further in. */
+static bool local_next(struct weir_str local, size_t *at, char *ret)
+{
+	bool is_in_quotes = local.length > 1 && local.data[0] == '"';
+	size_t end = is_in_quotes ? local.length - 1 : local.length;
+
+	if (is_in_quotes && *at == 0) {
+		*at = 1;
+	}
+	if (is_in_quotes && *at < end && local.data[*at] == '\\') {
+		++*at;
+	}
+	if (*at >= end) {
+		return false;
+	}
+	*ret = local.data[(*at)++];
+	return true;
+}
+
+/* `"a"` is the same as `a`. */
+static bool is_local_equal(struct weir_str a, struct weir_str b)
+{
+	size_t at_a = 0, at_b = 0;
+	char c_a = 0, c_b = 0;
+	bool has_a, has_b;
+
+	do {
+		has_a = local_next(a, &at_a, &c_a);
+		has_b = local_next(b, &at_b, &c_b);
+	} while (has_a && has_b && c_a == c_b);
+	return !has_a && !has_b;
 }
 
 bool weir_convert_email_equal(struct weir_str a, struct weir_str b)
@@ -351,7 +375,7 @@ bool weir_convert_email_equal(struct weir_str a, struct weir_str b)
 	if (!email_split(a, &local_a, &domain_a) || !email_split(b, &local_b, &domain_b)) {
 		return weir_str_equal(a, b);
 	}
-	return weir_str_equal(local_a, local_b) && weir_convert_dns_name_equal(domain_a, domain_b);
+	return is_local_equal(local_a, local_b) && weir_convert_dns_name_equal(domain_a, domain_b);
 }
 
 /* ---- URIs --------------------------------------------------------------- */
@@ -414,13 +438,57 @@ static void uri_split(struct weir_str text, struct uri *ret)
 	ret->rest = weir_str_make(ret->rest.data + end, ret->rest.length - end);
 }
 
-static bool is_host(struct weir_str host, struct weir_str port)
+/* The two digits behind a `%`, as a byte; -1: that is none. */
+static int percent_read(struct weir_str text, size_t at)
 {
+	int high = text.length - at < 3 ? -1 : weir_hex_digit(text.data[at + 1]);
+	int low = high < 0 ? -1 : weir_hex_digit(text.data[at + 2]);
+
+	return low < 0 ? -1 : high * 16 + low;
+}
+
+/* Brackets stand around the whole of an address only; `%` before what has no other form, or a zone (`%25`). */
+static bool is_host(struct weir_str host)
+{
+	bool is_bracketed = host.length > 1 && host.data[0] == '[' && host.data[host.length - 1] == ']';
+
 	for (size_t i = 0; i < host.length; i++) {
-		if (strchr(" \"<>\\^`{|}", host.data[i]) != NULL) {
+		char c = host.data[i];
+
+		if (strchr(" \\^`{|}", c) != NULL ||
+			((c == '[' || c == ']') && (!is_bracketed || (i > 0 && i + 1 < host.length))) ||
+			(c == '%' && percent_read(host, i) < 0x80 && percent_read(host, i) != '%')) {
 			return false;
 		}
 	}
+	return true;
+}
+
+/* Digits behind each `%`. */
+static bool is_spelled(struct weir_str text)
+{
+	for (size_t i = 0; i < text.length; i++) {
+		if (text.data[i] == '%' && percent_read(text, i) < 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_user(struct weir_str user)
+{
+	for (size_t i = 0; i < user.length; i++) {
+		char c = user.data[i];
+
+		if (!is_letter(c) && !is_digit(c) && (c == '\0' || strchr("-._:~!$&'()*+,;=%@", c) == NULL)) {
+			return false;
+		}
+	}
+	return is_spelled(user);
+}
+
+static bool is_port(struct weir_str port)
+{
 	for (size_t i = 0; i < port.length; i++) {
 		if (!is_digit(port.data[i])) {
 			return false;
@@ -429,30 +497,34 @@ static bool is_host(struct weir_str host, struct weir_str port)
 	return true;
 }
 
-bool weir_convert_is_uri(struct weir_str text)
+/* What is behind the authority. A query is not taken apart, nor what a scheme like `urn:` says. */
+static bool is_rest(struct weir_str rest, bool has_scheme)
 {
-	struct weir_str first = text;
-	struct uri uri;
+	struct weir_str before = weir_str_cut(&rest, '#'); /* the fragment is left */
+	struct weir_str path = weir_str_cut(&before, '?'), first;
 
-	if (text.length == 0 || text.data[0] == ':') {
+	if (!is_spelled(rest)) {
 		return false;
 	}
-	for (size_t i = 0; i < text.length; i++) {
-		char c = text.data[i];
+	if (path.length == 0 || path.data[0] == '/') {
+		return is_spelled(path);
+	}
+	first = weir_str_cut(&(struct weir_str){ path.data, path.length }, '/');
+	return has_scheme || (is_spelled(path) && memchr(first.data, ':', first.length) == NULL);
+}
 
-		if ((unsigned char)c < 0x20 || c == 0x7f ||
-			(c == '%' && (text.length - i < 3 || weir_hex_digit(text.data[i + 1]) < 0 ||
-					     weir_hex_digit(text.data[i + 2]) < 0))) {
+bool weir_convert_is_uri(struct weir_str text)
+{
+	struct uri uri;
+
+	for (size_t i = 0; i < text.length; i++) {
+		if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f) {
 			return false;
 		}
 	}
 	uri_split(text, &uri);
-	first = weir_str_cut(&first, '/');
-	if (uri.scheme.length == 0 && first.length > 0 && memchr(first.data, ':', first.length) != NULL &&
-		!uri.has_authority) {
-		return false;
-	}
-	return is_host(uri.host, uri.port);
+	return text.length > 0 && is_user(uri.user) && is_host(uri.host) && is_port(uri.port) &&
+	       is_rest(uri.rest, uri.scheme.length > 0);
 }
 
 bool weir_convert_uri_equal(struct weir_str a, struct weir_str b)

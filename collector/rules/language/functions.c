@@ -158,6 +158,14 @@ static int empty_string_map(const struct weir_value *arguments, struct weir_scra
 	return 0;
 }
 
+/* Both texts are evaluated, unlike those of `conditional`. */
+static int conditional_string(const struct weir_value *arguments, struct weir_scratch *scratch, struct weir_value *ret)
+{
+	(void)scratch;
+	*ret = arguments[arguments[0].number != 0 ? 1 : 2];
+	return 0;
+}
+
 /* ---- all ---------------------------------------------------------------- */
 
 enum {
@@ -173,6 +181,7 @@ enum {
 static const struct weir_function functions[] = {
 	/* name, forms, special, type, arguments, their types */
 	{ { "conditional", 11 }, CALLED, WEIR_FUNCTION_CONDITIONAL, ANY, 3, { B, ANY, ANY }, NULL },
+	{ { "conditionalString", 17 }, CALLED, PLAIN, S, 3, { B, S, S }, conditional_string },
 	{ { "match", 5 }, CALLED, PLAIN, B, 2, { S, S }, match },
 	{ { "matches", 7 }, METHOD, WEIR_FUNCTION_MATCHES, B, 2, { S, S }, NULL },
 	{ { "startsWith", 10 }, METHOD, PLAIN, B, 2, { S, S }, starts_with },

@@ -3,6 +3,7 @@
  *   name     a letter or `_`, then letters, digits and `_`
  *   text     "…" with Go's escapes, `…` as it stands, 'c' of one character
  *   number   decimal digits; with a point or an exponent it is a double
+ * and Go's two kinds of comments.
  *
  * A place is a line and a column, both from 1; a column is a character, not a
  * byte, as editors and YAML count. Line ends are blanks: Go would end the
@@ -19,22 +20,9 @@
 #include "base/err.h"
 #include "base/utf8.h"
 #include "rules/language/escape.h"
+#include "rules/sentence.h"
 
 #define NUMBER_MAX 64u /* digits of a number: no double needs more */
-
-/* One line of valid UTF-8, whatever of the expression is quoted in it, and wherever it was cut. */
-static void sentence_repair(char *why)
-{
-	bool is_valid = weir_utf8_is_valid(weir_str_of(why));
-
-	for (; *why != '\0'; why++) {
-		if ((unsigned char)*why < 0x20 || *why == 0x7f) {
-			*why = ' ';
-		} else if (!is_valid && (unsigned char)*why >= 0x80) {
-			*why = '?';
-		}
-	}
-}
 
 int weir_lexer_wrong(struct weir_expression_error *error, uint32_t line, uint32_t column, const char *format, ...)
 {
@@ -46,7 +34,7 @@ int weir_lexer_wrong(struct weir_expression_error *error, uint32_t line, uint32_
 	va_start(args, format);
 	(void)vsnprintf(error->why, sizeof(error->why), format, args);
 	va_end(args);
-	sentence_repair(error->why);
+	weir_sentence_repair(error->why);
 	return WEIR_EXPRESSION_WRONG;
 }
 
@@ -280,13 +268,44 @@ static int sign_take(struct weir_lexer *lexer, struct weir_token *ret)
 		(unsigned)(unsigned char)c);
 }
 
+/* Blanks, line ends and Go's comments. */
+static int blanks_skip(struct weir_lexer *lexer)
+{
+	while (has_more(lexer) && peek(lexer, 0) != '\0' && strchr(" \t\r\n/", peek(lexer, 0)) != NULL) {
+		uint32_t line = lexer->line, column = lexer->column;
+		bool is_block = peek(lexer, 0) == '/' && peek(lexer, 1) == '*';
+
+		if (peek(lexer, 0) == '/' && peek(lexer, 1) != '/' && !is_block) {
+			return 0; /* sign_take refuses it */
+		}
+		if (peek(lexer, 0) != '/') {
+			step(lexer);
+			continue;
+		}
+		step(lexer);
+		step(lexer);
+		while (has_more(lexer) &&
+			(is_block ? peek(lexer, 0) != '*' || peek(lexer, 1) != '/' : peek(lexer, 0) != '\n')) {
+			step(lexer);
+		}
+		if (is_block && !has_more(lexer)) {
+			return weir_lexer_wrong(
+				lexer->error, line, column, "The comment that begins here has no closing */.");
+		}
+		for (int i = 0; is_block && i < 2; i++) {
+			step(lexer);
+		}
+	}
+	return 0;
+}
+
 int weir_lexer_next(struct weir_lexer *lexer, struct weir_token *ret)
 {
 	size_t begin;
-	int r = 0;
+	int r = blanks_skip(lexer);
 
-	while (has_more(lexer) && strchr(" \t\r\n", peek(lexer, 0)) != NULL && peek(lexer, 0) != '\0') {
-		step(lexer);
+	if (r != 0) {
+		return r;
 	}
 	*ret = (struct weir_token){ .kind = WEIR_TOKEN_END, .line = lexer->line, .column = lexer->column };
 	if (!has_more(lexer)) {

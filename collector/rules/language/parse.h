@@ -30,6 +30,7 @@ struct weir_node {
 	uint8_t kind, type;             /* type: when it was checked */
 	uint8_t sign;                   /* COMPARE: enum weir_token_kind */
 	bool is_method;                 /* CALL */
+	bool is_asked;                  /* INDEX: a | asks whether there is such an entry; when it was checked */
 	uint32_t line, column, count;   /* count: of operands */
 	struct weir_node *first, *next; /* its first operand; its neighbour in its parent */
 	struct weir_str name;           /* ATTRIBUTE, CALL: as it is spelled; only while it is compiled */

@@ -1,7 +1,10 @@
 /* program: the value of a tree for one record.
  *
  * An outcome that is no value goes up as it is: ABSENT until a `|` looks
- * further, FAILED all the way. What is not needed is not evaluated: behind a
+ * further, FAILED all the way. An entry that a map does not have is ABSENT only
+ * where a `|` asks for it, and else an empty text, as Mixer had it: a match of
+ * `request.headers["x"] != "y"` applies to who has no x. What is not needed is
+ * not evaluated: behind a
  * false of &&, a true of ||, the first that is set of |, the other branch of
  * conditional.
  *
@@ -181,7 +184,12 @@ static int entry(const struct weir_node *node, const struct weir_rules_record *r
 	if (r != 0) {
 		return r;
 	}
-	return map.map < WEIR_ATTRIBUTES ? weir_attribute_get_entry(record, map.map, key.text, ret) : WEIR_VALUE_ABSENT;
+	r = map.map < WEIR_ATTRIBUTES ? weir_attribute_get_entry(record, map.map, key.text, ret) : WEIR_VALUE_ABSENT;
+	if (r == WEIR_VALUE_ABSENT && !node->is_asked) {
+		*ret = (struct weir_value){ .type = WEIR_TYPE_STRING };
+		r = 0;
+	}
+	return r;
 }
 
 static int matches(const struct weir_node *node, const struct weir_rules_record *record, struct weir_scratch *scratch,

@@ -13,8 +13,6 @@
  *  2. A line holds no control character but its \n; a text in it is at most
  *     VALUE_MAX bytes before escaping, cut between characters. */
 #include <math.h>
-#include <stdio.h>
-#include <time.h>
 
 #include "base/stat.h"
 #include "base/json_read.h"
@@ -86,53 +84,24 @@ static void add_quoted(struct weir_buf *text, struct weir_str value)
 
 static void add_time(struct weir_buf *text, int64_t time_ns)
 {
-	int64_t seconds = time_ns / 1000000000, rest = time_ns % 1000000000;
-	time_t at;
-	struct tm tm;
+	struct weir_value time = { .type = WEIR_TYPE_TIMESTAMP, .number = time_ns };
+	char room[WEIR_VALUE_TEXT_MAX];
 
-	if (rest < 0) {
-		rest += 1000000000;
-		seconds--;
-	}
-	at = (time_t)seconds;
-	gmtime_r(&at, &tm); /* cannot fail: the year of any 64-bit ns fits */
-	weir_buf_addf(text, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-		tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(rest / 1000));
+	weir_buf_add_str(text, weir_value_write(&time, room));
 }
 
-static void add_real(struct weir_buf *text, const struct weir_value *value, struct weir_scratch *scratch)
+/* JSON has no infinite numbers: they are texts. */
+static void add_value(struct weir_buf *text, const struct weir_value *value)
 {
-	struct weir_str shortest = weir_value_text(value, scratch);
+	bool is_bare = value->type == WEIR_TYPE_INT64 || value->type == WEIR_TYPE_BOOL ||
+		       (value->type == WEIR_TYPE_DOUBLE && isfinite(value->real));
+	char room[WEIR_VALUE_TEXT_MAX];
+	struct weir_str said = weir_value_write(value, room);
 
-	if (isfinite(value->real) && shortest.length > 0) {
-		weir_buf_add_str(text, shortest);
-	} else if (isfinite(value->real)) { /* no scratch is left: the number all the same, in more digits */
-		weir_buf_addf(text, "%.17g", value->real);
-	} else { /* JSON has no such numbers */
-		add_quoted(text, weir_str_of(isnan(value->real) ? "NaN" : value->real > 0 ? "+Inf" : "-Inf"));
-	}
-}
-
-static void add_value(struct weir_buf *text, const struct weir_value *value, struct weir_scratch *scratch)
-{
-	switch (value->type) {
-	case WEIR_TYPE_INT64:
-		weir_buf_addf(text, "%lld", (long long)value->number);
-		break;
-	case WEIR_TYPE_DOUBLE:
-		add_real(text, value, scratch);
-		break;
-	case WEIR_TYPE_BOOL:
-		weir_buf_add_text(text, value->number != 0 ? "true" : "false");
-		break;
-	case WEIR_TYPE_TIMESTAMP:
-		weir_buf_add_char(text, '"');
-		add_time(text, value->number);
-		weir_buf_add_char(text, '"');
-		break;
-	default:
-		add_quoted(text, weir_value_text(value, scratch));
-		break;
+	if (is_bare) {
+		weir_buf_add_str(text, said);
+	} else {
+		add_quoted(text, said);
 	}
 }
 
@@ -180,7 +149,7 @@ static int variables_write(const struct weir_ruleset_instance *instance, bool is
 		}
 		add_quoted(text, weir_str_of(instance->terms.at[i].name));
 		weir_buf_add_text(text, is_spaced ? ": " : ":");
-		add_value(text, &value, scratch);
+		add_value(text, &value);
 		scratch->used = used;
 	}
 	return 0;

@@ -107,7 +107,7 @@ int weir_ruleset_compile(struct weir_ruleset_loading *loading, const struct weir
 	int r;
 
 	if (node->kind != WEIR_NODE_TEXT || node->is_null) {
-		return weir_node_wrong(node, loading->error, "an expression stands here");
+		return weir_node_wrong(node, loading->error, "expected an expression");
 	}
 	r = weir_expression_compile(&loading->set->arena, node->text, wanted, &term.expression, &error);
 	if (r == WEIR_EXPRESSION_WRONG) {
@@ -140,7 +140,7 @@ static int terms_compile(struct weir_ruleset_loading *loading, const struct weir
 		return 0;
 	}
 	if (map->kind != WEIR_NODE_MAP) {
-		return weir_node_wrong(map, loading->error, "a map of %s and expressions stands here", what);
+		return weir_node_wrong(map, loading->error, "expected a map of %s and expressions", what);
 	}
 	if (map->count > most) {
 		return weir_node_wrong(map, loading->error, "more than %u %s", most, what);
@@ -299,7 +299,7 @@ static int instance_compile(struct weir_ruleset_loading *loading, const struct w
 	}
 	if (part->params == NULL || part->params->kind != WEIR_NODE_MAP) {
 		return weir_node_wrong(part->params != NULL ? part->params : part->at, loading->error,
-			"%s %s: a map of fields stands here", part->kind, part->name);
+			"%s %s: expected a map of fields", part->kind, part->name);
 	}
 	if (part->is == WEIR_TEMPLATE_TRACESPAN) {
 		return tracespan_check(loading, part);
@@ -377,7 +377,7 @@ static int action_compile(struct weir_ruleset_loading *loading, struct weir_rule
 		return -ENOMEM;
 	}
 	if (at->kind != WEIR_NODE_TEXT || at->is_null) {
-		return weir_node_wrong(at, loading->error, "the name of an instance stands here");
+		return weir_node_wrong(at, loading->error, "expected the name of an instance");
 	}
 	action->handler = handler;
 	action->at = at;
@@ -413,7 +413,7 @@ static int actions_compile(
 			rule->from->name, handler_node->text.data);
 	}
 	if (list != NULL && list->kind != WEIR_NODE_LIST && !list->is_null) {
-		return weir_node_wrong(list, loading->error, "a list of instances stands here");
+		return weir_node_wrong(list, loading->error, "expected a list of instances");
 	}
 	for (const struct weir_node *at = list != NULL ? list->first : NULL; at != NULL && r == 0; at = at->next) {
 		r = action_compile(loading, rule, handler, at);
@@ -455,7 +455,7 @@ static int rule_compile(struct weir_ruleset_loading *loading, struct weir_rulese
 		r = weir_ruleset_compile(loading, match, WEIR_TYPE_BOOL, &rule->match);
 	}
 	if (r == 0 && actions != NULL && actions->kind != WEIR_NODE_LIST && !actions->is_null) {
-		r = weir_node_wrong(actions, loading->error, "a list of actions stands here");
+		r = weir_node_wrong(actions, loading->error, "expected a list of actions");
 	}
 	for (const struct weir_node *node = actions != NULL ? actions->first : NULL; node != NULL && r == 0;
 		node = node->next) {

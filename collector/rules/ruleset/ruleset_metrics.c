@@ -18,6 +18,7 @@
 
 #include "rules/documents/buckets.h"
 #include "rules/language/convert.h"
+#include "rules/passthrough.h"
 #include "rules/ruleset/ruleset_inside.h"
 
 #define LABEL_NAMES_MAX 4096u /* bytes of a metric's: with short values a label text fits any table */
@@ -111,9 +112,9 @@ static int name_check(struct building *building, const struct entry *entry, cons
 		return weir_node_wrong(at, building->loading->error,
 			"%s: names that begin with weir_ and traces_ are weir's own", entry->name);
 	}
-	if (strcmp(entry->name, "target_info") == 0) {
+	if (!weir_passthrough_is_free(weir_str_of(entry->name))) {
 		return weir_node_wrong(
-			at, building->loading->error, "target_info: what senders say of themselves is called so");
+			at, building->loading->error, "%s: weir or Prometheus has a metric of this name", entry->name);
 	}
 	for (uint32_t i = 0; i < schema->metric_count; i++) {
 		if (are_alike(&schema->metrics[i], entry->name, entry->kind)) {
@@ -212,7 +213,7 @@ static int label_find(struct building *building, const struct entry *entry, cons
 	const char *name, *dimension;
 
 	if (at->kind != WEIR_NODE_TEXT || at->is_null) {
-		return weir_node_wrong(at, building->loading->error, "the name of a label stands here");
+		return weir_node_wrong(at, building->loading->error, "expected the name of a label");
 	}
 	name = safe_name(arena, NULL, at->text.data);
 	if (name == NULL) {
@@ -457,7 +458,7 @@ static int expiry_read(struct weir_ruleset_loading *loading, const struct weir_n
 		return 0;
 	}
 	if (policy->kind != WEIR_NODE_MAP) {
-		return weir_node_wrong(policy, loading->error, "a map with metricsExpiryDuration stands here");
+		return weir_node_wrong(policy, loading->error, "expected a map with metricsExpiryDuration");
 	}
 	r = weir_mixer_yaml_fields(policy, fields, "metricsExpirationPolicy", loading->error);
 	node = weir_node_get(policy, "metrics_expiry_duration");
@@ -485,7 +486,7 @@ static int handler_build(struct building *building, const struct weir_mixer_part
 	r = weir_mixer_yaml_fields(params, fields, "a prometheus handler", building->loading->error);
 	r = r != 0 ? r : expiry_read(building->loading, weir_node_get(params, "metrics_expiration_policy"));
 	if (r == 0 && list != NULL && list->kind != WEIR_NODE_LIST && !list->is_null) {
-		r = weir_node_wrong(list, building->loading->error, "a list of metrics stands here");
+		r = weir_node_wrong(list, building->loading->error, "expected a list of metrics");
 	}
 	for (const struct weir_node *at = list != NULL ? list->first : NULL; at != NULL && r == 0; at = at->next) {
 		struct entry entry = { .handler = handler };

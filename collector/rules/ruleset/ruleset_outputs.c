@@ -40,7 +40,7 @@ static int severities_read(
 	}
 	if (map->kind != WEIR_NODE_MAP || map->count > SEVERITIES_MAX) {
 		return weir_node_wrong(
-			map, loading->error, "a map of at most %u severities and levels stands here", SEVERITIES_MAX);
+			map, loading->error, "expected a map of at most %u severities and levels", SEVERITIES_MAX);
 	}
 	stdio_->severities = weir_arena_alloc(&loading->set->arena, (map->count + 1) * sizeof(*stdio_->severities));
 	if (stdio_->severities == NULL) {

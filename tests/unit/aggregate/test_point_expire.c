@@ -24,6 +24,7 @@ static void a_counter_that_comes_back_begins_at_what_it_grew_by(void **state)
 	later(&scene, 5 * S);
 	assert_int_equal(family_of(&scene, "sold_total")->point_count, 0);
 	assert_true(expired_of(scene.fold, "sold_total") == 120);
+	assert_int_equal(expired_since(scene.fold, "sold_total"), BEGAN);
 	assert_int_equal(scene.fold->points.families.live_series, 1); /* somebody else's */
 	assert_int_equal(scene.fold->points.asleep, 1);
 	later(&scene, 100 * S);
@@ -327,7 +328,8 @@ static void room_that_is_free_again_is_for_those_who_wait(void **state)
 	scene_end(&scene);
 }
 
-/* Names without end: what expired under those that had to go is not lost. */
+/* Names without end: what expired under those that had to go is not lost. Should one of those come back, it says less
+ * than before; so nobody says since when it has been counted. */
 static void names_that_are_short_leave_their_total(void **state)
 {
 	struct scene scene;
@@ -349,6 +351,11 @@ static void names_that_are_short_leave_their_total(void **state)
 	}
 	assert_true(expired_of(scene.fold, NULL) == 3.0 * made);
 	assert_true(expired_of(scene.fold, "_overflow") > 0);
+	assert_int_equal(expired_since(scene.fold, "_overflow"), BEGAN);
+	counter_since(&scene, "orders", "sold", scene.now_ns, 3);
+	later(&scene, EXPIRY);
+	assert_true(expired_of(scene.fold, "sold_total") == 3);
+	assert_int_equal(expired_since(scene.fold, "sold_total"), 0);
 	assert_int_equal(scene.fold->points.families.live_series, 1);
 	scene_end(&scene);
 }

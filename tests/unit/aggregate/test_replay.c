@@ -87,7 +87,7 @@ static int rules_let_go(void **state)
 static struct weir_fold *fold_make(uint32_t max_series, uint64_t expiry_ns, const struct weir_ruleset *ruleset)
 {
 	const struct weir_fold_opts opts = {
-		.max_series = max_series, .hash_seed = 7, .expiry_ns = expiry_ns, .ruleset = ruleset
+		.max_series = max_series, .hash_seed = 7, .expiry_ns = expiry_ns, .ruleset = ruleset, .began_ns = 1
 	};
 	struct weir_fold *fold;
 
@@ -231,6 +231,25 @@ static void points_follow(const struct weir_snapshot *before, const struct weir_
 	}
 }
 
+/* And of what went with series that expired. */
+static void expired_follow(const struct weir_snapshot *before, const struct weir_snapshot *now)
+{
+	for (uint32_t i = 0; i < now->expired_count; i++) {
+		const struct weir_expired_view *view = &now->expired[i];
+
+		assert_true(view->created_ns > 0);
+		for (uint32_t j = 0; before != NULL && j < before->expired_count; j++) {
+			const struct weir_expired_view *old = &before->expired[j];
+
+			if (weir_str_equal(old->metric, view->metric) && old->created_ns == view->created_ns &&
+				view->value < old->value) {
+				fail_msg("the expired of %.*s went down: %f after %f", (int)view->metric.length,
+					view->metric.data, view->value, old->value);
+			}
+		}
+	}
+}
+
 struct total {
 	double count, sum;
 };
@@ -315,6 +334,7 @@ static void step(struct run *run, struct batch_maker *maker, bool has_reloads)
 	bounded = scrape(run->live); /* texts are the fold's, so of the one that stays */
 	follows(run->scraped, bounded);
 	points_follow(run->scraped, bounded);
+	expired_follow(run->scraped, bounded);
 	weir_snapshot_let_go(run->scraped);
 	run->scraped = bounded;
 	if (batch_random_number(&run->random, 8) == 0) {

@@ -158,7 +158,8 @@ static const struct weir_batch *spans(struct batch_maker *maker, unsigned count)
 
 static uint64_t received(struct place *place)
 {
-	const struct weir_snapshot *snapshot = weir_run_snapshot(place->run, WEIR_SNAPSHOT_LEDGER);
+	int64_t behind_ms;
+	const struct weir_snapshot *snapshot = weir_run_snapshot(place->run, WEIR_SNAPSHOT_LEDGER, &behind_ms);
 	uint64_t sum = 0;
 
 	assert_non_null(snapshot);
@@ -217,7 +218,8 @@ static void *ask(void *arg)
 	uint64_t last = 0;
 
 	for (unsigned i = 0; i < 300; i++) {
-		const struct weir_snapshot *snapshot = weir_run_snapshot(asker->place->run, asker->parts);
+		int64_t behind_ms;
+		const struct weir_snapshot *snapshot = weir_run_snapshot(asker->place->run, asker->parts, &behind_ms);
 		uint64_t requests = 0;
 
 		assert_non_null(snapshot);
@@ -267,9 +269,14 @@ static void a_stalled_writer_stops_reading_but_askers_are_answered(void **state)
 	struct batch_maker maker = { 0 };
 	const struct weir_batch *batch;
 	const struct weir_snapshot *snapshot;
+	int64_t behind_ms;
 	uint64_t size;
 
 	start(place, false);
+	snapshot = weir_run_snapshot(place->run, WEIR_SNAPSHOT_LEDGER, &behind_ms);
+	assert_non_null(snapshot);
+	assert_int_equal(behind_ms, 0);
+	weir_snapshot_let_go(snapshot);
 	batch = spans(&maker, 3000);
 	size = batch->size_bytes;
 	for (uint64_t sum = 0; sum < WEIR_WINDOW_BYTES + 2 * size; sum += size) {
@@ -280,9 +287,10 @@ static void a_stalled_writer_stops_reading_but_askers_are_answered(void **state)
 	}
 	assert_true(weir_run_catch_up(place->run, 20) > 0);
 	assert_true(weir_run_position(place->run) < weir_ring_head(place->ring));
-	snapshot = weir_run_snapshot(place->run, WEIR_SNAPSHOT_LEDGER);
+	snapshot = weir_run_snapshot(place->run, WEIR_SNAPSHOT_LEDGER, &behind_ms);
 	assert_non_null(snapshot);
 	assert_int_equal(snapshot->position, weir_run_position(place->run));
+	assert_true(behind_ms > 0);
 	weir_snapshot_let_go(snapshot);
 	stop(place); /* gives up: the ring keeps what is not stored */
 	assert_int_equal(weir_ring_tail(place->ring), 0);
@@ -400,11 +408,12 @@ static void rules_change_under_load_and_counting_goes_on(void **state)
 static void after_the_end_there_are_no_snapshots(void **state)
 {
 	struct place *place = *state;
+	int64_t behind_ms;
 
 	start(place, true);
 	weir_ring_seal(place->ring);
 	weir_run_join(place->run);
-	assert_null(weir_run_snapshot(place->run, WEIR_SNAPSHOT_EDGES));
+	assert_null(weir_run_snapshot(place->run, WEIR_SNAPSHOT_EDGES, &behind_ms));
 	weir_windows_stop(place->windows);
 	pthread_join(place->writer, NULL);
 	weir_run_destroy(place->run);

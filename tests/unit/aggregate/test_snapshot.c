@@ -13,6 +13,8 @@
 #include "support/metric_of.h"
 
 #define T0 1700000000000000000u
+#define BEGAN (T0 - 2)
+#define RESET (T0 - 1)
 
 struct world {
 	struct weir_fold *fold;
@@ -22,7 +24,7 @@ struct world {
 
 static int set_up(void **state)
 {
-	const struct weir_fold_opts opts = { .max_series = 1000, .hash_seed = 1 };
+	const struct weir_fold_opts opts = { .max_series = 1000, .hash_seed = 1, .began_ns = BEGAN };
 	struct world *world = calloc(1, sizeof(*world));
 
 	world->random = (struct batch_random){ .state = 1, .now_ns = T0, .step_ns = 1000000, .names = 4 };
@@ -130,6 +132,26 @@ static void counts_and_buckets_of_one_moment_agree(void **state)
 	weir_snapshot_let_go(snapshot);
 }
 
+/* With the database, or when they were reset. */
+static void counters_began_together(void **state)
+{
+	struct world *world = *state;
+
+	for (unsigned round = 0; round < 2; round++) {
+		const struct weir_snapshot *snapshot;
+
+		fold_some(world);
+		snapshot = look(world, WEIR_SNAPSHOT_SERIES | WEIR_SNAPSHOT_LEDGER);
+		assert_int_equal(snapshot->began_ns, round == 0 ? BEGAN : RESET);
+		assert_true(snapshot->expired_count > 0);
+		for (uint32_t i = 0; i < snapshot->expired_count; i++) {
+			assert_int_equal(snapshot->expired[i].created_ns, snapshot->began_ns);
+		}
+		weir_snapshot_let_go(snapshot);
+		weir_fold_reset_counters(world->fold, RESET);
+	}
+}
+
 static void it_lives_until_the_last_holder_lets_go(void **state)
 {
 	struct world *world = *state;
@@ -148,6 +170,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(only_what_was_asked_for_is_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_copy_does_not_move_when_the_fold_does, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(counts_and_buckets_of_one_moment_agree, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(counters_began_together, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(it_lives_until_the_last_holder_lets_go, set_up, tear_down),
 	};
 

@@ -84,6 +84,51 @@ static void depth_is_bounded_and_the_error_stays(void **state)
 	weir_yaml_close(yaml);
 }
 
+static void what_is_no_text_is_said_at_its_place(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t length, line, column;
+	} rows[] = {
+		{ "\xff", 1, 1, 1 },
+		{ "a: 1\nb: \xff\n", 10, 2, 4 },
+		{ "\xef\xbb\xbf"
+		  "a: \xff\n",
+			8, 1, 4 },
+		{ "\xc3\xa9: \xc3\xa9\xc3", 7, 1, 5 },
+		{ "a: 1\nb: \0\n", 10, 2, 4 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct weir_yaml_event event;
+		struct weir_yaml *yaml;
+		int r;
+
+		assert_int_equal(weir_yaml_open(weir_str_make(rows[i].text, rows[i].length), &yaml), 0);
+		while ((r = weir_yaml_next(yaml, &event)) == 0 && event.kind != WEIR_YAML_END) {
+		}
+		assert_int_equal(r, WEIR_YAML_MALFORMED);
+		assert_int_equal(event.line, rows[i].line);
+		assert_int_equal(event.column, rows[i].column);
+		weir_yaml_close(yaml);
+	}
+}
+
+static void a_mark_of_the_byte_order_is_passed_over(void **state)
+{
+	struct weir_yaml *yaml;
+
+	(void)state;
+	assert_int_equal(weir_yaml_open(weir_str_of("\xef\xbb\xbf"
+						    "a: 1\n"),
+				 &yaml),
+		0);
+	expect(yaml, WEIR_YAML_MAP, NULL, 1, 1);
+	expect(yaml, WEIR_YAML_TEXT, "a", 1, 1);
+	weir_yaml_close(yaml);
+}
+
 static void several_documents_come_with_their_bounds(void **state)
 {
 	struct weir_yaml_event event;
@@ -153,6 +198,8 @@ int main(void)
 		cmocka_unit_test(events_come_in_order_with_their_places),
 		cmocka_unit_test(only_plain_nothing_is_null),
 		cmocka_unit_test(depth_is_bounded_and_the_error_stays),
+		cmocka_unit_test(what_is_no_text_is_said_at_its_place),
+		cmocka_unit_test(a_mark_of_the_byte_order_is_passed_over),
 		cmocka_unit_test(several_documents_come_with_their_bounds),
 		cmocka_unit_test(places_within_a_text_are_found_in_the_file),
 	};

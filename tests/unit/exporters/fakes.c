@@ -109,10 +109,11 @@ void weir_query_close(struct weir_query *query)
 	fakes.closed++;
 }
 
-const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts)
+const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts, int64_t *ret_behind_ms)
 {
 	(void)run;
 	fakes.parts = parts;
+	*ret_behind_ms = 19;
 	return fakes.snapshot;
 }
 

@@ -193,11 +193,13 @@ static const struct weir_completeness_view completeness[] = {
 		.signal = WEIR_SIGNAL_ACCESS_LOG,
 		.seen = 7998,
 		.sent = 8000,
-		.dropped = 1997 },
+		.dropped = 1997,
+		.created_ns = 1700000100500000000u },
 };
 static const struct weir_log_view logs[] = { { S("orders"), "WARN", 5 } };
 
-const struct weir_snapshot scene_snapshot = { .metric_count = 4,
+const struct weir_snapshot scene_snapshot = { .began_ns = 1690000000750000000u,
+	.metric_count = 4,
 	.metrics = metrics,
 	.series = series,
 	.series_counts = series_counts,
@@ -212,6 +214,7 @@ const struct weir_snapshot scene_snapshot = { .metric_count = 4,
 	.series_total = 5,
 	.points_total = 16,
 	.overflowed = 3,
+	.overflowed_edges = 6,
 	.shortfall_bytes = 77,
 	.points_late = 4 };
 

@@ -127,6 +127,24 @@ static void documents_come_from_one_snapshot_that_is_let_go(void **state)
 	assert_int_equal(fakes.let_go, 8);
 }
 
+/* Contract 12: who is answered with less than was acknowledged is told. */
+static void documents_say_how_far_behind_they_are(void **state)
+{
+	static const struct weir_snapshot empty;
+	static weir_http_fn *const fns[] = { weir_scrape_get, weir_status_ledger, weir_status_status, weir_api_graph,
+		weir_servicegraph_graph };
+
+	(void)state;
+	fakes.snapshot = &empty;
+	for (size_t i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
+		struct weir_http_response response = fakes_call(fns[i]);
+
+		assert_int_equal(response.status != 0 ? response.status : 200, 200);
+		assert_int_equal(response.behind_ms, 19);
+		fakes_free(&response);
+	}
+}
+
 /* One series with an exemplar, and which of its trace is asked. */
 static void metrics_come_in_the_form_that_is_asked_for(void **state)
 {
@@ -216,6 +234,7 @@ int main(void)
 		cmocka_unit_test_setup(health_names_the_stores_state, reset),
 		cmocka_unit_test_setup(ready_says_what_it_is_told, reset),
 		cmocka_unit_test_setup(documents_come_from_one_snapshot_that_is_let_go, reset),
+		cmocka_unit_test_setup(documents_say_how_far_behind_they_are, reset),
 		cmocka_unit_test_setup(metrics_come_in_the_form_that_is_asked_for, reset),
 		cmocka_unit_test_setup(without_a_snapshot_it_is_503, reset),
 		cmocka_unit_test_setup(wrong_horizons_are_refused_as_each_client_expects, reset),

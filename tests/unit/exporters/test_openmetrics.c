@@ -173,7 +173,7 @@ static void no_name_belongs_to_two_families(void **state)
 
 static void units_are_those_that_names_end_in(void **state)
 {
-	static const char *const rows[][2] = { { "x_seconds", "seconds" }, { "x_seconds_total", "seconds" },
+	static const char *const rows[][2] = { { "x_seconds", "seconds" }, { "x_seconds_total", "" },
 		{ "x_milliseconds", "milliseconds" }, { "a_bytes", "bytes" }, { "bytes", "" }, { "_bytes", "" },
 		{ "kilobytes", "" }, { "x_bytes_sent", "" }, { "x_total", "" }, { "", "" }, { "x_ratio", "ratio" } };
 
@@ -181,6 +181,34 @@ static void units_are_those_that_names_end_in(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_true(weir_str_is(weir_exposition_unit(weir_str_of(rows[i][0])), rows[i][1]));
 	}
+}
+
+/* Prometheus gives up a whole scrape over a unit that its family's name does not end in. */
+static void a_unit_is_said_of_families_that_end_in_it(void **state)
+{
+	static const struct named families[] = { { "a_seconds_total", WEIR_EXPOSED_COUNTER, "a_seconds counter" },
+		{ "b_bytes_total", WEIR_EXPOSED_GAUGE, "b_bytes_total gauge" },
+		{ "c_seconds_total", WEIR_EXPOSED_HISTOGRAM, "c_seconds_total histogram" },
+		{ "d_seconds", WEIR_EXPOSED_GAUGE, "d_seconds gauge" },
+		{ "d_seconds_total", WEIR_EXPOSED_COUNTER, "d_seconds_total unknown" },
+		{ "e_ratio", WEIR_EXPOSED_COUNTER, "e_ratio unknown" }, { NULL, 0, NULL } };
+	static const char *const units[] = { "# UNIT a_seconds seconds\n", "# UNIT d_seconds seconds\n",
+		"# UNIT e_ratio ratio\n" };
+	uint32_t left_out;
+	struct weir_buf buf;
+	unsigned said = 0;
+
+	(void)state;
+	assert_named(families);
+	render(named_families, families, true, &buf, &left_out);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		assert_non_null(strstr(buf.data, units[i]));
+	}
+	for (const char *at = buf.data; (at = strstr(at, "# UNIT ")) != NULL; at++) {
+		said++;
+	}
+	assert_int_equal(said, sizeof(units) / sizeof(units[0]));
+	weir_buf_fini(&buf);
 }
 
 static void bounds_are_written_as_go_writes_them(void **state)
@@ -267,6 +295,7 @@ int main(void)
 		cmocka_unit_test(created_lines_and_exemplars_are_there_only_when_asked_for),
 		cmocka_unit_test(no_name_belongs_to_two_families),
 		cmocka_unit_test(units_are_those_that_names_end_in),
+		cmocka_unit_test(a_unit_is_said_of_families_that_end_in_it),
 		cmocka_unit_test(bounds_are_written_as_go_writes_them),
 		cmocka_unit_test(what_openmetrics_forbids_is_left_out),
 	};

@@ -206,6 +206,40 @@ static void counters_and_gauges_have_value_created_time_and_exemplar(void **stat
 	decoded_free(&decoded);
 }
 
+/* Prometheus gives up a whole scrape over a unit that its family's name does not end in; a counter's `_total` aside. */
+static void a_unit_is_said_of_families_that_end_in_it(void **state)
+{
+	static const struct {
+		const char *name, *unit;
+		enum weir_exposed type;
+	} rows[] = { { "a_seconds_total", "seconds", WEIR_EXPOSED_COUNTER },
+		{ "b_bytes", "bytes", WEIR_EXPOSED_COUNTER }, { "c_bytes_total", NULL, WEIR_EXPOSED_GAUGE },
+		{ "d_seconds_total", NULL, WEIR_EXPOSED_HISTOGRAM }, { "e_seconds", "seconds", WEIR_EXPOSED_SUMMARY } };
+	struct weir_buf buf = { 0 };
+	const struct weir_exposition_opts opts = { .buf = &buf };
+	struct weir_protobuf protobuf;
+	struct decoded decoded;
+
+	(void)state;
+	weir_protobuf_begin(&protobuf, &opts);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		weir_exposition_one(&protobuf.base, rows[i].name, rows[i].type, "", weir_exposition_whole(1), 0);
+	}
+	weir_protobuf_end(&protobuf);
+	decoded = decode(&buf);
+	assert_int_equal(decoded.count, sizeof(rows) / sizeof(rows[0]));
+	for (size_t i = 0; i < decoded.count; i++) {
+		assert_string_equal(decoded.families[i]->name, rows[i].name);
+		assert_int_equal(decoded.families[i]->n_metric, 1);
+		assert_int_equal(decoded.families[i]->unit != NULL, rows[i].unit != NULL);
+		if (rows[i].unit != NULL) {
+			assert_string_equal(decoded.families[i]->unit, rows[i].unit);
+		}
+	}
+	decoded_free(&decoded);
+	weir_buf_fini(&buf);
+}
+
 static void classic_histograms_are_cumulative(void **state)
 {
 	static const double bounds[] = { 0.5, 1, 5, 1000000, INFINITY };
@@ -533,6 +567,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(families_and_types_are_those_of_the_text),
 		cmocka_unit_test(counters_and_gauges_have_value_created_time_and_exemplar),
+		cmocka_unit_test(a_unit_is_said_of_families_that_end_in_it),
 		cmocka_unit_test(classic_histograms_are_cumulative),
 		cmocka_unit_test(summaries_have_their_quantiles),
 		cmocka_unit_test(exponential_histograms_are_native_and_classic),

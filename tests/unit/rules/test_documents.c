@@ -131,6 +131,8 @@ static void wrong_metrics_are_said_at_their_place(void **state)
 			"14:12", "weir's own" },
 		{ ENTRY("name: info, namespace: target, instance_name: m.metric, kind: GAUGE, label_names: [code]"),
 			"14:12", "target_info" },
+		{ ENTRY("name: open_fds, namespace: process, instance_name: m.metric, kind: GAUGE, label_names: [code]"),
+			"14:12", "process_open_fds" },
 		{ ENTRY(NAMED "kind: COUNTER, labels: [code]"), "14:55", "no field `labels`" },
 		{ ENTRY(NAMED "kind: COUNTER, labelNames: [code], label_names: [code]"), "14:75", "twice" },
 		{ BUCKETS("explicit_buckets: {bounds: [1, 1]}"), "14:122", "ascend" },
@@ -180,7 +182,11 @@ static void wrong_references_and_documents_are_said_at_their_place(void **state)
 		{ META("instance", "i") "  params: {value: 1}\n", "1:1", "compiledTemplate" },
 		{ META("handler", "i") "  params: {}\n", "1:1", "compiledAdapter" },
 		{ "apiVersion: config.istio.io/v1alpha2\nkind: metric\nspec: {value: 1}\n", "1:1", "metadata.name" },
-		{ "kind: metric\n", "1:1", "apiVersion" },
+		{ "kind: metric\n", "1:1", "expected a document with apiVersion and kind" },
+		{ META("metric", "m") "  value: 1\n  ? [a]\n  : 1\n", "6:5", "expected a key" },
+		{ META("rule", "r") "  match: \xff\n", "5:10", "UTF-8" },
+		{ META("rule", "\"r\xc3\xa9\"") "  match: a\xc3\n", "5:12", "UTF-8" },
+		{ META("metric", "m") "  \"v\\e[31m\\n\": 1\n", "5:3", "no field `v [31m `" },
 		{ "just text\n", "1:1", "apiVersion" },
 		{ "a: 1\n---\n- b\n", "1:1", "apiVersion" },
 		{ "apiVersion: v1\nkind: List\nitems: 5\n", "3:8", "items" },
@@ -232,6 +238,10 @@ static void what_weir_cannot_do_is_passed_over_with_a_line(void **state)
 				  "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: 1, a: 2}\n",
 		(const char *const[]){ "warning: weir makes nothing of a denier", "checknothing",
 			"note: ConfigMap passed over", NULL });
+	expect_notes(META("\"\\e[2Jdenier\\n\"", "deny") "  status: {code: 7}\n",
+		(const char *const[]){ "warning: weir makes nothing of a  [2Jdenier ", NULL });
+	expect_notes("\xef\xbb\xbf" META("denier", "deny") "  status: {code: 7}\n", /* a mark of the byte order */
+		(const char *const[]){ ":1:1: warning: weir makes nothing of a denier", NULL });
 	expect_notes(
 		META("handler", "h") "  compiledAdapter: fluentd\n---\n" META("instance",
 			"i") "  compiledTemplate: logentry\n  params: {severity: '\"x\"'}\n---\n"
@@ -378,6 +388,17 @@ static void too_much_is_refused(void **state)
 	}
 	weir_buf_add_char(&text, '\0');
 	expect_wrong(text.data, "514:1", "256 rules");
+	weir_buf_clear(&text);
+	weir_buf_addf(&text, META("rule", "%0254u") "  actions: []\n", 1);
+	weir_buf_add_char(&text, '\0');
+	expect_wrong(text.data, "3:18", "metadata.name is longer than 253 bytes");
+	weir_buf_clear(&text);
+	weir_buf_add_text(&text, "apiVersion: v1\nkind: ConfigMap\ndata:\n");
+	for (unsigned i = 0; i < 1025; i++) {
+		weir_buf_addf(&text, "  k%u: a\n", i);
+	}
+	weir_buf_add_char(&text, '\0');
+	expect_wrong(text.data, "1028:3", "a map with more than 1024 keys");
 	weir_buf_clear(&text);
 	weir_buf_add_text(&text, META("metric", "m") "  value: ");
 	for (unsigned i = 0; i < 40; i++) {

@@ -5,68 +5,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/stat.h"
-#include "rules/ruleset.h"
+#include "rule_scene.h"
 
 static struct weir_scratch scratch;
 
-static int load_text(const char *text, const struct weir_ruleset **ret, struct weir_ruleset_error *error)
-{
-	char path[] = "/tmp/weir-entries-XXXXXX";
-	const char *paths[] = { path };
-	const struct weir_ruleset_opts opts = { .paths = paths, .path_count = 1 };
-	int fd = mkstemp(path), r;
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-	r = weir_ruleset_load(&opts, ret, error);
-	unlink(path);
-	return r;
-}
-
-static const struct weir_ruleset *load(const char *text)
-{
-	const struct weir_ruleset *ruleset = NULL;
-	struct weir_ruleset_error error;
-
-	if (load_text(text, &ruleset, &error) != 0) {
-		fail_msg("%s: %s", error.where, error.why);
-	}
-	return ruleset;
-}
-
-struct told {
-	struct weir_value values[WEIR_ATTRIBUTES];
-	struct weir_rules_record record;
-};
-
-static void tell(struct told *told, const char *name, struct weir_value value)
-{
-	enum weir_attribute attribute;
-
-	assert_true(weir_attribute_find(weir_str_of(name), &attribute));
-	value.type = weir_attribute_type(attribute);
-	told->values[attribute] = value;
-	told->record.told = told->values;
-}
-
-static void tell_text(struct told *told, const char *name, const char *text)
-{
-	tell(told, name, (struct weir_value){ .text = weir_str_of(text) });
-}
-
-static void tell_number(struct told *told, const char *name, int64_t number)
-{
-	tell(told, name, (struct weir_value){ .number = number });
-}
-
-static void expect_lines(
-	const struct weir_ruleset *ruleset, const struct told *told, uint32_t output, uint32_t count, const char *want)
+static void expect_lines(const struct weir_ruleset *ruleset, const struct scene_told *told, uint32_t output,
+	uint32_t count, const char *want)
 {
 	struct weir_buf text;
 
@@ -86,27 +34,27 @@ static void expect_lines(
 	"  compiledTemplate: logentry\n  params:\n    severity: conditional(response.code == 500, \"error\", \"Info\")\n" \
 	"    timestamp: request.time\n    variables:\n      url: request.path | \"\"\n      code: response.code | 0\n"    \
 	"      latency: response.duration | \"0ms\"\n      mtls: connection.mtls | false\n"                               \
-	"      ip: source.ip | ip(\"10.0.0.1\")\n      at: response.time | request.time\n      Big: 0.1\n"
+	"      ip: source.ip | ip(\"10.0.0.1\")\n      at: response.time | request.time\n      Big: 2.1\n"
 #define HANDLER(name, params) META("handler", name) "  compiledAdapter: stdio\n  params: {" params "}\n"
 #define RULE(name, match, handler)                                                                                     \
 	META("rule", name) "  match: " match "\n  actions:\n  - {handler: " handler ", instances: [log]}\n"
 
-static struct told *some_request(void)
+static struct scene_told *some_request(void)
 {
-	struct told *told = calloc(1, sizeof(*told));
+	struct scene_told *told = scene_tell("");
 
-	tell_number(told, "request.time", 1537044396009801500);
-	tell_number(told, "response.code", 200);
-	tell_number(told, "response.duration", 15580000);
-	tell_text(told, "request.path", "/a\"\\\n\x01\xc3\x9f");
+	scene_tell_number(told, "request.time", 1537044396009801500);
+	scene_tell_number(told, "response.code", 200);
+	scene_tell_number(told, "response.duration", 15580000);
+	scene_tell_text(told, "request.path", "/a\"\\\n\x01\xc3\x9f");
 	return told;
 }
 
 static void lines_are_mixers(void **state)
 {
-	const struct weir_ruleset *ruleset = load(LOGENTRY HANDLER("json", "outputAsJson: true") HANDLER(
+	const struct weir_ruleset *ruleset = scene_load_text(LOGENTRY HANDLER("json", "outputAsJson: true") HANDLER(
 		"console", "output_as_json: false, logStream: STDERR") RULE("a", "", "json") RULE("b", "", "console"));
-	struct told *told = some_request();
+	struct scene_told *told = some_request();
 
 	(void)state;
 	assert_int_equal(weir_ruleset_output_count(ruleset), 2);
@@ -116,10 +64,10 @@ static void lines_are_mixers(void **state)
 	assert_null(weir_ruleset_output(ruleset, 2));
 	expect_lines(ruleset, told, 0, 1,
 		"{\"level\":\"info\",\"time\":\"2018-09-15T20:46:36.009801Z\",\"instance\":\"log.instance.istio-system\","
-		"\"Big\":0.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":200,\"ip\":\"10.0.0.1\","
+		"\"Big\":2.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":200,\"ip\":\"10.0.0.1\","
 		"\"latency\":\"15.58ms\",\"mtls\":false,\"url\":\"/a\\\"\\\\\\n\\u0001\xc3\x9f\"}\n");
 	expect_lines(ruleset, told, 1, 1,
-		"2018-09-15T20:46:36.009801Z\tinfo\tlog.instance.istio-system\t{\"Big\": 0.1, "
+		"2018-09-15T20:46:36.009801Z\tinfo\tlog.instance.istio-system\t{\"Big\": 2.1, "
 		"\"at\": \"2018-09-15T20:46:36.009801Z\", \"code\": 200, \"ip\": \"10.0.0.1\", "
 		"\"latency\": \"15.58ms\", \"mtls\": false, \"url\": \"/a\\\"\\\\\\n\\u0001\xc3\x9f\"}\n");
 	free(told);
@@ -129,26 +77,26 @@ static void lines_are_mixers(void **state)
 static void matches_and_levels_decide(void **state)
 {
 	const struct weir_ruleset *ruleset =
-		load(LOGENTRY HANDLER("h", "outputLevel: WARNING, severityLevels: {Info: WARNING}")
+		scene_load_text(LOGENTRY HANDLER("h", "outputLevel: WARNING, severityLevels: {Info: WARNING}")
 				HANDLER("errors", "outputLevel: ERROR") RULE("a", "response.code >= 400", "h")
 					RULE("b", "", "errors") RULE("c", "response.code == 200", "h"));
-	struct told *told = some_request();
+	struct scene_told *told = some_request();
 
 	(void)state;
-	tell_text(told, "request.path", "/");
+	scene_tell_text(told, "request.path", "/");
 	expect_lines(ruleset, told, 0, 1,
 		"{\"level\":\"warn\",\"time\":\"2018-09-15T20:46:36.009801Z\",\"instance\":\"log.instance.istio-system\","
-		"\"Big\":0.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":200,\"ip\":\"10.0.0.1\","
+		"\"Big\":2.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":200,\"ip\":\"10.0.0.1\","
 		"\"latency\":\"15.58ms\",\"mtls\":false,\"url\":\"/\"}\n");
 	expect_lines(ruleset, told, 1, 0, "");
-	tell_number(told, "response.code", 404);
+	scene_tell_number(told, "response.code", 404);
 	expect_lines(ruleset, told, 1, 0, "");
-	tell_number(told, "response.code", 302);
+	scene_tell_number(told, "response.code", 302);
 	expect_lines(ruleset, told, 0, 0, "");
-	tell_number(told, "response.code", 500);
+	scene_tell_number(told, "response.code", 500);
 	expect_lines(ruleset, told, 1, 1,
 		"{\"level\":\"error\",\"time\":\"2018-09-15T20:46:36.009801Z\",\"instance\":\"log.instance.istio-system\","
-		"\"Big\":0.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":500,\"ip\":\"10.0.0.1\","
+		"\"Big\":2.1,\"at\":\"2018-09-15T20:46:36.009801Z\",\"code\":500,\"ip\":\"10.0.0.1\","
 		"\"latency\":\"15.58ms\",\"mtls\":false,\"url\":\"/\"}\n");
 	free(told);
 	weir_ruleset_let_go(ruleset);
@@ -156,13 +104,13 @@ static void matches_and_levels_decide(void **state)
 
 static void a_line_is_whole_or_not_there(void **state)
 {
-	const struct weir_ruleset *ruleset = load(LOGENTRY HANDLER("h", "") RULE("a", "", "h"));
-	struct told *told = calloc(1, sizeof(*told));
+	const struct weir_ruleset *ruleset = scene_load_text(LOGENTRY HANDLER("h", "") RULE("a", "", "h"));
+	struct scene_told *told = scene_tell("");
 	uint64_t before = weir_stat_get(WEIR_STAT_RULE_FAILED_ENTRY);
 	struct weir_buf text;
 
 	(void)state;
-	tell_number(told, "response.code", 200);
+	scene_tell_number(told, "response.code", 200);
 	weir_buf_init(&text, 0);
 	weir_buf_add(&text, "kept", 4);
 	assert_int_equal(weir_ruleset_entries(ruleset, 0, &told->record, &scratch, &text), 0);
@@ -175,8 +123,8 @@ static void a_line_is_whole_or_not_there(void **state)
 
 static void long_values_are_cut_between_characters(void **state)
 {
-	const struct weir_ruleset *ruleset = load(LOGENTRY HANDLER("h", "") RULE("a", "", "h"));
-	struct told *told = some_request();
+	const struct weir_ruleset *ruleset = scene_load_text(LOGENTRY HANDLER("h", "") RULE("a", "", "h"));
+	struct scene_told *told = some_request();
 	struct weir_buf text;
 	char path[10000];
 
@@ -184,7 +132,7 @@ static void long_values_are_cut_between_characters(void **state)
 	memset(path, 'x', sizeof(path));
 	memcpy(path + 8191, "\xc3\x9f", 2);
 	path[9999] = '\0';
-	tell_text(told, "request.path", path);
+	scene_tell_text(told, "request.path", path);
 	weir_buf_init(&text, 0);
 	assert_int_equal(weir_ruleset_entries(ruleset, 0, &told->record, &scratch, &text), 1);
 	assert_memory_equal(text.data + text.length - 6, "xxx\"}\n", 6);
@@ -196,7 +144,7 @@ static void long_values_are_cut_between_characters(void **state)
 
 static void files_rotate_as_told(void **state)
 {
-	const struct weir_ruleset *ruleset = load(LOGENTRY HANDLER(
+	const struct weir_ruleset *ruleset = scene_load_text(LOGENTRY HANDLER(
 		"rotated", "logStream: ROTATED_FILE, outputPath: /var/log/a") HANDLER("told",
 		"logStream: ROTATED_FILE, outputPath: /var/log/b, maxMegabytesBeforeRotation: 5, maxDaysBeforeRotation: "
 		"0, maxRotatedFiles: 3") HANDLER("plain", "logStream: FILE, outputPath: /var/log/c") HANDLER("unused",
@@ -231,8 +179,9 @@ static void two_handlers_of_one_file_are_refused(void **state)
 	struct weir_ruleset_error error;
 
 	(void)state;
-	assert_int_equal(load_text(LOGENTRY HANDLER("a", "logStream: FILE, outputPath: /x") HANDLER("b",
-					   "logStream: FILE, outputPath: /x") RULE("a", "", "a") RULE("b", "", "b"),
+	assert_int_equal(scene_try_text(LOGENTRY HANDLER("a", "logStream: FILE, outputPath: /x")
+						HANDLER("b", "logStream: FILE, outputPath: /x") RULE("a", "", "a")
+							RULE("b", "", "b"),
 				 &ruleset, &error),
 		WEIR_RULESET_WRONG);
 	assert_non_null(strstr(error.why, "same file"));
