@@ -4,14 +4,16 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/conf.h"
+#include "rules/attribute.h"
 
 static int command_of(const char *text, enum weir_command *ret)
 {
-	static const char *const names[] = { "run", "check", "version", "sample", "help" };
+	static const char *const names[] = { "run", "check", "version", "sample", "attributes", "help" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(text, names[i]) == 0) {
@@ -86,11 +88,16 @@ void weir_cli_help(void)
 	weir_buf_add_text(&text,
 		"weir: takes what a mesh's proxies say, keeps the newest of it, answers who asks.\n"
 		"\n"
-		"  weir [run] [--config=FILE] [--section.key=value …]   runs in the foreground (the default)\n"
+		"  weir [run] [--config=FILE] [--section.key=value …]   runs in the foreground (the default); SIGHUP reads rules,\n"
+		"                                                       certificates and pods again\n"
 		"  weir check FILE [--section.key=value …]              is this configuration right, and are its rules? A folder, or a file\n"
-		"                                                       whose first document has `kind`, is rules (Mixer's)\n"
-		"  weir check [FILE] --explain RECORD.json [--…]        which rules match this record, {\"response.code\": 200, …}; which\n"
-		"                                                       series count it, and why the others do not\n"
+		"                                                       whose first document has `kind`, is rules (Mixer's). Ends with 0;\n"
+		"                                                       with 1: it is wrong; with 2: the command line is\n"
+		"  weir check [FILE] --explain RECORD.json [--…]        which rules match this record; which series count it, which lines it\n"
+		"                                                       makes, and why not the others. A record is one object of attributes:\n"
+		"                                                       {\"context.protocol\": \"http\", \"response.code\": 200,\n"
+		"                                                       \"response.duration\": \"12ms\", \"source.labels\": {\"app\": \"shop\"}}\n"
+		"  weir attributes                                      the attributes that rules and such a record may name, with their types\n"
 		"  weir sample                                          a configuration file with every key and its default\n"
 		"  weir version\n"
 		"  weir --help\n"
@@ -111,4 +118,23 @@ void weir_cli_sample(void)
 	weir_conf_sample(&text);
 	fwrite(text.data, 1, text.length, stdout);
 	weir_buf_fini(&text);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(weir_attribute_name(*(const enum weir_attribute *)a),
+		weir_attribute_name(*(const enum weir_attribute *)b));
+}
+
+void weir_cli_attributes(void)
+{
+	enum weir_attribute all[WEIR_ATTRIBUTES];
+
+	for (unsigned i = 0; i < WEIR_ATTRIBUTES; i++) {
+		all[i] = (enum weir_attribute)i;
+	}
+	qsort(all, WEIR_ATTRIBUTES, sizeof(all[0]), by_name);
+	for (unsigned i = 0; i < WEIR_ATTRIBUTES; i++) {
+		printf("%-40s %s\n", weir_attribute_name(all[i]), weir_type_name(weir_attribute_type(all[i])));
+	}
 }

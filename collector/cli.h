@@ -9,6 +9,7 @@ enum weir_command {
 	WEIR_COMMAND_CHECK,
 	WEIR_COMMAND_VERSION,
 	WEIR_COMMAND_SAMPLE,
+	WEIR_COMMAND_ATTRIBUTES,
 	WEIR_COMMAND_HELP
 };
 
@@ -24,8 +25,9 @@ struct weir_cli {
  * compacts the flags in it. */
 int weir_cli_parse(int argc, char **argv, struct weir_cli *ret);
 
-/* `--help` and `sample`, to stdout. */
+/* `--help`, `sample` and `attributes`, to stdout. */
 void weir_cli_help(void);
 void weir_cli_sample(void);
+void weir_cli_attributes(void);
 
 #endif

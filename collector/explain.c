@@ -13,11 +13,14 @@
 
 #include "base/file.h"
 #include "base/json_read.h"
+#include "implied.h"
 #include "rules/language/convert.h"
 
 #define FILE_MAX (1u << 20)
 #define PAIRS_MAX 1024u
 #define NUMBER_MAX 64u
+#define ARENA_CHUNK (64u << 10)
+#define ARENA_MAX (32u << 20) /* texts of the file, as often as others follow from them */
 
 struct telling {
 	const char *path;
@@ -180,9 +183,14 @@ static int attribute_take(struct telling *telling, struct weir_str key, size_t k
 	size_t offset;
 
 	if (!weir_attribute_find(key, &attribute)) {
+		const char *nearest = weir_attribute_nearest(key);
+
 		place_say(telling, key_offset);
 		weir_buf_addf(telling->why, "there is no attribute %.*s", (int)(key.length < 200 ? key.length : 200),
 			key.data);
+		if (nearest != NULL) {
+			weir_buf_addf(telling->why, "; did you mean %s?", nearest);
+		}
 		return WEIR_EXPLAIN_BAD;
 	}
 	offset = weir_json_offset(&telling->json);
@@ -270,9 +278,11 @@ int weir_explain(
 {
 	struct telling *telling = calloc(1, sizeof(*telling));
 	struct weir_value *profile;
+	struct weir_arena arena;
 	struct weir_buf text;
 	int r = telling != NULL ? 0 : -ENOMEM;
 
+	weir_arena_init(&arena, ARENA_CHUNK, ARENA_MAX);
 	weir_buf_init(&text, 0);
 	r = r != 0 ? r : file_read(path, &text, ret_why);
 	if (r == 0) {
@@ -294,9 +304,13 @@ int weir_explain(
 			profile->text = weir_str_of(record.is_both ? "both" : "auto");
 		}
 		request_complete(telling);
-		weir_ruleset_explain(ruleset, &record, ret_text);
+		r = weir_implied_fill(&arena, &record, telling->told);
+		if (r == 0) {
+			weir_ruleset_explain(ruleset, &record, ret_text);
+		}
 	}
 	weir_buf_fini(&text);
+	weir_arena_fini(&arena);
 	if (telling != NULL) {
 		free(telling->texts);
 	}

@@ -581,6 +581,10 @@ int main(int argc, char **argv)
 		weir_cli_sample();
 		return EXIT_SUCCESS;
 	}
+	if (cli.command == WEIR_COMMAND_ATTRIBUTES) {
+		weir_cli_attributes();
+		return EXIT_SUCCESS;
+	}
 	if (cli.command == WEIR_COMMAND_VERSION) {
 		printf("weir %s\n", WEIR_VERSION);
 		return EXIT_SUCCESS;

@@ -1,10 +1,13 @@
 /* process: see the header. */
 #include "process.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/stat.h"
@@ -35,11 +38,31 @@ static enum weir_log_level level_of(const char *text)
 	return WEIR_LOG_INFO;
 }
 
+/* What was started without one of the standard streams has nothing there; else the first file that is opened, the
+ * database perhaps, would get lines of log. */
+static int streams_hold(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0) {
+		return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
 int weir_process_settle(const char *log_level)
 {
+	int r = streams_hold();
 	struct rlimit files;
 	sigset_t all;
 
+	if (r < 0) {
+		return r;
+	}
 	mallopt(M_ARENA_MAX, 2);
 	mallopt(M_MMAP_THRESHOLD, 1 << 20); /* and no growing one: what is large goes back when it is freed */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {

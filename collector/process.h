@@ -2,8 +2,8 @@
 #ifndef WEIR_PROCESS_H
 #define WEIR_PROCESS_H
 
-/* Memory that goes back, as many files as are allowed, every signal blocked (threads inherit it), the log's level,
- * the names of what stat counts. 0 or a fault. */
+/* Standard streams that were closed are /dev/null, memory goes back, as many files as are allowed, every signal
+ * blocked (threads inherit it), the log's level, the names of what stat counts. 0 or a fault. */
 int weir_process_settle(const char *log_level);
 
 #endif

@@ -20,6 +20,30 @@ static int load(const struct weir_conf *conf, const struct weir_ruleset **ret, s
 	return weir_ruleset_load(&opts, ret, ret_error);
 }
 
+/* What the rules ask and weir does not do: the first of the warnings, and how many there are. */
+static void warnings_log(const struct weir_ruleset *ruleset)
+{
+	static const char mark[] = ": warning: ";
+	struct weir_str notes = weir_ruleset_notes(ruleset), where = { 0 }, why = { 0 };
+	unsigned count = 0;
+
+	while (notes.length > 0) {
+		struct weir_str line = weir_str_cut(&notes, '\n');
+		const char *at = memmem(line.data, line.length, mark, sizeof(mark) - 1);
+
+		if (at != NULL && count++ == 0) {
+			where = weir_str_make(line.data, (size_t)(at - line.data));
+			at += sizeof(mark) - 1;
+			why = weir_str_make(at, (size_t)(line.data + line.length - at));
+		}
+	}
+	if (count > 0) {
+		weir_log(WEIR_LOG_WARN, "main",
+			"not all that the rules say is done, see weir check warnings=%u where=%.*s why=\"%.*s\"", count,
+			(int)where.length, where.data, (int)why.length, why.data);
+	}
+}
+
 int weir_rulesets_load(const struct weir_conf *conf, const struct weir_ruleset **ret)
 {
 	struct weir_ruleset_error error;
@@ -29,6 +53,9 @@ int weir_rulesets_load(const struct weir_conf *conf, const struct weir_ruleset *
 		weir_log(WEIR_LOG_ERROR, "main", "cannot start: the rules are wrong where=%s why=\"%s\"", error.where,
 			error.why);
 		return -EINVAL;
+	}
+	if (r == 0) {
+		warnings_log(*ret);
 	}
 	return r;
 }
@@ -54,6 +81,7 @@ void weir_rulesets_reload(const struct weir_conf *conf, struct weir_run *run, st
 		weir_run_rules(run, ruleset);
 		weir_log(WEIR_LOG_INFO, "main", "rules read again metrics=%u",
 			weir_ruleset_schema(ruleset)->metric_count);
+		warnings_log(ruleset);
 	} else if (r < 0) {
 		weir_log(WEIR_LOG_ERROR, "main", "the rules cannot be used, the old ones go on which=\"%s\" why=\"%s\"",
 			which, strerror(-r));

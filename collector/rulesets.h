@@ -8,7 +8,7 @@
 #include "pod_source.h"
 #include "rules/ruleset.h"
 
-/* What metrics.rules and metrics.profile name. 0: the caller holds it. -EINVAL:
+/* What metrics.rules and metrics.profile name. The log says what of it weir does not do. 0: the caller holds it. -EINVAL:
  * it is wrong, the log says where and why; -ENOMEM. */
 int weir_rulesets_load(const struct weir_conf *conf, const struct weir_ruleset **ret);
 

@@ -53,6 +53,7 @@
 struct output {
 	const struct weir_ruleset_output *rule; /* of the rules that are held */
 	int fd;
+	bool is_regular; /* a pipe or a device has no size: it is not rotated */
 	uint64_t size_bytes;
 	struct weir_buf filling; /* lines taken; swapped with the writer's */
 	uint32_t lines;
@@ -85,7 +86,8 @@ struct weir_entries {
 static int output_reopen(struct output *output)
 {
 	struct stat status;
-	int fd = open(output->rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	/* O_NONBLOCK: a pipe that nobody reads is no output; whoever opens it would wait for a reader, main among them. */
+	int fd = open(output->rule->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
 
 	if (fd < 0) {
 		return -errno;
@@ -94,7 +96,8 @@ static int output_reopen(struct output *output)
 		close(output->fd);
 	}
 	output->fd = fd;
-	output->size_bytes = fstat(fd, &status) == 0 ? (uint64_t)status.st_size : 0;
+	output->is_regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+	output->size_bytes = output->is_regular ? (uint64_t)status.st_size : 0;
 	return 0;
 }
 
@@ -169,13 +172,27 @@ static bool is_too_old(const char *name, uint32_t max_age_days)
 	       (uint64_t)status.st_mtime * 1000000000u + max_age_days * DAY_NS < weir_clock_now_ns();
 }
 
+/* The first number that no backup has; the last one when all are there. */
+static uint32_t backup_free(const struct output *output)
+{
+	uint32_t number = 1;
+	char name[PATH_BYTES];
+
+	for (; number < output->rule->max_backups; number++) {
+		backup_name(output, number, name);
+		if (access(name, F_OK) != 0) {
+			break;
+		}
+	}
+	return number;
+}
+
 /* The file becomes `.1`, and so on; what has no place any more goes. */
 static int rotate(struct output *output)
 {
-	uint32_t last = output->rule->max_backups > 0 ? output->rule->max_backups : 1;
 	char from[PATH_BYTES], to[PATH_BYTES];
 
-	for (uint32_t i = last; i-- > 0;) {
+	for (uint32_t i = backup_free(output); i-- > 0;) {
 		backup_name(output, i, from);
 		backup_name(output, i + 1, to);
 		if (rename(from, to) != 0 && errno != ENOENT) {
@@ -188,13 +205,26 @@ static int rotate(struct output *output)
 	return output_reopen(output);
 }
 
-/* Is another file, or none, where this one was opened? */
-static bool is_moved(const struct output *output)
+/* The file that is at the path now, and its size: somebody may have moved it away
+ * or emptied it; the outputs of the rules before may have written on. */
+static int output_follow(struct output *output)
 {
 	struct stat here, there;
 
-	return output->rule->sink == WEIR_SINK_FILE && fstat(output->fd, &here) == 0 &&
-	       (stat(output->rule->path, &there) != 0 || here.st_ino != there.st_ino || here.st_dev != there.st_dev);
+	if (!output->is_regular || fstat(output->fd, &here) != 0) {
+		return 0;
+	}
+	if (stat(output->rule->path, &there) != 0 || here.st_ino != there.st_ino || here.st_dev != there.st_dev) {
+		return output_reopen(output);
+	}
+	output->size_bytes = (uint64_t)here.st_size;
+	return 0;
+}
+
+/* How large it may become; 0: there is no limit. */
+static uint64_t max_of(const struct output *output)
+{
+	return output->is_regular ? output->rule->max_size_bytes : 0;
 }
 
 /* A pipe takes up to PIPE_BUF at once when it says that it takes any; one that takes nothing for a while is given up. */
@@ -227,7 +257,7 @@ static int all_write(int fd, const char *data, size_t length, uint64_t deadline_
 /* How much of the text may be written before the file is to be rotated: whole lines, at least one. */
 static size_t piece_of(const struct output *output, struct weir_str text)
 {
-	uint64_t max = output->rule->sink == WEIR_SINK_FILE ? output->rule->max_size_bytes : 0;
+	uint64_t max = max_of(output);
 	const char *end;
 
 	if (max == 0 || text.data == NULL || output->size_bytes + text.length <= max) {
@@ -240,14 +270,13 @@ static size_t piece_of(const struct output *output, struct weir_str text)
 
 static int text_write(struct output *output, struct weir_str text)
 {
-	uint64_t max = output->rule->sink == WEIR_SINK_FILE ? output->rule->max_size_bytes : 0;
 	uint64_t deadline_ns = weir_clock_monotonic_ns() + TAKE_MS * UINT64_C(1000000);
-	int error = is_moved(output) ? output_reopen(output) : 0;
+	int error = output_follow(output);
 
 	while (text.length > 0 && error == 0) {
 		size_t piece;
 
-		if (max > 0 && output->size_bytes >= max) {
+		if (max_of(output) > 0 && output->size_bytes >= max_of(output)) {
 			error = rotate(output);
 		}
 		piece = piece_of(output, text);

@@ -263,9 +263,7 @@ static void fold_request(
 		}
 		weir_edges_count_request(&fold->edges, memo->edge, evidence_of(&request->call), &edge);
 	}
-	if ((counts & WEIR_OWNER_SERIES) != 0) {
-		weir_fold_count(fold, &record, memo);
-	}
+	weir_fold_count(fold, &record, memo, counts);
 }
 
 static void request_prefetch(const struct weir_fold *fold, const struct weir_memo_entry *entry)
@@ -316,18 +314,18 @@ static void fold_requests(struct weir_fold *fold, const struct weir_batch *batch
 
 /* Rules see events. A connection of which nothing is known but its end was opened, too. */
 static void count_connection(
-	struct weir_fold *fold, struct weir_rules_record *record, const struct weir_flow_growth *more)
+	struct weir_fold *fold, struct weir_rules_record *record, const struct weir_flow_growth *more, unsigned counts)
 {
 	if (more->opened > 0 && more->closed > 0) {
 		record->event = WEIR_CONNECTION_OPEN;
-		weir_fold_count(fold, record, weir_memo_find(&fold->memo, key_of(fold, record)));
+		weir_fold_count(fold, record, weir_memo_find(&fold->memo, key_of(fold, record)), counts);
 	}
 	record->event = more->closed > 0   ? WEIR_CONNECTION_CLOSE
 			: more->opened > 0 ? WEIR_CONNECTION_OPEN
 					   : WEIR_CONNECTION_CONTINUE;
 	record->sent_bytes = more->sent_bytes;
 	record->received_bytes = more->received_bytes;
-	weir_fold_count(fold, record, weir_memo_find(&fold->memo, key_of(fold, record)));
+	weir_fold_count(fold, record, weir_memo_find(&fold->memo, key_of(fold, record)), counts);
 }
 
 static void fold_connection(
@@ -349,9 +347,7 @@ static void fold_connection(
 		return;
 	}
 	weir_flows_report(&fold->flows, batch, connection, fold->watermark_ns, &more);
-	if ((counts & WEIR_OWNER_SERIES) != 0) {
-		count_connection(fold, &record, &more);
-	}
+	count_connection(fold, &record, &more, counts);
 	memo = weir_memo_find(&fold->memo, key_of(fold, &record));
 	if (memo->edge == WEIR_NONE) {
 		memo->edge = edge_of(fold, batch, &connection->call);

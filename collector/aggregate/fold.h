@@ -42,7 +42,7 @@ enum { WEIR_FOLD_DUPLICATE = 1 }; /* outcome: a repeated batch, counted as dupli
 void weir_fold_rules(struct weir_fold *fold, const struct weir_ruleset *ruleset);
 
 struct weir_rules_record;
-/* Who is told of each record that counts in series, after it did, on the fold's
+/* Who is told of each record that rules are asked of, after they were, on the fold's
  * thread: it must be quick and never wait. Nothing of the fold depends on it. */
 typedef void weir_fold_watch_fn(void *ctx, const struct weir_rules_record *record);
 void weir_fold_watch(struct weir_fold *fold, weir_fold_watch_fn *fn, void *ctx); /* fn NULL: nobody */

@@ -10,6 +10,8 @@
  * Invariants
  *  1. A metric that cannot be evaluated for a record does not count it.
  *  2. What a hit says is what the tables would say: see fold.c, 4.
+ *  3. Where a proxy's own istio_* own (owner.c), rules go on but for the metrics of these names, and so do lines
+ *     of log.
  *
  * Runs on the aggregate thread only. */
 #include <string.h>
@@ -41,7 +43,8 @@ static void hit_keep(struct weir_fold *fold, const struct weir_rules_record *rec
 	weir_memo_hit_add(&fold->memo, memo, hit, readings);
 }
 
-static void hits_find(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo)
+static void hits_find(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo,
+	enum weir_memo_hits wanted)
 {
 	struct weir_ruleset_hit matches[WEIR_GROUPS_MAX];
 	struct weir_series_hit hits[HITS_MAX];
@@ -50,6 +53,12 @@ static void hits_find(struct weir_fold *fold, const struct weir_rules_record *re
 	weir_scratch_reset(&fold->values);
 	count = weir_ruleset_match(fold->ruleset, record, &fold->values, matches);
 	for (uint32_t i = 0; i < count; i++) {
+		if (wanted != WEIR_MEMO_ALL) { /* no series for what the proxy has its own of */
+			matches[i].mask &= ~fold->series.schema->groups[matches[i].group].proxys;
+		}
+		if (matches[i].mask == 0) {
+			continue;
+		}
 		weir_buf_clear(&fold->scratch);
 		weir_scratch_reset(&fold->values);
 		cut = weir_ruleset_labels(fold->ruleset, matches[i].group, record, &fold->values, &fold->scratch);
@@ -59,7 +68,7 @@ static void hits_find(struct weir_fold *fold, const struct weir_rules_record *re
 			hits + found);
 		fold->series.cut_values += fold->series.labels.live > before ? cut : 0;
 	}
-	memo->has_hits = true;
+	memo->has_hits = (uint8_t)wanted;
 	memo->changes = fold->series.changes;
 	for (uint32_t i = 0; i < found; i++) {
 		memo->is_beyond |= fold->series.sets[hits[i].set].is_overflow;
@@ -81,23 +90,27 @@ static bool example_of(const struct weir_rules_record *record, struct weir_serie
 }
 
 static void hit_count(struct weir_fold *fold, const struct weir_rules_record *record, const struct weir_memo_hit *known,
-	const struct weir_series_example *example)
+	bool is_proxys_own, const struct weir_series_example *example)
 {
+	const struct weir_metric_group *group = &fold->series.schema->groups[fold->series.sets[known->at.set].group];
 	const struct weir_reading *reading = fold->memo.readings + known->readings;
 	struct weir_observation observed[WEIR_GROUP_METRICS_MAX];
 	struct weir_series_hit hit = known->at;
 
-	for (uint32_t rest = hit.mask; rest != 0; rest &= rest - 1, reading++) {
+	hit.mask &= is_proxys_own ? ~group->proxys : UINT32_MAX;
+	for (uint32_t rest = known->at.mask; rest != 0; rest &= rest - 1, reading++) {
 		uint32_t place = (uint32_t)__builtin_ctz(rest);
 
+		if ((hit.mask & (UINT32_C(1) << place)) == 0) {
+			continue;
+		}
 		if (reading->kind != WEIR_READING_OTHER) {
 			observed[place].number = weir_reading_take(*reading, record);
 			continue;
 		}
 		weir_scratch_reset(&fold->values);
-		if (!weir_ruleset_value(fold->ruleset,
-			    fold->series.schema->groups[fold->series.sets[hit.set].group].metrics[place], record,
-			    &fold->values, &observed[place])) {
+		if (!weir_ruleset_value(
+			    fold->ruleset, group->metrics[place], record, &fold->values, &observed[place])) {
 			hit.mask &= ~(UINT32_C(1) << place);
 		}
 	}
@@ -110,20 +123,22 @@ static void hit_count(struct weir_fold *fold, const struct weir_rules_record *re
 	}
 }
 
-void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo)
+void weir_fold_count(
+	struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo, unsigned counts)
 {
+	bool is_proxys_own = (counts & WEIR_OWNER_SERIES) == 0, has_example;
+	enum weir_memo_hits wanted = is_proxys_own ? WEIR_MEMO_RULES : WEIR_MEMO_ALL;
 	struct weir_series_example example;
-	bool has_example;
 
-	if (memo->is_beyond && memo->changes != fold->series.changes) {
+	if ((memo->is_beyond && memo->changes != fold->series.changes) || memo->has_hits < wanted) {
 		weir_memo_hits_forget(memo);
 	}
-	if (!memo->has_hits) {
-		hits_find(fold, record, memo);
+	if (memo->has_hits == WEIR_MEMO_NONE) {
+		hits_find(fold, record, memo, wanted);
 	}
 	has_example = memo->hit_count > 0 && example_of(record, &example);
 	for (uint32_t i = 0; i < memo->hit_count; i++) {
-		hit_count(fold, record, &fold->memo.hits[memo->hits + i], has_example ? &example : NULL);
+		hit_count(fold, record, &fold->memo.hits[memo->hits + i], is_proxys_own, has_example ? &example : NULL);
 	}
 	if (fold->watch != NULL) {
 		fold->watch(fold->watch_ctx, record);

@@ -301,7 +301,8 @@ static void *room_grow(void *rows, size_t size, uint32_t count, uint32_t more, u
 
 void weir_memo_hits_forget(struct weir_memo_entry *entry)
 {
-	entry->has_hits = entry->is_beyond = false;
+	entry->has_hits = WEIR_MEMO_NONE;
+	entry->is_beyond = false;
 	entry->hit_count = 0;
 }
 

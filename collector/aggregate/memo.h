@@ -11,12 +11,18 @@
 
 #define WEIR_MEMO_KINDS 32u
 
+enum weir_memo_hits { /* what is found of an entry's hits */
+	WEIR_MEMO_NONE,
+	WEIR_MEMO_RULES, /* but those of metrics that proxies count themselves (metric.h) */
+	WEIR_MEMO_ALL,
+};
+
 struct weir_memo_entry {
 	XXH128_hash_t key;
 	uint32_t edge;                                   /* WEIR_NONE: not made yet */
 	uint32_t hits;                                   /* first of `hits` */
-	uint8_t hit_count, has_hits, is_used, is_beyond; /* is_beyond: a hit is in an overflow set, and … */
-	uint32_t changes;                                /* … holds until the table's number is another one */
+	uint8_t hit_count, has_hits, is_used, is_beyond; /* has_hits: enum weir_memo_hits; is_beyond: a hit is in … */
+	uint32_t changes; /* … an overflow set: holds until the table has another number */
 };
 
 struct weir_memo {

@@ -50,7 +50,8 @@ struct weir_fold {
 };
 
 /* Counts a record in the series that the rules say; `key` is its memo's (fold_count.c). */
-void weir_fold_count(struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo);
+void weir_fold_count(
+	struct weir_fold *fold, const struct weir_rules_record *record, struct weir_memo_entry *memo, unsigned counts);
 /* The batch's spans, of which there are some (fold_spans.c). */
 void weir_fold_spans(struct weir_fold *fold, const struct weir_batch *batch);
 /* When a series that is new now began. */

@@ -19,6 +19,7 @@
 #include "rules/attribute.h"
 
 #include "rules/attribute_set.h"
+#include "rules/language/convert.h"
 #include "rules/response_flags.h"
 
 #define DESTINATION_DISTANCE (WEIR_ATTRIBUTE_DESTINATION_UID - WEIR_ATTRIBUTE_SOURCE_UID)
@@ -113,7 +114,7 @@ static int set_istio_uid(const struct weir_rules_record *record, struct weir_ref
 
 /* ---- the ends ----------------------------------------------------------- */
 
-/* The peer's address is the only one that a record has. */
+/* Of addresses a row has the peer's only. */
 static const struct weir_address *address_of(const struct weir_rules_record *record, bool is_source)
 {
 	static const uint8_t none[16];
@@ -205,21 +206,37 @@ static int workload_get(const struct weir_rules_record *record, bool is_source, 
 	}
 }
 
+/* The peer's is in the row. A reporter's own is what it told, or in its node id: `sidecar~10.0.0.7~…`. */
+static int ip_get(
+	const struct weir_rules_record *record, bool is_source, struct weir_scratch *scratch, struct weir_value *ret)
+{
+	const struct weir_address *address = address_of(record, is_source);
+	const struct weir_workload *workload;
+	struct weir_str rest;
+
+	if (address != NULL) {
+		ret->type = WEIR_TYPE_IP_ADDRESS;
+		memcpy(ret->ip, address->ip, sizeof(ret->ip));
+		return 0;
+	}
+	if (weir_attribute_told(
+		    record, is_source ? WEIR_ATTRIBUTE_SOURCE_IP : WEIR_ATTRIBUTE_DESTINATION_IP, scratch, ret) == 0) {
+		return 0;
+	}
+	workload = weir_attribute_record_workload(record, is_source);
+	rest = workload != NULL ? weir_batch_str(record->batch, workload->node_id) : (struct weir_str){ NULL, 0 };
+	(void)weir_str_cut(&rest, '~');
+	ret->type = WEIR_TYPE_IP_ADDRESS;
+	return rest.length > 0 && weir_convert_ip(weir_str_cut(&rest, '~'), ret->ip) ? 0 : WEIR_VALUE_ABSENT;
+}
+
 /* `attribute` is the source's, whichever end is meant. */
 static int end_get(const struct weir_rules_record *record, bool is_source, enum weir_attribute attribute,
 	struct weir_scratch *scratch, struct weir_value *ret)
 {
-	const struct weir_address *address;
-
 	switch (attribute) {
 	case WEIR_ATTRIBUTE_SOURCE_IP:
-		address = address_of(record, is_source);
-		if (address == NULL) {
-			return WEIR_VALUE_ABSENT;
-		}
-		ret->type = WEIR_TYPE_IP_ADDRESS;
-		memcpy(ret->ip, address->ip, sizeof(ret->ip));
-		return 0;
+		return ip_get(record, is_source, scratch, ret);
 	case WEIR_ATTRIBUTE_SOURCE_PORT:
 		return port_get(record, is_source, ret);
 	case WEIR_ATTRIBUTE_SOURCE_PRINCIPAL:

@@ -44,6 +44,8 @@ enum weir_type weir_attribute_type(enum weir_attribute attribute);
 bool weir_attribute_is_keyed(enum weir_attribute attribute);
 /* False: no such attribute. */
 bool weir_attribute_find(struct weir_str name, enum weir_attribute *ret);
+/* The name that somebody who wrote this one may have meant, or NULL. */
+const char *weir_attribute_nearest(struct weir_str name);
 
 /* 0 and the value, or ABSENT. Texts are the batch's, or in scratch. */
 int weir_attribute_get(const struct weir_rules_record *record, enum weir_attribute attribute,

@@ -38,6 +38,8 @@ struct weir_metric_group {
 	const char *const *label_names; /* in the order of the text */
 	uint32_t label_count;
 	uint64_t id; /* of the label expressions */
+	/* A mask: those that proxies count themselves. Where they send them, nobody else's word counts in these. */
+	uint32_t proxys;
 };
 
 struct weir_observation { /* one value for a metric, in its unit: WHOLE, DURATION: number; REAL: real */

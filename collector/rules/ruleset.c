@@ -42,6 +42,10 @@ static int load(struct weir_ruleset_loading *loading, const struct weir_ruleset_
 	r = r != 0 ? r : weir_ruleset_compile_rules(loading);
 	r = r != 0 ? r : weir_ruleset_build_metrics(loading);
 	r = r != 0 ? r : weir_ruleset_build_outputs(loading);
+	if (r == 0 && set->schema.metric_count == 0 && set->log_count == 0) {
+		weir_buf_addf(&set->notes, "%s: warning: no rule counts or logs anything\n",
+			opts->path_count == 1 ? opts->paths[0] : "all files");
+	}
 	return r != 0 ? r : weir_ruleset_key_prepare(set);
 }
 

@@ -108,9 +108,10 @@ enum weir_ruleset_sink { WEIR_SINK_STDOUT, WEIR_SINK_STDERR, WEIR_SINK_FILE };
 struct weir_ruleset_output { /* a handler */
 	const char *name;
 	enum weir_ruleset_sink sink;
-	const char *path; /* FILE */
-	uint64_t max_size_bytes;
-	uint32_t max_backups, max_age_days;
+	const char *path;        /* FILE */
+	uint64_t max_size_bytes; /* 0: it is not rotated */
+	uint32_t max_backups;    /* of a rotated one at least 1 */
+	uint32_t max_age_days;   /* 0: however old */
 };
 uint32_t weir_ruleset_output_count(const struct weir_ruleset *ruleset);
 const struct weir_ruleset_output *weir_ruleset_output(const struct weir_ruleset *ruleset, uint32_t output);

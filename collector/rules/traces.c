@@ -48,8 +48,8 @@ _Static_assert(COUNT(span_metrics) == WEIR_TRACES_SPAN_METRICS && COUNT(call_met
 	"every place has its metric");
 
 static const struct weir_metric_group groups[WEIR_TRACES_GROUPS] = {
-	[WEIR_TRACES_SPANS] = { span_metrics, COUNT(span_metrics), span_labels, COUNT(span_labels), ID(0x101) },
-	[WEIR_TRACES_CALLS] = { call_metrics, COUNT(call_metrics), call_labels, COUNT(call_labels), ID(0x102) },
+	[WEIR_TRACES_SPANS] = { span_metrics, COUNT(span_metrics), span_labels, COUNT(span_labels), ID(0x101), 0 },
+	[WEIR_TRACES_CALLS] = { call_metrics, COUNT(call_metrics), call_labels, COUNT(call_labels), ID(0x102), 0 },
 };
 
 const struct weir_schema weir_traces_schema = { metrics, COUNT(metrics), groups, WEIR_TRACES_GROUPS };

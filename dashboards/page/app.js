@@ -111,7 +111,7 @@ function layout(nodes, edges) {
 	for (const v of flat) { v.x = v.layer * (W + GX) + 8; v.y -= top; }
 	const ports = (list, end, far) => { /* edges that meet at a node keep a little apart, in the order of where they come from */
 		list = list.filter(e => !e.back).sort((x, y) => far(x).y - far(y).y);
-		list.forEach((e, i) => { e[end] = (i - (list.length - 1) / 2) * Math.min(10, 32 / (list.length - 1 || 1)); });
+		list.forEach((e, i) => { e[end] = (i - (list.length - 1) / 2) * Math.min(17, 32 / (list.length - 1 || 1)); });
 	};
 	for (const v of all) {
 		ports(v.out, 'y1', e => e.via[0] || e.b);
@@ -143,11 +143,11 @@ function along([x, y], [u, v], t) {
 	return [k * k * k * x + 1.5 * t * k * (x + u) + t * t * t * u, k * k * (1 + 2 * t) * y + t * t * (3 - 2 * t) * v];
 }
 
-/* Each label stands on its line, where it covers no node, no other label and the least of other lines. */
+/* Each label stands on its line, where it covers no node, no other label and the least of other lines; long ones choose first. */
 function placeLabels(edges, all) {
 	const boxes = all.map(v => ({ x: v.x + W / 2, y: v.y, w: W / 2 + 9, h: H / 2 }));
 	const dots = edges.length > 200 ? [] : edges.flatMap(e => e.route.points.slice(1).flatMap((q, i) => [...Array(16).keys()].map(k => ({ e, at: along(e.route.points[i], q, k / 16) }))));
-	for (const e of edges) {
+	for (const e of [...edges].sort((a, b) => b.label.length - a.label.length)) {
 		const r = e.route, w = e.label.length * 3.1 + 3, h = 8, wish = e.b.into > e.a.out.length ? .3 : .7;
 		let least = Infinity;
 		for (let i = 1; i < r.points.length; i++) for (let t = .2; t < .84; t += .04) {

@@ -27,6 +27,20 @@ def test_help_names_every_key_with_its_default():
         assert command in done.stdout
 
 
+def test_help_says_how_a_stranger_goes_on():
+    text = run("--help").stdout
+    for word in ("weir attributes", "SIGHUP", "Ends with 0", '"source.labels": {"app": "shop"}'):
+        assert word in text, word
+
+
+def test_attributes_are_listed_with_their_types():
+    done = run("attributes")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert done.returncode == 0 and len(lines) > 100 and all(len(line) == 2 for line in lines)
+    assert dict(lines)["response.duration"] == "DURATION" and dict(lines)["request.headers"] == "STRING_MAP"
+    assert [name for name, _ in lines] == sorted(dict(lines))
+
+
 def test_version_is_said():
     assert run("version").stdout.startswith("weir 0.")
 
@@ -87,6 +101,13 @@ def test_sigterm_with_an_open_stream_ends_in_five_seconds_with_zero(tmp_path):
         assert time.monotonic() - began < 5.5
         gate.close()
         call.cancel()
+
+
+def test_a_closed_stderr_is_no_file_of_weirs(tmp_path):
+    """Else lines of log went into the first file that weir opened. A library takes the lowest number before main."""
+    with Weir(tmp_path / "weir", limits=lambda: [os.close(0), os.close(2)]) as weir:
+        assert os.readlink(f"/proc/{weir.process.pid}/fd/2") == "/dev/null"
+        weir.ledger()
 
 
 @pytest.mark.parametrize("flags", [["--ring.size=200MiB"], ["--metrics.max_series=1000000"]])

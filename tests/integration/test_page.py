@@ -60,6 +60,15 @@ def test_the_page_shows_graph_traces_waterfall_and_ledger(weir, tmp_path):
         assert foreign == []
 
 
+def test_calls_of_several_protocols_between_two_nodes_can_be_read(weir):
+    for name in ("mixer-sidecar", "envoy-als", "envoy-all", "otel-go-grpc"):
+        mtcap.replay(weir, name)
+    with chromium() as page:
+        page.open(f"http://{weir.http}/")
+        page.wait("return document.querySelectorAll('#graph svg .edge').length > 15", "the graph's edges")
+        assert page.run(OVERLAPS) == []
+
+
 def test_the_ledger_says_how_much_of_what_a_proxy_sent_was_seen(weir):
     mtcap.replay(weir, "envoy-metrics-otlp")
     with chromium() as page:

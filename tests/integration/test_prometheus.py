@@ -2,15 +2,17 @@
 scrapes it and its sums are the facts."""
 
 import collections
+import re
 import shutil
 import subprocess
+import textwrap
 
 import edges
 import mtcap
 import pytest
 from prometheus import Prometheus
 from prometheus_client.parser import text_string_to_metric_families
-from weir import parse_metrics
+from weir import TOP, parse_metrics
 
 OURS = ("weir_", "process_", "traces_", "istio_")
 CAPTURES = sorted(path.stem for path in mtcap.CAPTURES.glob("*.mtcap"))
@@ -42,6 +44,14 @@ def test_promtool_and_prometheus_client_accept_the_exposition(weir, name):
     row = lambda name, labels, value: (name.removesuffix("_total"), frozenset(labels), repr(float(value)))
     assert collections.Counter(row(s.name, s.labels.items(), s.value) for f in families for s in f.samples) == (
         collections.Counter(row(name, labels, value) for (name, labels), value in parse_metrics(text.decode())))
+
+
+def test_the_scrape_configuration_of_the_readme_is_right(tmp_path):
+    text = re.search(r"\n(    scrape_configs:\n(?:    .*\n)+)", (TOP / "README.md").read_text()).group(1)
+    path = tmp_path / "prometheus.yml"
+    path.write_text(textwrap.dedent(text))
+    done = subprocess.run(["promtool", "check", "config", path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_histograms_are_cumulative_and_whole(weir):

@@ -7,13 +7,14 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 
 import pytest
 
 import mixer
 import mtcap
 import test_mixer
-from weir import TOP, Weir, until
+from weir import BUILD, TOP, Weir, until
 
 STOCK = ["istio-1.0", "istio-1.1", "istio-1.4"]
 OWN = """
@@ -229,3 +230,100 @@ def test_an_output_that_cannot_be_opened_is_refused(tmp_path):
         assert "such.log" in weir.log()
         mixer.Client(weir.grpc).report([bag("/a")])
         assert weir.total("shop_things_total") == 1
+
+
+def test_a_pipe_that_nobody_reads_holds_nobody_up(tmp_path):
+    rules, pipe = tmp_path / "own.yaml", tmp_path / "pipe"
+    rules.write_text(OWN)
+    os.mkfifo(pipe)
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        rules.write_text(OWN + LOG.replace("FILE_PATH", str(pipe)))
+        hup(weir, "failed")
+        assert f'which="{pipe}"' in weir.log()
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        hup(weir, "used")
+        mixer.Client(weir.grpc).report([bag("/a")])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 1, "a line in the pipe")
+        assert json.loads(os.read(reader, 4096))["path"] == "/a"
+        os.close(reader)
+        weir.ledger()
+
+
+def test_what_weir_does_not_do_is_logged_at_the_start_and_after_a_reload(tmp_path):
+    rules = tmp_path / "own.yaml"
+    plain = OWN.replace("shop", "istio-system")
+    sampled = plain.replace('  match: context.protocol == "http"\n', '  match: context.protocol == "http"\n  sampling: {random: {}}\n')
+    rules.write_text(sampled)
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        line = 1 + sampled.split("\n").index("  sampling: {random: {}}")
+        assert re.search(rf'warn main not all that the rules say is done, [^\n]* warnings=1 where={rules}:{line}:\d+ why="[^"]*`sampling`', weir.log()), weir.log()
+        rules.write_text(plain)
+        hup(weir, "used")
+        assert weir.log().count("not all that the rules say is done") == 1
+        rules.write_text(sampled + "---" + sampled.split("---")[-1].replace("name: all", "name: more"))
+
+        def says_two():
+            hup(weir, "used")
+            return re.search(r"warn main not all that the rules say is done, [^\n]* warnings=2 where=", weir.log())
+        until(says_two, "a warning, of which the log takes one a second")
+
+
+@pytest.mark.parametrize("kind", ["inbound", "outbound"])
+@pytest.mark.parametrize("rules", ["builtin", "istio-1.4"])
+@pytest.mark.parametrize("more", [{"connection.mtls": True}, {}], ids=["mtls", "plain"])
+def test_an_explanation_is_what_is_counted(tmp_path, kind, rules, more):
+    told = {"context.protocol": "http", "context.reporter.kind": kind, "source.workload.name": "shop-v1", "source.workload.namespace": "a",
+            "source.labels": {"app": "shop", "version": "v1"}, "source.principal": "cluster.local/ns/a/sa/shop",
+            "destination.workload.name": "cart-v2", "destination.workload.namespace": "b", "destination.labels": {"app": "cart", "version": "v2"},
+            "destination.principal": "cluster.local/ns/b/sa/cart", "destination.service.host": "cart.b.svc.cluster.local",
+            "request.method": "GET", "request.path": "/cart/7?x=1", "request.host": "cart.b:80", "request.size": 12, "response.size": 345,
+            "response.code": 503, "context.proxy_error_code": "UH", "rbac.permissive.response_code": "403", **more}
+    source = "builtin" if rules == "builtin" else str(TOP / "tests/rules" / f"{rules}.yaml")
+    (tmp_path / "record.json").write_text(json.dumps({**told, "weir.signal": "mixer", "request.time": "2026-11-23T10:00:00Z", "response.duration": "1500ms"}))
+    done = subprocess.run([BUILD / "weir", "check", "--explain", tmp_path / "record.json", f"--metrics.rules={source}"],
+                          capture_output=True, text=True, timeout=30)
+    said = {}
+    for name, labels, value in re.findall(r"^  (istio_\w+)\{(.*)\} (?:\+|observes) (\S+)$", done.stdout, re.M):
+        said[name, frozenset(re.findall(r'(\w+)="([^"]*)"', labels))] = float(value)
+    assert len(said) == 4, done.stdout + done.stderr
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={source}"]) as weir:
+        mixer.Client(weir.grpc).report([{**told, "request.time": mixer.now(), "response.duration": 1.5}])
+        samples = weir.samples()
+        counted = {(name.removesuffix("_sum"), frozenset(labels)): value for (name, labels), value in samples.items()
+                   if name == "istio_requests_total" or name.startswith("istio_") and name.endswith("_sum")}
+        assert counted == said
+        weir.ledger()
+
+
+def test_the_addresses_of_both_ends_are_in_a_line(tmp_path):
+    rules, log = tmp_path / "own.yaml", tmp_path / "lines.log"
+    rules.write_text(OWN + LOG.replace("FILE_PATH", str(log)).replace(
+        "code: response.code | 0", 'kind: context.reporter.kind, from: source.ip | ip("0.0.0.0"), to: destination.ip | ip("0.0.0.0")'))
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"]) as weir:
+        ends = {"source.ip": bytes([10, 0, 0, 1]), "destination.ip": bytes([10, 0, 0, 2])}
+        mixer.Client(weir.grpc).report([bag("/a", **ends), bag("/b", **{**ends, "context.reporter.kind": "outbound"})])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 2, "two lines")
+        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        assert [(l["from"], l["to"]) for l in lines] == [("10.0.0.1", "10.0.0.2")] * 2
+        mtcap.replay(weir, "envoy-als")
+        requests = weir.total("shop_things_total")
+        until(lambda: weir.total("weir_log_entries_total", result="written") == requests, "all lines")
+        of_envoy = [json.loads(line) for line in log.read_text().splitlines()[2:]]
+        assert len(of_envoy) > 100
+        # Whoever tells knows its own address: of an Envoy, its node id does.
+        assert not [l for l in of_envoy if (l["from"] if l["kind"] == "outbound" else l["to"]) == "0.0.0.0"]
+        assert {l["from"] for l in of_envoy if l["kind"] == "outbound"} >= {"127.1.0.10", "127.1.0.11", "127.1.0.14"}
+        weir.ledger()
+
+
+def test_what_proxies_count_themselves_takes_nothing_from_other_rules(tmp_path):
+    """metrics.istio is about istio_* alone: rules of one's own and lines of log go on."""
+    rules, log = tmp_path / "own.yaml", tmp_path / "lines.log"
+    rules.write_text(OWN + LOG.replace("FILE_PATH", str(log)) + "---" + OWN.replace("things", "same").replace("took", "also").replace(
+        "name: handler", "name: other").replace("handler: handler", "handler: other").replace("name: all", "name: more"))
+    with Weir(tmp_path / "weir", flags=[f"--metrics.rules=builtin,{rules}", "--metrics.istio=off"]) as weir:
+        mixer.Client(weir.grpc).report([bag("/a"), bag("/b")])
+        until(lambda: weir.total("weir_log_entries_total", result="written") == 2, "two lines")
+        assert weir.total("shop_things_total") == weir.total("shop_took_seconds_count") == weir.total("shop_same_total") == 2
+        assert not [name for name, _ in weir.samples() if name.startswith("istio_")]
+        weir.ledger()

@@ -87,7 +87,7 @@ class Client:
             elif isinstance(value, int):
                 packed.int64s[i] = value
             elif isinstance(value, float):
-                packed.durations[i].nanos = int(value * 1e9)
+                packed.durations[i].FromNanoseconds(int(value * 1e9))
             elif isinstance(value, bytes):
                 packed.bytes[i] = value
             elif isinstance(value, dict):

@@ -12,6 +12,8 @@
  *   request.size, response.size    the same, INT, when the record has the total instead
  *   request.url_path               the same, when it is not the path's own beginning
  *   api.protocol                   the same
+ *   source.ip or destination.ip    the same, STRING, the address as text, of the reporter's own end: the record
+ *                                  has the peer's
  *   check.cache_hit, quota.…       the same, BOOL, when true
  *
  * Invariants
@@ -26,6 +28,18 @@
 #include "base/utf8.h"
 
 enum { REQUEST, RESPONSE };
+
+enum { /* where the dictionary has the names */
+	SOURCE_IP = 0,
+	RESPONSE_SIZE = 27,
+	REQUEST_SIZE = 23,
+	DESTINATION_IP = 150,
+	API_PROTOCOL = 162,
+	CHECK_CACHE_HIT = 172,
+	QUOTA_CACHE_HIT = 173,
+	REQUESTED_SERVER_NAME = 202,
+	REQUEST_URL_PATH = 203,
+};
 
 /* ---- rows --------------------------------------------------------------- */
 
@@ -215,6 +229,23 @@ static struct weir_ref address_text(struct weir_draft *draft, struct weir_str by
 	return weir_draft_copy(draft, weir_str_make(text, (size_t)(at - text) - 1));
 }
 
+/* The reporter's own address. */
+static void add_own_address(struct weir_bag_reader *reader)
+{
+	const struct weir_bag *bag = &reader->bag;
+	bool is_source = weir_str_is(weir_bag_text(bag, WEIR_WORDS_REPORTER_KIND), "outbound");
+	enum weir_words_slot slot = is_source ? WEIR_WORDS_SOURCE_IP : WEIR_WORDS_DESTINATION_IP;
+	struct weir_ref text;
+
+	if (weir_bag_has(bag, slot)) {
+		text = address_text(reader->draft, bag->values[slot].bytes);
+		if (text.length > 0) {
+			weir_detail_string(
+				reader->draft, name_of(reader, is_source ? SOURCE_IP : DESTINATION_IP), text);
+		}
+	}
+}
+
 static void add_bytes(struct weir_draft *draft, struct weir_ref name, struct weir_str bytes)
 {
 	struct weir_ref text = { 0, 0 };
@@ -339,16 +370,6 @@ static bool is_path_told(const struct weir_bag *bag)
 			       path.data[url_path.length] == '#'));
 }
 
-enum { /* where the dictionary has the names */
-	RESPONSE_SIZE = 27,
-	REQUEST_SIZE = 23,
-	API_PROTOCOL = 162,
-	CHECK_CACHE_HIT = 172,
-	QUOTA_CACHE_HIT = 173,
-	REQUESTED_SERVER_NAME = 202,
-	REQUEST_URL_PATH = 203,
-};
-
 void weir_detail_add(struct weir_bag_reader *reader, const struct weir_detail_headers *headers)
 {
 	const struct weir_bag *bag = &reader->bag;
@@ -368,6 +389,7 @@ void weir_detail_add(struct weir_bag_reader *reader, const struct weir_detail_he
 				weir_bag_text_ref(draft, bag, WEIR_WORDS_CONNECTION_SNI));
 		}
 	}
+	add_own_address(reader);
 	if (weir_bag_has(bag, WEIR_WORDS_API_PROTOCOL)) {
 		weir_detail_string(
 			draft, name_of(reader, API_PROTOCOL), weir_bag_text_ref(draft, bag, WEIR_WORDS_API_PROTOCOL));

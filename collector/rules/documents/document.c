@@ -295,3 +295,19 @@ const char *weir_node_get_text(const struct weir_node *map, const char *name)
 
 	return node != NULL && node->kind == WEIR_NODE_TEXT && !node->is_null ? node->text.data : NULL;
 }
+
+int weir_node_choice(const struct weir_node *node, const char *const *names)
+{
+	unsigned long long number;
+	int count = 0;
+
+	if (node->kind != WEIR_NODE_TEXT || node->is_null) {
+		return -EINVAL;
+	}
+	for (; names[count] != NULL; count++) {
+		if (weir_str_is(node->text, names[count])) {
+			return count;
+		}
+	}
+	return weir_str_to_u64(node->text, &number) == 0 && number < (unsigned)count ? (int)number : -EINVAL;
+}

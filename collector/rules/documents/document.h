@@ -52,6 +52,9 @@ const struct weir_node *weir_node_get(const struct weir_node *map, const char *n
 /* Its text; NULL: none, or not a text, or null. */
 const char *weir_node_get_text(const struct weir_node *map, const char *name);
 bool weir_node_name_is(struct weir_str key, const char *name);
+/* Which of the names the text is, or the number of: protobuf's JSON has an
+ * enumeration as either. The last name is NULL. Negative: none of them. */
+int weir_node_choice(const struct weir_node *node, const char *const *names);
 
 /* Says what is wrong at the node, at its key, or within the text of the node (an
  * expression's error). Always WEIR_RULESET_WRONG. */

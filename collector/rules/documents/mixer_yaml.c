@@ -216,6 +216,28 @@ static int other_add(struct reading *reading, struct weir_mixer_part *part)
 	return r != 0 ? r : part_add(reading, &reading->last_handler, reading->mixer->handlers, &handler);
 }
 
+/* Mixer's own namespace, whose rules were everybody's. */
+static const char mixers_namespace[] = "istio-system";
+
+/* What of a rule weir does not do. */
+static void rule_note(struct reading *reading, const struct weir_mixer_rule *rule)
+{
+	for (const struct weir_node *child = rule->spec->first; child != NULL; child = child->next) {
+		if (weir_node_name_is(child->key, "sampling") || weir_str_ends_with(child->key, "Operations")) {
+			weir_mixer_yaml_note(reading->mixer->notes, child, "warning",
+				"rule %s: weir does not do `%s`; the rest of the rule works", rule->name,
+				child->key.data);
+		}
+	}
+	if (*rule->namespace_ != '\0' && strcmp(rule->namespace_, mixers_namespace) != 0 &&
+		strcmp(rule->at->file->path, "builtin") != 0) {
+		weir_mixer_yaml_note(reading->mixer->notes, rule->at, "warning",
+			"rule %s: Mixer applied it to requests of the namespace %s only, weir applies it to all: say so "
+			"in its match, or leave its namespace out",
+			rule->name, rule->namespace_);
+	}
+}
+
 static int rule_add(struct reading *reading, const struct weir_node *document, const struct weir_node *spec)
 {
 	static const char *const fields[] = { "match", "actions", "requestHeaderOperations", "responseHeaderOperations",
@@ -237,13 +259,6 @@ static int rule_add(struct reading *reading, const struct weir_node *document, c
 		return weir_node_wrong(document, reading->error, "more than %u rules", WEIR_MIXER_RULES_MAX);
 	}
 	r = weir_mixer_yaml_fields(spec, fields, "a rule", reading->error);
-	for (const struct weir_node *child = spec->first; child != NULL && r == 0; child = child->next) {
-		if (weir_node_name_is(child->key, "sampling") || weir_str_ends_with(child->key, "Operations")) {
-			weir_mixer_yaml_note(reading->mixer->notes, child, "warning",
-				"rule %s: weir does not do `%s`; the rest of the rule works", rule->name,
-				child->key.data);
-		}
-	}
 	for (const struct weir_mixer_rule *other = reading->mixer->rules; other != NULL && r == 0;
 		other = other->next) {
 		if (strcmp(other->name, rule->name) == 0 && strcmp(other->namespace_, rule->namespace_) == 0) {
@@ -258,6 +273,9 @@ static int rule_add(struct reading *reading, const struct weir_node *document, c
 		weir_node_get_text(weir_node_get(weir_node_get(document, "metadata"), "labels"), "istio-protocol");
 	*reading->last_rule = rule;
 	reading->last_rule = &rule->next;
+	if (r == 0) {
+		rule_note(reading, rule);
+	}
 	return r;
 }
 

@@ -138,14 +138,28 @@ static int unify(struct checker *checker, struct weir_node *first, uint8_t *ret)
 
 /* ---- names -------------------------------------------------------------- */
 
+static int no_attribute(struct checker *checker, const struct weir_node *node)
+{
+	const char *nearest = weir_attribute_nearest(node->name);
+
+	if (nearest != NULL) {
+		return wrong(checker, node, "There is no attribute %.*s; did you mean %s?", name_length(node->name),
+			node->name.data, nearest);
+	}
+	return wrong(checker, node,
+		memchr(node->name.data, '.', node->name.length) != NULL
+			? "There is no attribute %.*s."
+			: "There is no attribute %.*s; a text stands in quotes.",
+		name_length(node->name), node->name.data);
+}
+
 static int check_attribute(struct checker *checker, struct weir_node *node)
 {
 	if (!weir_attribute_find(node->name, &node->attribute)) {
-		if (weir_function_find(node->name) != NULL) {
-			return wrong(checker, node, "%.*s is a function: expected ( behind it.",
-				name_length(node->name), node->name.data);
-		}
-		return wrong(checker, node, "There is no attribute %.*s.", name_length(node->name), node->name.data);
+		return weir_function_find(node->name) != NULL
+			       ? wrong(checker, node, "%.*s is a function: expected ( behind it.",
+					 name_length(node->name), node->name.data)
+			       : no_attribute(checker, node);
 	}
 	node->type = (uint8_t)weir_attribute_type(node->attribute);
 	checker->reads->attributes[node->attribute / 64] |= UINT64_C(1) << (node->attribute % 64);

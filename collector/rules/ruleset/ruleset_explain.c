@@ -138,6 +138,28 @@ static void mismatch_tell(struct telling *telling, const struct weir_ruleset_rul
 
 /* ---- what a match leads to -------------------------------------------------- */
 
+/* The first part of a line that cannot be evaluated, or NULL. */
+static const struct weir_ruleset_term *part_missing(
+	struct telling *telling, const struct weir_ruleset_instance *instance)
+{
+	const struct weir_ruleset_term *heads[] = { &instance->timestamp, &instance->severity };
+
+	for (uint32_t i = 0; i < 2 + instance->terms.count; i++) {
+		const struct weir_ruleset_term *term = i < 2 ? heads[i] : &instance->terms.at[i - 2];
+		uint32_t used = telling->scratch->used;
+		struct weir_value ignored;
+		int r = term->expression != NULL ? weir_expression_evaluate(term->expression, telling->record,
+							   telling->scratch, &ignored)
+						 : 0;
+
+		telling->scratch->used = used;
+		if (r != 0) {
+			return term;
+		}
+	}
+	return NULL;
+}
+
 /* The first label that cannot be evaluated, or NULL. */
 static const struct weir_ruleset_term *label_missing(struct telling *telling, const struct weir_ruleset_group *group)
 {
@@ -192,6 +214,19 @@ static void metric_tell(struct telling *telling, const struct weir_metric *metri
 	observation_tell(telling, metric);
 }
 
+static void no_line_tell(struct telling *telling, const struct weir_ruleset_log *log)
+{
+	const struct weir_ruleset_term *missing = part_missing(telling, log->instance);
+
+	if (missing == NULL) {
+		weir_buf_add_text(telling->text, "no line: its severity is below the handler's outputLevel\n");
+		return;
+	}
+	weir_buf_addf(telling->text, "no line: %s cannot be told", missing->name);
+	reads_tell(telling, missing->expression);
+	weir_buf_add_char(telling->text, '\n');
+}
+
 static void logs_tell(struct telling *telling, uint32_t rule)
 {
 	for (uint32_t i = 0; i < telling->set->log_count; i++) {
@@ -207,9 +242,7 @@ static void logs_tell(struct telling *telling, uint32_t rule)
 		if (weir_ruleset_entry_write(output, log, telling->record, telling->scratch, &line)) {
 			weir_buf_add_str(telling->text, weir_buf_str(&line));
 		} else {
-			weir_buf_addf(telling->text,
-				"no line of %s: a variable cannot be told, or its severity is below the output's\n",
-				log->name);
+			no_line_tell(telling, log);
 		}
 		weir_buf_fini(&line);
 	}

@@ -118,9 +118,13 @@ static int name_check(struct building *building, const struct entry *entry, cons
 	}
 	for (uint32_t i = 0; i < schema->metric_count; i++) {
 		if (are_alike(&schema->metrics[i], entry->name, entry->kind)) {
+			const struct weir_node *first = building->places[i];
+			bool is_builtin = strcmp(first->file->path, "builtin") == 0;
+
 			return weir_node_wrong(at, building->loading->error,
-				"the metric %s stands here a second time; first as %s in %s:%u", entry->name,
-				schema->metrics[i].name, building->places[i]->file->path, building->places[i]->line);
+				"the metric %s stands here a second time; first as %s in %s:%u%s", entry->name,
+				schema->metrics[i].name, first->file->path, first->line,
+				is_builtin ? "; leave builtin out of metrics.rules to have this one" : "");
 		}
 	}
 	return 0;
@@ -130,15 +134,15 @@ static int name_check(struct building *building, const struct entry *entry, cons
 
 static int kind_read(struct building *building, const struct weir_node *at, struct entry *entry)
 {
+	static const char *const kinds[] = { "UNSPECIFIED", "GAUGE", "COUNTER", "DISTRIBUTION", NULL };
 	const struct weir_node *node = weir_node_get(at, "kind");
-	const char *kind = weir_node_get_text(at, "kind");
+	int kind = node != NULL ? weir_node_choice(node, kinds) : 0;
 
-	if (kind == NULL ||
-		(strcmp(kind, "COUNTER") != 0 && strcmp(kind, "GAUGE") != 0 && strcmp(kind, "DISTRIBUTION") != 0)) {
+	if (kind <= 0) {
 		return weir_node_wrong(node != NULL ? node : at, building->loading->error,
 			"a metric's kind is COUNTER, GAUGE or DISTRIBUTION");
 	}
-	entry->kind = kind[0] == 'C' ? WEIR_METRIC_COUNTER : kind[0] == 'G' ? WEIR_METRIC_GAUGE : WEIR_METRIC_HISTOGRAM;
+	entry->kind = kind == 1 ? WEIR_METRIC_GAUGE : kind == 2 ? WEIR_METRIC_COUNTER : WEIR_METRIC_HISTOGRAM;
 	return 0;
 }
 
@@ -347,6 +351,23 @@ static bool rules_find(struct building *building, const struct entry *entry, str
 	return is_led_to;
 }
 
+/* What Istio's proxies count since 1.5; the seconds are what the first of them are to a Mixer. */
+static bool is_proxys(const char *name)
+{
+	static const char *const names[] = { "istio_requests_total", "istio_request_duration_milliseconds",
+		"istio_request_duration_seconds", "istio_request_bytes", "istio_response_bytes",
+		"istio_request_messages_total", "istio_response_messages_total", "istio_tcp_sent_bytes_total",
+		"istio_tcp_received_bytes_total", "istio_tcp_connections_opened_total",
+		"istio_tcp_connections_closed_total" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void value_prepare(const struct entry *entry, struct weir_ruleset_metric *metric, struct weir_metric *ret)
 {
 	enum weir_type type = weir_expression_type(entry->instance->value.expression);
@@ -415,6 +436,7 @@ static int metric_add(struct building *building, const struct entry *entry)
 		return r;
 	}
 	metric.place = building->groups[metric.group].metric_count++;
+	building->groups[metric.group].proxys |= (uint32_t)is_proxys(entry->name) << metric.place;
 	value_prepare(entry, &inner, &metric);
 	metric.id = metric_id(building, entry, &inner, &metric);
 	building->places[set->schema.metric_count] = entry->at;
@@ -443,13 +465,13 @@ static int expiry_read(struct weir_ruleset_loading *loading, const struct weir_n
 	if (r != 0 || node == NULL) {
 		return r;
 	}
-	if (node->kind == WEIR_NODE_TEXT && weir_convert_duration(node->text, &duration_ns) && duration_ns >= 0) {
+	if (node->kind == WEIR_NODE_TEXT && weir_convert_duration(node->text, &duration_ns) && duration_ns > 0) {
 		if ((uint64_t)duration_ns > loading->set->expiry_ns) {
 			loading->set->expiry_ns = (uint64_t)duration_ns;
 		}
 		return 0;
 	}
-	return weir_node_wrong(node, loading->error, "metricsExpiryDuration is a duration: 10m, 1h30m, 90s");
+	return weir_node_wrong(node, loading->error, "metricsExpiryDuration is a duration above 0: 10m, 1h30m, 90s");
 }
 
 static int handler_build(struct building *building, const struct weir_mixer_part *handler)

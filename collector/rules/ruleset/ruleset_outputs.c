@@ -16,18 +16,18 @@
 #define ROTATE_MEBIBYTES 100u
 #define ROTATE_DAYS 30u
 #define ROTATE_FILES 1000u
-
-static const char *const level_names[] = { "INFO", "WARNING", "ERROR" };
+#define ROTATE_FILES_MAX 100000u
 
 static int level_read(struct weir_ruleset_loading *loading, const struct weir_node *node, enum weir_ruleset_level *ret)
 {
-	for (unsigned i = 0; node->kind == WEIR_NODE_TEXT && i < 3; i++) {
-		if (weir_str_is(node->text, level_names[i])) {
-			*ret = (enum weir_ruleset_level)i;
-			return 0;
-		}
+	static const char *const names[] = { "INFO", "WARNING", "ERROR", NULL };
+	int level = weir_node_choice(node, names);
+
+	if (level < 0) {
+		return weir_node_wrong(node, loading->error, "a level is INFO, WARNING or ERROR");
 	}
-	return weir_node_wrong(node, loading->error, "a level is INFO, WARNING or ERROR");
+	*ret = (enum weir_ruleset_level)level;
+	return 0;
 }
 
 static int severities_read(
@@ -76,19 +76,17 @@ static int number_read(struct weir_ruleset_loading *loading, const struct weir_n
 static int stream_read(
 	struct weir_ruleset_loading *loading, const struct weir_node *params, struct weir_ruleset_output *output)
 {
+	static const char *const streams[] = { "STDOUT", "STDERR", "FILE", "ROTATED_FILE", NULL };
 	const struct weir_node *node = weir_node_get(params, "log_stream"),
 			       *path = weir_node_get(params, "output_path");
-	const char *stream = node != NULL ? weir_node_get_text(params, "log_stream") : "STDOUT";
+	int stream = node != NULL ? weir_node_choice(node, streams) : 0;
 	uint64_t mebibytes = 0, files = 0, days = 0;
 	int r = 0;
 
-	if (stream == NULL || (strcmp(stream, "STDOUT") != 0 && strcmp(stream, "STDERR") != 0 &&
-				      strcmp(stream, "FILE") != 0 && strcmp(stream, "ROTATED_FILE") != 0)) {
+	if (stream < 0) {
 		return weir_node_wrong(node, loading->error, "logStream is STDOUT, STDERR, FILE or ROTATED_FILE");
 	}
-	output->sink = stream[3] == 'O'                       ? WEIR_SINK_STDOUT
-		       : stream[3] == 'E' && stream[0] == 'S' ? WEIR_SINK_STDERR
-							      : WEIR_SINK_FILE;
+	output->sink = stream == 0 ? WEIR_SINK_STDOUT : stream == 1 ? WEIR_SINK_STDERR : WEIR_SINK_FILE;
 	if ((output->sink == WEIR_SINK_FILE) !=
 		(path != NULL && path->kind == WEIR_NODE_TEXT && path->text.length > 0)) {
 		return weir_node_wrong(path != NULL   ? path
@@ -99,10 +97,10 @@ static int stream_read(
 	output->path = output->sink == WEIR_SINK_FILE ? path->text.data : NULL;
 	r = number_read(loading, params, "max_megabytes_before_rotation", ROTATE_MEBIBYTES, 1u << 20, &mebibytes);
 	r = r != 0 ? r : number_read(loading, params, "max_days_before_rotation", ROTATE_DAYS, 36500, &days);
-	r = r != 0 ? r : number_read(loading, params, "max_rotated_files", ROTATE_FILES, 100000, &files);
-	if (strcmp(stream, "ROTATED_FILE") == 0) {
+	r = r != 0 ? r : number_read(loading, params, "max_rotated_files", ROTATE_FILES, ROTATE_FILES_MAX, &files);
+	if (stream == 3) {
 		output->max_size_bytes = (mebibytes > 0 ? mebibytes : ROTATE_MEBIBYTES) * MEBIBYTE;
-		output->max_backups = (uint32_t)files;
+		output->max_backups = files > 0 ? (uint32_t)files : ROTATE_FILES_MAX;
 		output->max_age_days = (uint32_t)days;
 	}
 	return r;

@@ -4,7 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -313,6 +315,91 @@ static void report(struct weir_fold *fold, unsigned signal, unsigned connection_
 	batch_maker_fini(&maker);
 }
 
+/* One instance, of which istio_requests_total and a metric of one's own are made. */
+static const char of_ones_own[] =
+	"{kind: metric, apiVersion: config.istio.io/v1alpha2, metadata: {name: m}, spec: {value: '1', dimensions: {code: "
+	"response.code | 0}}}\n---\n"
+	"{kind: prometheus, apiVersion: config.istio.io/v1alpha2, metadata: {name: p}, spec: {metrics: [{name: "
+	"requests_total, instance_name: m.metric, kind: COUNTER, label_names: [code]}, {name: mine_total, instance_name: "
+	"m.metric, kind: COUNTER, label_names: [code]}]}}\n---\n"
+	"{kind: rule, apiVersion: config.istio.io/v1alpha2, metadata: {name: r}, spec: {actions: [{handler: p.prometheus, "
+	"instances: [m.metric]}]}}\n";
+
+static struct weir_fold *fold_of_ones_own(enum weir_fold_istio istio)
+{
+	char path[] = "/tmp/weir-owner-XXXXXX";
+	const char *paths[] = { path };
+	const struct weir_ruleset_opts rules = { .paths = paths, .path_count = 1 };
+	struct weir_fold_opts opts = { .max_series = 1000, .hash_seed = 42, .istio = istio };
+	struct weir_ruleset_error error;
+	struct weir_fold *fold;
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, of_ones_own, strlen(of_ones_own)), strlen(of_ones_own));
+	close(fd);
+	if (weir_ruleset_load(&rules, &opts.ruleset, &error) != 0) {
+		fail_msg("%s: %s", error.where, error.why);
+	}
+	unlink(path);
+	assert_int_equal(weir_fold_create(&opts, &fold), 0);
+	weir_ruleset_let_go(opts.ruleset);
+	return fold;
+}
+
+static uint32_t series_of(const struct weir_fold *fold, const char *metric)
+{
+	const struct weir_snapshot *snapshot;
+	uint32_t count;
+
+	assert_int_equal(weir_snapshot_make(fold, WEIR_SNAPSHOT_SERIES, 0, T0, &snapshot), 0);
+	count = snapshot->series_counts[metric_of(snapshot, metric)];
+	weir_snapshot_let_go(snapshot);
+	return count;
+}
+
+static void count_record(void *ctx, const struct weir_rules_record *record)
+{
+	assert_non_null(record->call);
+	++*(unsigned *)ctx;
+}
+
+/* Nobody but the logs tells what these are: metrics of other names, and lines of log. */
+static void other_rules_go_on_where_a_proxy_counts_itself(void **state)
+{
+	struct weir_fold *fold = fold_of_ones_own(WEIR_FOLD_ISTIO_AUTO), *off = fold_of_ones_own(WEIR_FOLD_ISTIO_OFF);
+	unsigned watched = 0;
+
+	(void)state;
+	weir_fold_watch(fold, count_record, &watched);
+	own(fold, "source", 7, T0);
+	own(fold, "destination", 8, T0);
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 0, 10, T0);
+	assert_int_equal(own_sum(fold), 15);
+	assert_int_equal(series_of(fold, "istio_requests_total"), 0);
+	assert_int_equal(sum_of(fold, "istio_mine_total"), 20);
+	assert_int_equal(watched, 20);
+	/* It falls silent, so logs count from the next second on; it comes again, and they do not. */
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 10, 10, T0 + 70 * (uint64_t)S);
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 20, 10, T0 + 75 * (uint64_t)S);
+	assert_int_equal(sum_of(fold, "istio_requests_total"), 20);
+	assert_int_equal(sum_of(fold, "istio_mine_total"), 60);
+	for (unsigned i = 0; i < 2; i++) {
+		own(fold, "source", 50, T0 + (80 + i * 5) * (uint64_t)S);
+		own(fold, "destination", 50, T0 + (80 + i * 5) * (uint64_t)S);
+	}
+	tell_at(fold, WEIR_SIGNAL_ACCESS_LOG, 30, 10, T0 + 90 * (uint64_t)S);
+	assert_int_equal(sum_of(fold, "istio_requests_total"), 20);
+	assert_int_equal(sum_of(fold, "istio_mine_total"), 80);
+	assert_int_equal(watched, 80);
+	tell_of(off, WEIR_SIGNAL_MIXER, 0, 10, T0);
+	report(off, WEIR_SIGNAL_ACCESS_LOG, WEIR_CONNECTION_CLOSE, 5, T0);
+	assert_int_equal(series_of(off, "istio_requests_total"), 0);
+	assert_int_equal(sum_of(off, "istio_mine_total"), 20 + 2); /* it opened and closed */
+	weir_fold_destroy(fold);
+	weir_fold_destroy(off);
+}
+
 static void a_connection_is_counted_by_whoever_was_first_to_be_counted(void **state)
 {
 	(void)state;
@@ -433,6 +520,7 @@ int main(void)
 		cmocka_unit_test(a_flush_that_logs_have_overtaken_is_not_where_own_metrics_begin),
 		cmocka_unit_test(own_metrics_that_come_first_own_at_once),
 		cmocka_unit_test(on_counts_logs_and_off_counts_none),
+		cmocka_unit_test(other_rules_go_on_where_a_proxy_counts_itself),
 		cmocka_unit_test(a_connection_is_counted_by_whoever_was_first_to_be_counted),
 		cmocka_unit_test(completeness_begins_when_a_proxy_first_says_what_it_sent),
 		cmocka_unit_test(a_request_is_seen_once_for_completeness),

@@ -26,7 +26,7 @@ static const struct weir_metric metrics[] = {
 };
 static const struct weir_metric *const first[] = { &metrics[0], &metrics[1], &metrics[2] };
 static const struct weir_metric *const second[] = { &metrics[3] };
-static const struct weir_metric_group groups[] = { { first, 3, NULL, 0, 101 }, { second, 1, NULL, 0, 102 } };
+static const struct weir_metric_group groups[] = { { first, 3, NULL, 0, 101, 0 }, { second, 1, NULL, 0, 102, 0 } };
 static const struct weir_schema schema = { metrics, 4, groups, 2 };
 
 /* Another one: `b` is gone, `e` is new, the order is not the same; group 102 is gone. */
@@ -36,7 +36,7 @@ static const struct weir_metric other_metrics[] = {
 	{ "a_total", "A.", WEIR_METRIC_COUNTER, WEIR_UNIT_WHOLE, NULL, 0, 0, 2, 11 },
 };
 static const struct weir_metric *const other_first[] = { &other_metrics[0], &other_metrics[1], &other_metrics[2] };
-static const struct weir_metric_group other_groups[] = { { other_first, 3, NULL, 0, 101 } };
+static const struct weir_metric_group other_groups[] = { { other_first, 3, NULL, 0, 101, 0 } };
 static const struct weir_schema other_schema = { other_metrics, 3, other_groups, 1 };
 
 static struct weir_str text_of(char *text, size_t size, unsigned i)
@@ -460,7 +460,7 @@ static void cells_are_bounded_whatever_the_masks(void **state)
 	static double wide_bounds[BOUNDS];
 	static struct weir_metric wide[METRICS];
 	static const struct weir_metric *places[METRICS];
-	const struct weir_metric_group group = { places, METRICS, NULL, 0, 7 };
+	const struct weir_metric_group group = { places, METRICS, NULL, 0, 7, 0 };
 	const struct weir_schema wide_schema = { wide, METRICS, &group, 1 };
 	struct weir_series series;
 	uint32_t live = 0;

@@ -95,6 +95,29 @@ static void rest_of_a_bag_becomes_attributes(void **state)
 	assert_int_equal(request(f, 0)->attr_count, 5);
 }
 
+static void the_reporters_own_address_is_an_attribute(void **state)
+{
+	static const uint8_t own[4] = { 10, 0, 0, 2 }, peer[16] = { [10] = 0xff, [11] = 0xff, 10, 0, 0, 3 };
+	struct fixture *f = *state;
+
+	say(f, "context.protocol", "http");
+	say(f, "context.reporter.kind", "inbound");
+	bytes(f, "destination.ip", own, sizeof(own));
+	bytes(f, "source.ip", peer, sizeof(peer));
+	end_bag(f);
+	say(f, "context.protocol", "http");
+	say(f, "context.reporter.kind", "outbound");
+	bytes(f, "source.ip", own, 3);
+	bytes(f, "destination.ip", peer, sizeof(peer));
+	end_bag(f);
+	assert_int_equal(decode(f, INDEPENDENT), 0);
+	assert_int_equal(request(f, 0)->attr_count, 1);
+	same(f, request_attr(f, 0, "destination.ip")->value.text, "10.0.0.2");
+	assert_int_equal(request(f, 0)->peer_address.ip[15], 3);
+	assert_int_equal(request(f, 1)->attr_count, 0); /* three bytes are no address */
+	assert_int_equal(request(f, 1)->peer_address.ip[15], 3);
+}
+
 static void both_ends_are_named_by_their_uids(void **state)
 {
 	struct fixture *f = *state;
@@ -377,6 +400,7 @@ int main(void)
 		cmocka_unit_test(global_words_mean_what_their_texts_mean),
 		TEST(request_has_all_that_its_bag_says),
 		TEST(rest_of_a_bag_becomes_attributes),
+		TEST(the_reporters_own_address_is_an_attribute),
 		TEST(both_ends_are_named_by_their_uids),
 		TEST(attributes_of_kubernetes_win_over_the_uid),
 		TEST(nobody_known_is_no_workload),

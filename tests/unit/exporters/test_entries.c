@@ -1,5 +1,8 @@
 /* test_entries: lines of log entries reach their outputs, each once, whatever becomes of rules and files meanwhile. */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -9,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +22,7 @@
 #include "exporters/entries.h"
 
 static char folder[] = "/tmp/weir-entries-XXXXXX";
+static char pipe_path[64];
 
 static const char document[] =
 	"{kind: logentry, apiVersion: config.istio.io/v1alpha2, metadata: {name: e, namespace: n}, spec: {severity: "
@@ -184,6 +190,97 @@ static void a_file_that_was_moved_is_opened_anew(void **state)
 	weir_ruleset_let_go(same);
 }
 
+enum { PIPED = 3000 };
+
+static sem_t drained; /* posted for each PIPED lines */
+
+static void *drain(void *arg)
+{
+	static char bytes[65536];
+	int fd = open(pipe_path, O_RDONLY);
+	uint32_t lines = 0;
+	ssize_t count;
+
+	(void)arg;
+	assert_true(fd >= 0);
+	while ((count = read(fd, bytes, sizeof(bytes))) > 0) {
+		for (ssize_t i = 0; i < count; i++) {
+			if (bytes[i] == '\n' && ++lines % PIPED == 0) {
+				assert_int_equal(sem_post(&drained), 0);
+			}
+		}
+	}
+	assert_int_equal(close(fd), 0);
+	return NULL;
+}
+
+/* A pipe has no size: the next program reads on, whatever the rule says of rotation. */
+static void a_pipe_is_not_rotated(void **state)
+{
+	uint64_t before = weir_stat_get(WEIR_STAT_ENTRIES_WRITTEN);
+	const struct weir_ruleset *rules;
+	struct weir_entries *entries = NULL;
+	struct timespec end;
+	struct stat status;
+	const char *which;
+	pthread_t reader;
+	int keeper;
+
+	(void)state;
+	snprintf(pipe_path, sizeof(pipe_path), "%s/pipe", folder);
+	assert_int_equal(mkfifo(pipe_path, 0600), 0);
+	assert_int_equal(sem_init(&drained, 0, 0), 0);
+	rules = rules_of("ROTATED_FILE", "pipe");
+	assert_int_equal(weir_entries_start(rules, &which, &entries), -ENXIO); /* and does not wait for a reader */
+	keeper = open(pipe_path, O_RDWR | O_CLOEXEC);
+	assert_true(keeper >= 0);
+	assert_int_equal(weir_entries_start(rules, &which, &entries), 0);
+	assert_int_equal(pthread_create(&reader, NULL, drain, NULL), 0);
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
+	end.tv_sec += 30;
+	for (unsigned i = 0; i < 10; i++) { /* 10 * 3000 lines of 80 bytes: more than the MiB of the rule */
+		watch(entries, PIPED);
+		assert_int_equal(sem_timedwait(&drained, &end), 0);
+	}
+	weir_entries_stop(entries);
+	assert_int_equal(close(keeper), 0);
+	assert_int_equal(pthread_join(reader, NULL), 0);
+	assert_int_equal(sem_destroy(&drained), 0);
+	assert_int_equal(stat(pipe_path, &status), 0);
+	assert_true(S_ISFIFO(status.st_mode));
+	assert_int_equal(unlink(pipe_path), 0);
+	assert_int_equal(weir_stat_get(WEIR_STAT_ENTRIES_WRITTEN) - before, 10 * PIPED);
+	weir_ruleset_let_go(rules);
+}
+
+/* Each backup of a log without a limit stays, and none is lost in between. */
+static void backups_are_numbered_from_the_newest(void **state)
+{
+	const struct weir_ruleset *rules = rules_of("ROTATED_FILE", "rotated");
+	struct weir_entries *entries = NULL;
+	uint32_t lines[5], all = 0;
+	const char *which;
+	char name[32];
+
+	(void)state;
+	assert_int_equal(weir_entries_start(rules, &which, &entries), 0);
+	for (unsigned i = 0; i < 64; i++) {
+		watch(entries, 1000);
+		assert_int_equal(weir_entries_rules(entries, rules, &which), 0);
+	}
+	weir_entries_stop(entries);
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), i == 0 ? "rotated" : "rotated.%u", i);
+		lines[i] = lines_of(name);
+		all += lines[i];
+	}
+	assert_int_equal(lines[4], 0); /* three backups, says the rule */
+	assert_true(lines[0] > 0 && lines[1] > 0 && lines[1] == lines[2] && lines[2] == lines[3]);
+	assert_int_equal(lines[0], 64000 % lines[1]);
+	assert_true(all < 64000);
+	weir_ruleset_let_go(rules);
+}
+
 static int folder_make(void **state)
 {
 	(void)state;
@@ -203,6 +300,8 @@ int main(void)
 		cmocka_unit_test(a_reload_loses_no_line),
 		cmocka_unit_test(lines_of_a_reload_are_counted),
 		cmocka_unit_test(a_file_that_was_moved_is_opened_anew),
+		cmocka_unit_test(a_pipe_is_not_rotated),
+		cmocka_unit_test(backups_are_numbered_from_the_newest),
 	};
 
 	return cmocka_run_group_tests(tests, folder_make, folder_remove);

@@ -132,6 +132,42 @@ static void ends_are_told_by_their_rows(void **state)
 	batch_maker_fini(&scene.maker);
 }
 
+static void a_reporter_knows_its_own_address(void **state)
+{
+	static const struct {
+		const char *node_id, *address;
+	} cases[] = { { "sidecar~10.9.8.7~reviews-v2-5f8d-8xv7d.back~back.svc.cluster.local", "10.9.8.7" },
+		{ "router~fd00::1~gateway.front~front.svc.cluster.local", "fd00::1" },
+		{ "sidecar~~reviews.back~", NULL }, { "kubernetes://reviews-v2-5f8d-8xv7d.back", NULL }, { "", NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+		bool is_told = i % 2 != 0; /* what was told comes before the node id */
+		struct weir_request *request;
+		struct weir_workload *rows;
+		struct attribute_scene scene;
+
+		attribute_scene_begin(&scene, is_told ? WEIR_SIGNAL_MIXER : WEIR_SIGNAL_ACCESS_LOG);
+		request = bookinfo_request(&scene);
+		request->call.reporter = WEIR_REPORTER_DESTINATION;
+		request->attr_first = scene.maker.attrs.count;
+		if (is_told) {
+			batch_maker_tag(&scene.maker, "destination.ip", "10.0.0.2");
+			request->attr_count = 1;
+		}
+		address_set(&request->peer_address, 3, 4711);
+		rows = (struct weir_workload *)scene.maker.workloads.data;
+		rows[request->call.destination].node_id = attribute_scene_text(&scene, cases[i / 2].node_id);
+		attribute_scene_finish(&scene, true, 0);
+		attribute_scene_are(&scene, (const struct attribute_row[]){
+						    { "source.ip", "10.1.2.3" },
+						    { "destination.ip", is_told ? "10.0.0.2" : cases[i / 2].address },
+						    { NULL, NULL },
+					    });
+		batch_maker_fini(&scene.maker);
+	}
+}
+
 static void unknown_ends_have_no_attributes(void **state)
 {
 	struct attribute_scene scene;
@@ -336,6 +372,28 @@ static void used_up_scratch_makes_unset(void **state)
 	batch_maker_fini(&scene.maker);
 }
 
+static void a_slip_is_told_what_was_meant(void **state)
+{
+	static const struct {
+		const char *written, *meant;
+	} cases[] = { { "request.hst", "request.host" }, { "destination.service.hostname", "destination.service.host" },
+		{ "Source.name", "source.name" }, { "response.cod", "response.code" },
+		{ "request.path", "request.path" }, { "source.workload", NULL }, { "foo", NULL }, { "", NULL },
+		{ "request.hostrequest.hostrequest.hostrequest.hostrequest.hostrequest.host", NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *nearest = weir_attribute_nearest(weir_str_of(cases[i].written));
+
+		if (cases[i].meant == NULL) {
+			assert_null(nearest);
+		} else {
+			assert_non_null(nearest);
+			assert_string_equal(nearest, cases[i].meant);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,11 +401,13 @@ int main(void)
 		cmocka_unit_test(destination_mirrors_source),
 		cmocka_unit_test(types_have_mixers_names),
 		cmocka_unit_test(ends_are_told_by_their_rows),
+		cmocka_unit_test(a_reporter_knows_its_own_address),
 		cmocka_unit_test(unknown_ends_have_no_attributes),
 		cmocka_unit_test(calls_are_told_in_mixers_words),
 		cmocka_unit_test(connections_are_told_by_row_and_fold),
 		cmocka_unit_test(told_attributes_are_all_that_is_looked_at),
 		cmocka_unit_test(used_up_scratch_makes_unset),
+		cmocka_unit_test(a_slip_is_told_what_was_meant),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,11 +148,12 @@ static void files_rotate_as_told(void **state)
 		"rotated", "logStream: ROTATED_FILE, outputPath: /var/log/a") HANDLER("told",
 		"logStream: ROTATED_FILE, outputPath: /var/log/b, maxMegabytesBeforeRotation: 5, maxDaysBeforeRotation: "
 		"0, maxRotatedFiles: 3") HANDLER("plain", "logStream: FILE, outputPath: /var/log/c") HANDLER("unused",
-		"logStream: STDERR") RULE("a", "", "rotated") RULE("b", "", "told") RULE("c", "", "plain"));
+		"logStream: STDERR") HANDLER("all", "logStream: 3, outputPath: /var/log/d, maxRotatedFiles: 0")
+			RULE("a", "", "rotated") RULE("b", "", "told") RULE("c", "", "plain") RULE("d", "", "all"));
 	const struct weir_ruleset_output *output;
 
 	(void)state;
-	assert_int_equal(weir_ruleset_output_count(ruleset), 3);
+	assert_int_equal(weir_ruleset_output_count(ruleset), 4);
 	output = weir_ruleset_output(ruleset, 0);
 	assert_int_equal(output->sink, WEIR_SINK_FILE);
 	assert_string_equal(output->path, "/var/log/a");
@@ -165,6 +166,10 @@ static void files_rotate_as_told(void **state)
 	assert_int_equal(output->max_age_days, 0);
 	output = weir_ruleset_output(ruleset, 2);
 	assert_int_equal(output->max_size_bytes, 0);
+	output = weir_ruleset_output(ruleset, 3);
+	assert_int_equal(output->sink, WEIR_SINK_FILE);
+	assert_int_equal(output->max_size_bytes, 100u << 20);
+	assert_int_equal(output->max_backups, 100000); /* 0: no limit */
 	weir_ruleset_let_go(ruleset);
 }
 
