@@ -465,6 +465,9 @@ int weir_store_load_fold(struct weir_store *store, struct weir_fold *fold)
 	if (result == 0) {
 		result = weir_connection_fault(code);
 	}
+	if (result == 0) {
+		weir_fold_load_end(fold);
+	}
 	weir_buf_fini(&bytes);
 	sqlite3_finalize(statement);
 	if (result == -EBADMSG) {

@@ -55,6 +55,9 @@ int weir_fold_cut(struct weir_fold *fold, bool as_image, struct weir_buf *ret_by
 /* Applies one image or delta, in the order in which they were cut.
  * -EBADMSG: damaged; the fold is then as weir_fold_create left it. */
 int weir_fold_load(struct weir_fold *fold, struct weir_str bytes);
+/* After the last of them, before a batch: metrics that they do not know begin, and
+ * what they know of others is gone, as if weir_fold_rules() had come with the last cut. */
+void weir_fold_load_end(struct weir_fold *fold);
 /* The next cut should be an image (the deltas since the last one outweigh it). */
 bool weir_fold_wants_image(const struct weir_fold *fold);
 

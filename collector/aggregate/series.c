@@ -25,7 +25,7 @@
  *     the last cut.
  *  3. live_series <= max_series, overflow sets not counted; words likewise.
  *  4. Live, gone and overflow together hold every record once.
- *  5. A text of `labels` is a set's; only a load may leave one without, until the next sweep.
+ *  5. A text of `labels` is a set's; only loads leave some without, until weir_series_begin().
  *  6. A metric that comes with other rules begins then, also in sets that are
  *     older: `since_ns`, later than any that it had before.
  *
@@ -362,16 +362,12 @@ uint32_t weir_series_expire(struct weir_series *series, uint32_t from)
 	uint32_t count = 0;
 
 	for (uint32_t i = 1; i < series->labels.count; i++) {
-		if (!weir_text_is_live(&series->labels, i)) {
+		if (!weir_text_is_live(&series->labels, i) || series->sets[i].is_overflow ||
+			series->sets[i].used >= from) {
 			continue;
 		}
-		if (series->sets[i].words != NULL) {
-			if (series->sets[i].is_overflow || series->sets[i].used >= from) {
-				continue;
-			}
-			gone_add(series, &series->sets[i]);
-			weir_series_unmake(series, i);
-		}
+		gone_add(series, &series->sets[i]);
+		weir_series_unmake(series, i);
 		weir_text_remove(&series->labels, i);
 		count++;
 	}
@@ -387,6 +383,18 @@ static uint32_t place_of(const struct weir_series *series, const struct weir_ser
 		}
 	}
 	return WEIR_NONE;
+}
+
+/* Are the metrics the same, so that examples fit? */
+static bool is_same_group(const struct weir_series *to, const struct weir_series_group *group,
+	const struct weir_series *from, const struct weir_series_group *old)
+{
+	bool is_same = group->metric_count == old->metric_count;
+
+	for (uint32_t i = 0; i < old->metric_count && is_same; i++) {
+		is_same = to->order[group->first + i]->id == from->order[old->first + i]->id;
+	}
+	return is_same;
 }
 
 /* The set's cells as the new layout has them; false: nothing of it is left. */
@@ -415,10 +423,12 @@ static bool set_move(struct weir_series *to, const struct weir_series *from, str
 		mask |= UINT32_C(1) << place;
 	}
 	free(set->words);
-	free(set->exemplars); /* examples are refreshed soon enough */
 	set->words = words;
-	set->exemplars = NULL;
-	set->example_ns = 0;
+	if (!is_same_group(to, new_, from, old)) {
+		free(set->exemplars); /* they are refreshed soon enough */
+		set->exemplars = NULL;
+		set->example_ns = 0;
+	}
 	set->mask = mask;
 	set->group = (uint16_t)(new_ - to->groups);
 	return mask != 0;
@@ -474,6 +484,11 @@ bool weir_series_begin(struct weir_series *series, uint64_t since_ns)
 		if (series->gone[i].since_ns == WEIR_SERIES_UNTOLD) {
 			series->gone[i].since_ns = since_ns;
 			has_others = true;
+		}
+	}
+	for (uint32_t i = 1; i < series->labels.count; i++) {
+		if (weir_text_is_live(&series->labels, i) && series->sets[i].words == NULL) {
+			weir_text_remove(&series->labels, i); /* of what was loaded and is not here */
 		}
 	}
 	return has_others;

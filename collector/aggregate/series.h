@@ -74,7 +74,8 @@ void weir_series_clear(struct weir_series *series); /* no series, as after init 
 /* Another schema: metrics of equal ids go on, the others' series are gone, and new ones begin at `since_ns`, which
  * is later than any time at which a series was created. */
 void weir_series_replace(struct weir_series *series, const struct weir_schema *schema, uint64_t since_ns);
-/* After a load: metrics that it did not know begin then. True: what was loaded had others. */
+/* After the last load, before a find: metrics that it did not know begin then, and texts that only others had are
+ * gone. True: the table differs from what was loaded. */
 bool weir_series_begin(struct weir_series *series, uint64_t since_ns);
 
 struct weir_series_hit { /* where a record counts: these metrics of this set */

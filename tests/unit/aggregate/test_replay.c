@@ -130,6 +130,7 @@ static void stored_load(const struct stored *stored, struct weir_fold *fold)
 		assert_int_equal(weir_fold_load(fold, weir_str_make(stored->bytes.data + at, stored->ends[i] - at)), 0);
 		at = stored->ends[i];
 	}
+	weir_fold_load_end(fold);
 }
 
 static const struct weir_snapshot *scrape(const struct weir_fold *fold)

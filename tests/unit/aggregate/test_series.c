@@ -343,14 +343,13 @@ static void what_was_saved_under_another_schema_is_read_by_ids(void **state)
 	assert_int_equal(other.live_series, 2);
 	assert_int_equal(other.sets[hit.set].words[2], 2);
 	assert_true(real_at(&other, hit.set, 1) == 0.5);
-	weir_series_expire(&other, 0);
-	assert_int_equal(other.labels.live, 1); /* the text of what it does not have is gone with the sweep */
+	assert_int_equal(other.labels.live, 1); /* the text of what it does not have is gone */
 	weir_series_fini(&series);
 	weir_series_fini(&other);
 }
 
-/* The overflow set of a metric that is not there any more left its text: the group's next one takes it. */
-static void an_overflow_text_without_a_set_gets_one(void **state)
+/* The overflow set of a metric that is not there any more leaves nothing: the group's next one has its text. */
+static void an_overflow_set_comes_back_after_other_metrics(void **state)
 {
 	struct weir_series series, other;
 	struct weir_series_hit hit;
@@ -361,6 +360,8 @@ static void an_overflow_text_without_a_set_gets_one(void **state)
 	hit = find(&series, 0, weir_str_of(labels), 2); /* of nothing but `b` */
 	assert_true(series.sets[hit.set].is_overflow);
 	carry(&series, &other, true);
+	assert_true(weir_series_begin(&other, 77));
+	assert_int_equal(other.labels.live, 0);
 	hit = find(&other, 0, weir_str_of(labels), 7);
 	assert_true(other.sets[hit.set].is_overflow);
 	count(&other, hit, 1, 0.25, 10);
@@ -562,7 +563,7 @@ int main(void)
 		cmocka_unit_test(another_schema_takes_what_is_the_same),
 		cmocka_unit_test(live_and_gone_are_all_that_was_counted_whatever_restarts_lay_between),
 		cmocka_unit_test(what_was_saved_under_another_schema_is_read_by_ids),
-		cmocka_unit_test(an_overflow_text_without_a_set_gets_one),
+		cmocka_unit_test(an_overflow_set_comes_back_after_other_metrics),
 		cmocka_unit_test(what_grew_is_saved_before_it_counts),
 		cmocka_unit_test(what_an_overflow_has_begun_it_goes_on_with),
 		cmocka_unit_test(an_overflow_keeps_neither_long_values_nor_ever_more_of_them),
