@@ -20,7 +20,7 @@
  * are a new set, from 0, with a new created time.
  *
  * Invariants
- *  1. Cells only grow while the set is there: a counter never goes down.
+ *  1. Cells only grow within one created time: a counter never goes down.
  *  2. A set is in `dirty` at most once, if is_dirty; what is not dirty is as at
  *     the last cut.
  *  3. live_series <= max_series, overflow sets not counted; words likewise.
@@ -234,29 +234,85 @@ static uint32_t bucket_of(const struct weir_series_metric *metric, const struct 
 	return bucket;
 }
 
-/* A sum that no word holds stays: going round it would go down (a sender may say anything of sizes). */
-static inline void whole_add(uint64_t *word, uint64_t more)
+/* What is gone is only ever added up: a total that no word holds stays at the end. */
+static void whole_add(uint64_t *word, uint64_t more)
 {
 	if (__builtin_add_overflow(*word, more, word)) {
 		*word = UINT64_MAX;
 	}
 }
 
-static inline void observe(
-	const struct weir_series_metric *metric, uint64_t *words, const struct weir_observation *observed)
+static struct weir_series_gone *gone_of(struct weir_series *series, uint64_t id)
 {
-	uint64_t *total = words;
+	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
+		if (series->gone[i].id == id) {
+			return &series->gone[i];
+		}
+	}
+	return NULL;
+}
 
-	if (metric->kind == WEIR_METRIC_HISTOGRAM) {
-		words[bucket_of(metric, observed)]++;
-		total = &words[metric->bound_count + 1];
-	} else if (metric->kind == WEIR_METRIC_GAUGE) {
+static void gone_add(struct weir_series *series, const struct weir_series_set *set)
+{
+	const struct weir_series_group *group = &series->groups[set->group];
+
+	for (uint32_t i = 0; i < group->metric_count; i++) {
+		const struct weir_series_metric *metric = &series->metrics[group->first + i];
+		struct weir_series_gone *gone = gone_of(series, series->order[group->first + i]->id);
+		const uint64_t *words = set->words + metric->word;
+
+		if ((set->mask >> i & 1) == 0 || metric->kind == WEIR_METRIC_GAUGE) {
+			continue;
+		}
+		for (uint32_t k = 0; k + 1 < metric->words; k++) {
+			gone->count += words[k];
+		}
+		if (metric->unit == WEIR_UNIT_REAL) {
+			gone->real += weir_real_of(words[metric->words - 1]);
+		} else {
+			whole_add(&gone->number, words[metric->words - 1]);
+		}
+	}
+}
+
+/* A sum that no word holds would go round, and one that stays would hide all that
+ * comes (a sender may say anything of sizes and durations). So what the set counted
+ * goes where that of expired ones is, and it begins anew. */
+static void set_restart(struct weir_series *series, struct weir_series_set *set, uint32_t now)
+{
+	const struct weir_series_group *group = &series->groups[set->group];
+	uint64_t now_ns = (uint64_t)now << WEIR_SERIES_USED_SHIFT;
+
+	gone_add(series, set);
+	for (uint32_t i = 0; i < group->metric_count; i++) {
+		const struct weir_series_metric *metric = &series->metrics[group->first + i];
+
+		if (metric->kind != WEIR_METRIC_GAUGE) {
+			memset(set->words + metric->word, 0, metric->words * sizeof(*set->words));
+		}
+	}
+	set->created_ns = now_ns > set->created_ns ? now_ns : set->created_ns + 1;
+}
+
+static inline void observe(struct weir_series *series, struct weir_series_set *set,
+	const struct weir_series_metric *metric, const struct weir_observation *observed, uint32_t now)
+{
+	bool is_histogram = metric->kind == WEIR_METRIC_HISTOGRAM;
+	uint64_t *words = set->words + metric->word, *total = is_histogram ? &words[metric->bound_count + 1] : words;
+
+	if (metric->kind == WEIR_METRIC_GAUGE) {
 		*total = 0;
 	}
 	if (metric->unit == WEIR_UNIT_REAL) {
 		weir_real_add(total, observed->real);
 	} else {
-		whole_add(total, observed->number);
+		if (__builtin_expect(*total + observed->number < *total, 0)) {
+			set_restart(series, set, now);
+		}
+		*total += observed->number;
+	}
+	if (is_histogram) {
+		words[bucket_of(metric, observed)]++;
 	}
 }
 
@@ -269,7 +325,7 @@ void weir_series_count(
 	for (uint32_t rest = hit.mask; rest != 0; rest &= rest - 1) {
 		uint32_t place = (uint32_t)__builtin_ctz(rest);
 
-		observe(&metrics[place], set->words + metrics[place].word, &observed[place]);
+		observe(series, set, &metrics[place], &observed[place], now);
 	}
 	set->used = now;
 	series->overflowed += set->is_overflow;
@@ -323,39 +379,6 @@ void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit
 }
 
 /* ---- expiry and another schema ------------------------------------------- */
-
-static struct weir_series_gone *gone_of(struct weir_series *series, uint64_t id)
-{
-	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
-		if (series->gone[i].id == id) {
-			return &series->gone[i];
-		}
-	}
-	return NULL;
-}
-
-static void gone_add(struct weir_series *series, const struct weir_series_set *set)
-{
-	const struct weir_series_group *group = &series->groups[set->group];
-
-	for (uint32_t i = 0; i < group->metric_count; i++) {
-		const struct weir_series_metric *metric = &series->metrics[group->first + i];
-		struct weir_series_gone *gone = gone_of(series, series->order[group->first + i]->id);
-		const uint64_t *words = set->words + metric->word;
-
-		if ((set->mask >> i & 1) == 0 || metric->kind == WEIR_METRIC_GAUGE) {
-			continue;
-		}
-		for (uint32_t k = 0; k + 1 < metric->words; k++) {
-			gone->count += words[k];
-		}
-		if (metric->unit == WEIR_UNIT_REAL) {
-			gone->real += weir_real_of(words[metric->words - 1]);
-		} else {
-			whole_add(&gone->number, words[metric->words - 1]);
-		}
-	}
-}
 
 uint32_t weir_series_expire(struct weir_series *series, uint32_t from)
 {

@@ -10,6 +10,7 @@
 #include "aggregate/text.h"
 #include "rules/metric.h"
 
+#define WEIR_SERIES_USED_SHIFT 30u
 #define WEIR_SERIES_EXEMPLARS 2u     /* of one set: of neighbouring buckets each has its own */
 #define WEIR_SERIES_EXEMPLAR_HEAD 4u /* words: trace, span, time */
 
@@ -34,7 +35,7 @@ struct weir_series_set { /* the series of one label text; its number is the text
 	uint64_t *exemplars; /* NULL: none yet */
 	uint64_t example_ns; /* of the newest of them */
 	uint32_t mask;       /* which of its group's metrics there are */
-	uint32_t used;       /* when it last counted, in units of 2^30 ns */
+	uint32_t used;       /* when it last counted, in units of 2^WEIR_SERIES_USED_SHIFT ns */
 	uint16_t group;
 	uint8_t is_dirty, is_overflow;
 };
@@ -87,7 +88,7 @@ struct weir_series_hit { /* where a record counts: these metrics of this set */
 uint32_t weir_series_find(struct weir_series *series, uint32_t group, struct weir_str labels,
 	struct weir_series_hit wish, uint64_t created_ns, struct weir_series_hit ret_hits[2]);
 
-/* Counts one record: `observed` by place. */
+/* Counts one record: `observed` by place. A set whose sum is full begins anew, as if it had expired. */
 void weir_series_count(
 	struct weir_series *series, struct weir_series_hit hit, const struct weir_observation *observed, uint32_t now);
 

@@ -436,21 +436,29 @@ static void an_overflow_keeps_neither_long_values_nor_ever_more_of_them(void **s
 	weir_series_fini(&series);
 }
 
-static void a_sum_that_is_full_does_not_go_down(void **state)
+/* It neither goes round nor stays, hiding all that comes: it begins anew, and nothing is lost. */
+static void a_sum_that_is_full_begins_anew(void **state)
 {
+	uint64_t created_ns, buckets = 0;
 	struct weir_series series;
 	struct weir_series_hit hit;
 
 	(void)state;
 	weir_series_init(&series, &schema, 100, 1);
 	hit = find(&series, 0, weir_str_of(labels), 7);
-	count(&series, hit, UINT64_MAX - 1, 0, 3);
-	count(&series, hit, 5, 0, 3);
-	assert_true(series.sets[hit.set].words[5] == UINT64_MAX);
+	count(&series, hit, UINT64_MAX - 1, 0.25, 3);
+	created_ns = series.sets[hit.set].created_ns;
+	count(&series, hit, 5, 0.25, 3);
+	assert_true(series.sets[hit.set].created_ns > created_ns);
+	assert_true(series.sets[hit.set].words[5] == 5);
+	assert_true(series.gone[1].number == UINT64_MAX - 1);
+	for (unsigned i = 0; i < 5; i++) {
+		buckets += series.sets[hit.set].words[i];
+	}
+	assert_int_equal(buckets + series.gone[1].count, 2);
 	weir_series_expire(&series, 4);
-	count(&series, find(&series, 0, weir_str_of(labels), 7), 5, 0, 3);
-	weir_series_expire(&series, 4);
-	assert_true(series.gone[1].number == UINT64_MAX);
+	assert_true(series.gone[1].number == UINT64_MAX); /* what is gone has no created time to begin at */
+	assert_int_equal(series.gone[1].count, 2);
 	weir_series_fini(&series);
 }
 
@@ -567,7 +575,7 @@ int main(void)
 		cmocka_unit_test(what_grew_is_saved_before_it_counts),
 		cmocka_unit_test(what_an_overflow_has_begun_it_goes_on_with),
 		cmocka_unit_test(an_overflow_keeps_neither_long_values_nor_ever_more_of_them),
-		cmocka_unit_test(a_sum_that_is_full_does_not_go_down),
+		cmocka_unit_test(a_sum_that_is_full_begins_anew),
 		cmocka_unit_test(cells_are_bounded_whatever_the_masks),
 		cmocka_unit_test(a_delta_has_only_what_moved_and_each_text_once),
 		cmocka_unit_test(an_example_is_the_newest_of_its_bucket),
