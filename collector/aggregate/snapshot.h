@@ -32,6 +32,7 @@ struct weir_series_view {
 struct weir_expired_view {      /* of one metric: its series that expired, since counters began */
 	struct weir_str metric; /* a histogram has two rows: `x_count` and `x_sum` */
 	double value;
+	uint64_t created_ns; /* 0: not known */
 };
 
 struct weir_edge_end { /* a node of the graph; unset fields empty */

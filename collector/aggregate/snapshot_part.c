@@ -319,6 +319,7 @@ size_t weir_snapshot_points_expired_bytes(const struct weir_fold *fold)
 struct expired { /* the rows so far */
 	struct weir_expired_view *rows;
 	uint32_t first_count, count; /* the first are those of weir's own metrics */
+	uint64_t created_ns;
 	struct weir_snapshot_room *room;
 };
 
@@ -337,7 +338,8 @@ static void row_add(struct expired *expired, struct weir_str name, const char *s
 			return;
 		}
 	}
-	expired->rows[expired->count++] = (struct weir_expired_view){ .metric = metric, .value = value };
+	expired->rows[expired->count++] =
+		(struct weir_expired_view){ .metric = metric, .value = value, .created_ns = expired->created_ns };
 }
 
 static void total_copy(
@@ -358,7 +360,11 @@ uint32_t weir_snapshot_points_expired_copy(const struct weir_fold *fold, struct 
 	uint32_t row_count, struct weir_snapshot_room *room)
 {
 	const struct weir_families *families = &fold->points.families;
-	struct expired expired = { .rows = rows, .first_count = row_count, .count = row_count, .room = room };
+	struct expired expired = { .rows = rows,
+		.first_count = row_count,
+		.count = row_count,
+		.created_ns = fold->counters_since_ns,
+		.room = room };
 	struct weir_str lost = weir_str_of(LOST_NAME);
 
 	for (uint32_t i = 1; i < families->row_capacity; i++) {

@@ -211,28 +211,31 @@ static void table_copy(const struct weir_series *series, const struct place *pla
 /* ---- what went with expired series ---------------------------------------- */
 
 static struct weir_expired_view *gone_row(struct weir_expired_view *row, const struct weir_metric *metric,
-	const char *suffix, struct weir_snapshot_room *room)
+	const char *suffix, uint64_t created_ns, struct weir_snapshot_room *room)
 {
 	char *name = weir_snapshot_take(room, NAME_MAX_BYTES);
 	int length = snprintf(name, NAME_MAX_BYTES, "%s%s", metric->name, suffix);
 
 	row->metric = weir_str_make(name, length < 0 ? 0 : strnlen(name, NAME_MAX_BYTES));
+	row->created_ns = created_ns;
 	return row;
 }
 
-static void gone_copy(const struct weir_series *series, struct weir_snapshot *snapshot, struct weir_expired_view *rows,
-	struct weir_snapshot_room *room)
+static void gone_copy(const struct weir_series *series, uint64_t since_ns, struct weir_snapshot *snapshot,
+	struct weir_expired_view *rows, struct weir_snapshot_room *room)
 {
 	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
 		const struct weir_metric *metric = &series->schema->metrics[i];
 		const struct weir_series_gone *gone = &series->gone[i];
+		uint64_t created_ns = gone->since_ns > since_ns ? gone->since_ns : since_ns;
 		double total = metric->unit == WEIR_UNIT_REAL ? gone->real : exposed_of(metric->unit, gone->number);
 
 		if (metric->kind == WEIR_METRIC_COUNTER) {
-			gone_row(&rows[snapshot->expired_count++], metric, "", room)->value = total;
+			gone_row(&rows[snapshot->expired_count++], metric, "", created_ns, room)->value = total;
 		} else if (metric->kind == WEIR_METRIC_HISTOGRAM) {
-			gone_row(&rows[snapshot->expired_count++], metric, "_count", room)->value = (double)gone->count;
-			gone_row(&rows[snapshot->expired_count++], metric, "_sum", room)->value = total;
+			gone_row(&rows[snapshot->expired_count++], metric, "_count", created_ns, room)->value =
+				(double)gone->count;
+			gone_row(&rows[snapshot->expired_count++], metric, "_sum", created_ns, room)->value = total;
 		}
 	}
 }
@@ -255,7 +258,7 @@ void weir_snapshot_series_copy(
 			metrics[first + i] = &tables[t]->schema->metrics[i];
 		}
 		table_copy(tables[t], &place, snapshot, room);
-		gone_copy(tables[t], snapshot, expired, room);
+		gone_copy(tables[t], fold->counters_since_ns, snapshot, expired, room);
 		first += tables[t]->schema->metric_count;
 	}
 	snapshot->expired_count = weir_snapshot_points_expired_copy(fold, expired, snapshot->expired_count, room);

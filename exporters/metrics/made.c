@@ -53,7 +53,8 @@ static void expired(struct weir_exposition *out, const struct weir_snapshot *sna
 	while (weir_exposition_pass(out)) {
 		for (uint32_t i = 0; i < snapshot->expired_count; i++) {
 			const struct weir_expired_view *view = &snapshot->expired[i];
-			struct weir_exposition_sample sample = { .number = weir_exposition_real(view->value) };
+			struct weir_exposition_sample sample = { .number = weir_exposition_real(view->value),
+				.created_ns = view->created_ns };
 
 			weir_buf_clear(&labels);
 			weir_label_add(&labels, weir_str_of("metric"), view->metric);

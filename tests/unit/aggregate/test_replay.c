@@ -158,9 +158,24 @@ static const struct weir_series_view *view_of(const struct weir_snapshot *snapsh
 	return found;
 }
 
+static void expired_follow(const struct weir_snapshot *before, const struct weir_snapshot *now)
+{
+	for (uint32_t i = 0; before != NULL && i < now->expired_count; i++) {
+		const struct weir_expired_view *view = &now->expired[i];
+
+		for (uint32_t k = 0; k < before->expired_count; k++) {
+			const struct weir_expired_view *old = &before->expired[k];
+
+			assert_true(!weir_str_equal(old->metric, view->metric) || old->created_ns < view->created_ns ||
+				    (old->created_ns == view->created_ns && old->value <= view->value));
+		}
+	}
+}
+
 /* No labels stand twice in a metric, and within one created time nothing goes down. */
 static void follows(const struct weir_snapshot *before, const struct weir_snapshot *now)
 {
+	expired_follow(before, now);
 	for (uint32_t m = 0; m < now->metric_count; m++) {
 		const struct weir_metric *metric = now->metrics[m];
 

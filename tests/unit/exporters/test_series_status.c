@@ -46,7 +46,7 @@ static void every_figure_is_exact(void **state)
 		{ .name = weir_str_of("queue_length"), .metric = WEIR_NONE, .points = points, .point_count = 2 },
 		{ .name = weir_str_of("istio_requests_total"), .metric = 0, .points = joined, .point_count = 1 },
 	};
-	const struct weir_expired_view expired[] = { { weir_str_of("istio_requests_total"), 17 } };
+	const struct weir_expired_view expired[] = { { weir_str_of("istio_requests_total"), 17, 0 } };
 	const struct weir_snapshot snapshot = { .metric_count = 2,
 		.metrics = metrics,
 		.series = series,

@@ -70,8 +70,8 @@ static void a_value_is_where_its_unit_says(void **state)
 	static struct weir_series_view views[] = { { .labels = { "a=\"1\"", 5 }, .count = 9, .sum = 0.25 } };
 	static struct weir_series_view *const series[] = { views, views };
 	static const uint32_t counts[] = { 1, 1 };
-	static const struct weir_expired_view expired[] = { { { "istio_seconds_total", 19 }, 12.5 },
-		{ { "x\"", 2 }, 3 } };
+	static const struct weir_expired_view expired[] = { { { "istio_seconds_total", 19 }, 12.5, 7 },
+		{ { "x\"", 2 }, 3, 0 } };
 	const struct weir_snapshot snapshot = { .metric_count = 2,
 		.metrics = metrics,
 		.series = series,
