@@ -13,7 +13,7 @@
  * of its group: the same label names, with the values of all but `reporter`,
  * `response_code` and `request_protocol` replaced by `_overflow`. The response
  * code comes from outside, so from OVERFLOW_SETS on it is replaced too: what
- * lies beyond the budget is bounded as well.
+ * lies beyond the budget is bounded as well, and expires like the rest.
  *
  * A set that has not counted for long is removed, its number given back, and
  * what its counters had is added to the metric's `gone`. The same labels later
@@ -385,8 +385,7 @@ uint32_t weir_series_expire(struct weir_series *series, uint32_t from)
 	uint32_t count = 0;
 
 	for (uint32_t i = 1; i < series->labels.count; i++) {
-		if (!weir_text_is_live(&series->labels, i) || series->sets[i].is_overflow ||
-			series->sets[i].used >= from) {
+		if (!weir_text_is_live(&series->labels, i) || series->sets[i].used >= from) {
 			continue;
 		}
 		gone_add(series, &series->sets[i]);

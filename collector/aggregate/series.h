@@ -100,7 +100,7 @@ struct weir_series_example {
 void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit,
 	const struct weir_observation *observed, const struct weir_series_example *example);
 
-/* Removes what has not counted since `from`. Overflow sets stay. Returns how many sets went. */
+/* Removes what has not counted since `from`, in overflow sets too. Returns how many sets went. */
 uint32_t weir_series_expire(struct weir_series *series, uint32_t from);
 
 /* The cache is asked for what counting a request will touch: first the set, then its cells. */

@@ -152,6 +152,29 @@ static void overflow_itself_is_bounded(void **state)
 	weir_series_fini(&series);
 }
 
+/* What lay beyond the budget expires too, or codes that somebody made up once would keep out the real ones for ever. */
+static void an_overflow_that_is_silent_goes_and_gives_room(void **state)
+{
+	struct weir_series series;
+	struct weir_series_hit hit;
+	char text[128];
+
+	(void)state;
+	weir_series_init(&series, &schema, 0, 1);
+	for (unsigned i = 0; i < 5000; i++) {
+		count(&series, find(&series, 0, text_of(text, sizeof(text), i), 7), 1, 2, 3);
+	}
+	assert_int_equal(series.overflow_sets, 513);
+	hit = find(&series, 0, weir_str_of("reporter=\"source\",response_code=\"200\",a=\"b\""), 7);
+	count(&series, hit, 1, 2, 9);
+	assert_int_equal(weir_series_expire(&series, 9), 513);
+	assert_int_equal(series.gone[1].count, 5000);
+	hit = find(&series, 0, weir_str_of("reporter=\"source\",source_workload=\"w\",response_code=\"503\""), 7);
+	assert_true(weir_str_is(weir_text_str(&series.labels, hit.set),
+		"reporter=\"source\",source_workload=\"_overflow\",response_code=\"503\""));
+	weir_series_fini(&series);
+}
+
 static void a_text_that_is_too_long_overflows_whatever_the_budget(void **state)
 {
 	struct weir_series series;
@@ -566,6 +589,7 @@ int main(void)
 		cmocka_unit_test(a_metric_is_there_from_when_it_counts_and_beyond_the_budget_in_the_overflow),
 		cmocka_unit_test(overflow_keeps_three_labels_and_reads_escapes),
 		cmocka_unit_test(overflow_itself_is_bounded),
+		cmocka_unit_test(an_overflow_that_is_silent_goes_and_gives_room),
 		cmocka_unit_test(a_text_that_is_too_long_overflows_whatever_the_budget),
 		cmocka_unit_test(what_is_silent_goes_and_comes_back_from_zero),
 		cmocka_unit_test(another_schema_takes_what_is_the_same),
