@@ -32,6 +32,8 @@ struct weir_fold_opts {
 	uint64_t hash_seed; /* of this database; part of the stored image */
 };
 
+/* What all tables take when each of them is full. */
+uint64_t weir_fold_bytes_max(uint32_t max_series);
 int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold);
 void weir_fold_destroy(struct weir_fold *fold);
 

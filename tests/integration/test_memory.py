@@ -12,15 +12,25 @@ import time
 import grpc
 import hostile
 import mtcap
+import pytest
 from exposition import OPENMETRICS, PROTOBUF, families
 from mixer import Client
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2
 from producers import EXPORT, STREAM
-from weir import until
+from weir import Weir, until
 
 LIMIT, RING = 256 << 20, 48 << 20
+ENOUGH = LIMIT // 10 * 9  # what a hostile load takes differs by some MiB from run to run
 ROUNDS = 12
-FILL_S = 15
+FILL_S = 30
+
+
+@pytest.fixture
+def weir(tmp_path):
+    """On a busy machine, tables this full are not searched within limits.query_s."""
+    with Weir(tmp_path / "weir", flags=["--limits.query_s=60"]) as running:
+        yield running
+        running.ledger()
 
 
 def hostile_otlp(number):
@@ -79,7 +89,7 @@ def test_memory_stays_below_its_limit_whatever_comes_in(weir):
     is_over.set()
     watcher.join()
     print(f"peak anonymous {peak[0] >> 20} MiB and the ring")
-    assert peak[0] + weir.total("weir_ring_size_bytes") <= LIMIT
+    assert peak[0] + weir.total("weir_ring_size_bytes") <= ENOUGH
     weir.ledger()
 
 
@@ -200,5 +210,5 @@ def test_tables_that_are_filled_from_all_sides_stay_below_the_limit_and_say_what
     assert sum(row["value"] for row in series["seriesCountByMetricName"]) <= series["live"] + series["passed_through"]
     for name in OVERFLOWS:
         assert re.search(rb"^%s [1-9]" % name.encode(), text, re.MULTILINE), name
-    assert peak[0] + RING <= LIMIT
+    assert peak[0] + RING <= ENOUGH
     weir.ledger()
