@@ -278,7 +278,8 @@ static void gone_add(struct weir_series *series, const struct weir_series_set *s
 /* A sum that no word holds would go round, and one that stays would hide all that
  * comes (a sender may say anything of sizes and durations). So what the set counted
  * goes where that of expired ones is, and it begins anew. */
-static void set_restart(struct weir_series *series, struct weir_series_set *set, uint32_t now)
+__attribute__((cold, noinline)) static void set_restart(
+	struct weir_series *series, struct weir_series_set *set, uint32_t now)
 {
 	const struct weir_series_group *group = &series->groups[set->group];
 	uint64_t now_ns = (uint64_t)now << WEIR_SERIES_USED_SHIFT;
@@ -303,16 +304,16 @@ static inline void observe(struct weir_series *series, struct weir_series_set *s
 	if (metric->kind == WEIR_METRIC_GAUGE) {
 		*total = 0;
 	}
-	if (metric->unit == WEIR_UNIT_REAL) {
-		weir_real_add(total, observed->real);
-	} else {
-		if (__builtin_expect(*total + observed->number < *total, 0)) {
-			set_restart(series, set, now);
-		}
-		*total += observed->number;
+	if (metric->unit != WEIR_UNIT_REAL && *total + observed->number < *total) {
+		set_restart(series, set, now);
 	}
 	if (is_histogram) {
 		words[bucket_of(metric, observed)]++;
+	}
+	if (metric->unit == WEIR_UNIT_REAL) {
+		weir_real_add(total, observed->real);
+	} else {
+		*total += observed->number;
 	}
 }
 
