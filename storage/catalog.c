@@ -38,7 +38,7 @@ struct weir_catalog {
 	pthread_rwlock_t lock;
 	struct weir_index *index;
 	struct weir_catalog_entry *entries;
-	uint32_t count, capacity;
+	uint32_t count, capacity, other_count; /* other_count: those of which the index has nothing */
 	struct retired *retired;
 	uint64_t next_ticket;
 	uint64_t tickets[READERS]; /* of the readers that are in; 0: free */
@@ -103,6 +103,8 @@ static void forget(struct weir_catalog *catalog, uint32_t id, const uint32_t *tr
 	if (at < catalog->count && catalog->entries[at].id == id) {
 		if (catalog->entries[at].is_indexed) {
 			weir_index_remove(catalog->index, traces, trace_count, id);
+		} else {
+			catalog->other_count--;
 		}
 		catalog->count--;
 		memmove(catalog->entries + at, catalog->entries + at + 1,
@@ -133,6 +135,7 @@ int weir_catalog_publish(struct weir_catalog *catalog, const struct weir_catalog
 		if (result == 0) {
 			catalog->entries[catalog->count] = *entry;
 			catalog->entries[catalog->count++].traces = trace_count;
+			catalog->other_count += !entry->is_indexed;
 		} else {
 			weir_index_remove(catalog->index, traces, trace_count, entry->id);
 		}
@@ -202,6 +205,7 @@ void weir_catalog_unindex(struct weir_catalog *catalog, uint32_t id, const uint3
 	if (at < catalog->count && catalog->entries[at].id == id && catalog->entries[at].is_indexed) {
 		weir_index_remove(catalog->index, traces, trace_count, id);
 		catalog->entries[at].is_indexed = false;
+		catalog->other_count++;
 	}
 	pthread_rwlock_unlock(&catalog->lock);
 }
@@ -319,7 +323,7 @@ void weir_catalog_find(
 {
 	pthread_rwlock_rdlock(&catalog->lock);
 	weir_index_find(catalog->index, hash, ret_segments);
-	for (uint32_t i = 0; i < catalog->count; i++) {
+	for (uint32_t i = 0; i < catalog->count && catalog->other_count > 0; i++) {
 		const struct weir_catalog_entry *entry = &catalog->entries[i];
 
 		if (!entry->is_indexed && entry->traces > 0) {

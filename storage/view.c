@@ -274,21 +274,27 @@ static int is_in_segment(struct weir_query *query, uint32_t id, uint32_t hash, b
 	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : weir_connection_fault(code);
 }
 
-/* What was found already says when the rest may have been. */
-static bool is_in_reach(const struct gathering *gathering, const struct weir_catalog_other *other)
+/* When the rest of the trace may have been, by what was found already: any time if nothing was. */
+static struct weir_catalog_other reach_of(const struct gathering *gathering)
 {
 	const struct weir_query_span *spans = (const struct weir_query_span *)gathering->spans.data;
 	size_t count = gathering->spans.length / sizeof(*spans);
+	struct weir_catalog_other reach = { .min_time = count == 0 ? 0 : UINT64_MAX,
+		.max_time = count == 0 ? UINT64_MAX : 0 };
 
 	for (size_t i = 0; i < count; i++) {
 		uint64_t start_ns = spans[i].span->start_ns, end_ns = start_ns + spans[i].span->duration_ns;
 
-		if (end_ns + WEIR_VIEW_SLACK_NS >= other->min_time &&
-			start_ns <= other->max_time + WEIR_VIEW_SLACK_NS) {
-			return true;
-		}
+		reach.min_time = start_ns < reach.min_time ? start_ns : reach.min_time;
+		reach.max_time = end_ns > reach.max_time ? end_ns : reach.max_time;
 	}
-	return count == 0;
+	return reach;
+}
+
+static bool is_in_reach(const struct weir_catalog_other *other, const struct weir_catalog_other *reach)
+{
+	return (other->max_time >= reach->min_time || reach->min_time - other->max_time <= WEIR_VIEW_SLACK_NS) &&
+	       (other->min_time <= reach->max_time || other->min_time - reach->max_time <= WEIR_VIEW_SLACK_NS);
 }
 
 /* The oldest segments, which are not in the index. */
@@ -297,12 +303,13 @@ static int others_scan(struct gathering *gathering, uint32_t hash, enum weir_seg
 	struct weir_query *query = gathering->query;
 	const struct weir_catalog_other *others = (const struct weir_catalog_other *)query->others.data;
 	size_t count = query->others.length / sizeof(*others);
+	struct weir_catalog_other reach = reach_of(gathering);
 	int result = weir_buf_error(&query->others) != 0 ? WEIR_QUERY_TOO_LARGE : 0;
 
 	for (size_t i = 0; i < count && result == 0; i++) {
 		bool is_there = false;
 
-		if (!is_in_reach(gathering, &others[i])) {
+		if (!is_in_reach(&others[i], &reach)) {
 			continue;
 		}
 		result = weir_view_tick(query);
@@ -311,6 +318,7 @@ static int others_scan(struct gathering *gathering, uint32_t hash, enum weir_seg
 		}
 		if (result == 0 && is_there) {
 			result = segment_scan(gathering, others[i].id, part);
+			reach = reach_of(gathering);
 		}
 	}
 	return result;

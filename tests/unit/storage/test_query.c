@@ -89,7 +89,7 @@ static void windows_and_database_answer_alike(void **state)
 	rig_fini(&rig);
 }
 
-/* All of 20 traces, and nothing of a 21st. */
+/* All of 20 traces, a late span of the first too, and nothing of a 21st. */
 static void all_are_there(struct rig *rig)
 {
 	struct weir_query *query;
@@ -97,7 +97,7 @@ static void all_are_there(struct rig *rig)
 	rig_query(rig, &query);
 	assert_int_equal(weir_query_begin(query, rig_deadline()), 0);
 	for (uint64_t trace = 1; trace <= 20; trace++) {
-		assert_int_equal(spans_of(query, trace), 2);
+		assert_int_equal(spans_of(query, trace), trace == 1 ? 3 : 2);
 	}
 	assert_int_equal(spans_of(query, 21), 0);
 	weir_query_close(query);
@@ -121,7 +121,11 @@ static void segments_that_left_the_index_are_found_too(void **state)
 		rig_seal(&rig);
 		rig_wait_stored(&rig, trace);
 	}
-	id_of(id, 1);
+	maker_span(&rig.maker, 1, 13, 11, maker_resource(&rig.maker, "late"), "late", NOW + 65 * SECOND, 5000000);
+	rig_add(&rig, maker_batch(&rig.maker, NOW + 21 * 60 * SECOND));
+	rig_seal(&rig);
+	rig_wait_stored(&rig, 21);
+	id_of(id, 2);
 	hash = weir_segment_trace_hash(id, rig.found.hash_seed);
 	while (weir_catalog_has(rig.store->catalog, hash)) {
 		assert_true(weir_clock_monotonic_ns() < deadline);
