@@ -20,7 +20,7 @@
 /* Of a series, in a scrape's copy or in an image on its way to the store: they are hardly there at once. */
 #define COPY_BYTES 400u
 /* Libraries, requests that are being read, the store and its index of traces. */
-#define OTHERS_BYTES (16u << 20)
+#define OTHERS_BYTES (20u << 20)
 /* The workload table at its bound, twice while it is swapped, and a list of pods while it is read. */
 #define PODS_BYTES (64u << 20)
 #define QUERY_BYTES_LEAST (4u << 20)

@@ -15,8 +15,8 @@ struct weir_store;
 
 enum weir_sync { WEIR_SYNC_INTERVAL, WEIR_SYNC_ALWAYS };
 
-/* 8 to 10 MiB: just below where all pages of the index would split at about the same time (index.c). */
-#define WEIR_STORE_INDEXED 800000u
+/* 4 to 5 MiB: just below where all pages of the index would split at about the same time (index.c). */
+#define WEIR_STORE_INDEXED 400000u
 
 struct weir_store_opts {
 	const char *path;
