@@ -118,6 +118,7 @@ static int store_open(struct keeper *keeper)
 		.path = conf->storage_path,
 		.max_size_bytes = conf->storage_max_size,
 		.max_age_s = conf->storage_max_age,
+		.max_indexed = WEIR_STORE_INDEXED,
 		.sync = strcmp(conf->storage_sync, "always") == 0 ? WEIR_SYNC_ALWAYS : WEIR_SYNC_INTERVAL,
 	};
 	char holder[128];

@@ -2,7 +2,7 @@
  * segments from the catalog's index.
  *
  *   windows held ─▶ hashes of their spans' traces ─▶ let go    (a copy: rendering takes longer than the ring may wait)
- *   segments     ─▶ weir_catalog_has, whenever one is asked for
+ *   segments     ─▶ weir_catalog_has, whenever one is asked for (of the newest: those in the index)
  *
  * Nothing falls between the two: a window is unlisted only after its commit, and
  * its segment is in the catalog before that.

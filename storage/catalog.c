@@ -38,7 +38,7 @@ struct weir_catalog {
 	pthread_rwlock_t lock;
 	struct weir_index *index;
 	struct weir_catalog_entry *entries;
-	uint32_t count, capacity;
+	uint32_t count, capacity, other_count; /* other_count: those of which the index has nothing */
 	struct retired *retired;
 	uint64_t next_ticket;
 	uint64_t tickets[READERS]; /* of the readers that are in; 0: free */
@@ -100,8 +100,12 @@ static void forget(struct weir_catalog *catalog, uint32_t id, const uint32_t *tr
 {
 	uint32_t at = place_of(catalog, id);
 
-	weir_index_remove(catalog->index, traces, trace_count, id);
 	if (at < catalog->count && catalog->entries[at].id == id) {
+		if (catalog->entries[at].is_indexed) {
+			weir_index_remove(catalog->index, traces, trace_count, id);
+		} else {
+			catalog->other_count--;
+		}
 		catalog->count--;
 		memmove(catalog->entries + at, catalog->entries + at + 1,
 			(catalog->count - at) * sizeof(*catalog->entries));
@@ -127,9 +131,11 @@ int weir_catalog_publish(struct weir_catalog *catalog, const struct weir_catalog
 	}
 	if (result == 0) {
 		weir_assert(catalog->count == 0 || catalog->entries[catalog->count - 1].id < entry->id);
-		result = weir_index_add(catalog->index, traces, trace_count, entry->id);
+		result = entry->is_indexed ? weir_index_add(catalog->index, traces, trace_count, entry->id) : 0;
 		if (result == 0) {
-			catalog->entries[catalog->count++] = *entry;
+			catalog->entries[catalog->count] = *entry;
+			catalog->entries[catalog->count++].traces = trace_count;
+			catalog->other_count += !entry->is_indexed;
 		} else {
 			weir_index_remove(catalog->index, traces, trace_count, entry->id);
 		}
@@ -190,6 +196,20 @@ int weir_catalog_retire(struct weir_catalog *catalog, uint32_t id, const uint32_
 	return 0;
 }
 
+void weir_catalog_unindex(struct weir_catalog *catalog, uint32_t id, const uint32_t *traces, uint32_t trace_count)
+{
+	uint32_t at;
+
+	pthread_rwlock_wrlock(&catalog->lock);
+	at = place_of(catalog, id);
+	if (at < catalog->count && catalog->entries[at].id == id && catalog->entries[at].is_indexed) {
+		weir_index_remove(catalog->index, traces, trace_count, id);
+		catalog->entries[at].is_indexed = false;
+		catalog->other_count++;
+	}
+	pthread_rwlock_unlock(&catalog->lock);
+}
+
 uint32_t weir_catalog_count(struct weir_catalog *catalog)
 {
 	uint32_t count;
@@ -224,6 +244,25 @@ static bool is_retired(const struct weir_catalog *catalog, uint32_t id)
 		}
 	}
 	return false;
+}
+
+uint32_t weir_catalog_crowded(struct weir_catalog *catalog, uint64_t most)
+{
+	const struct weir_catalog_entry *oldest = NULL;
+	uint32_t id;
+
+	pthread_rwlock_rdlock(&catalog->lock);
+	for (uint32_t i = 0; i < catalog->count && weir_index_entries(catalog->index) > most; i++) {
+		const struct weir_catalog_entry *entry = &catalog->entries[i];
+
+		if (entry->is_indexed && entry->traces > 0 && !is_retired(catalog, entry->id) &&
+			(oldest == NULL || entry->max_arrival < oldest->max_arrival)) {
+			oldest = entry;
+		}
+	}
+	id = oldest != NULL ? oldest->id : 0;
+	pthread_rwlock_unlock(&catalog->lock);
+	return id;
 }
 
 uint32_t weir_catalog_oldest(struct weir_catalog *catalog, struct weir_catalog_entry *ret_entries, uint32_t most)
@@ -279,10 +318,20 @@ void weir_catalog_leave(struct weir_catalog *catalog, uint64_t ticket)
 	pthread_rwlock_unlock(&catalog->lock);
 }
 
-void weir_catalog_find(struct weir_catalog *catalog, uint32_t hash, struct weir_buf *ret_segments)
+void weir_catalog_find(
+	struct weir_catalog *catalog, uint32_t hash, struct weir_buf *ret_segments, struct weir_buf *ret_others)
 {
 	pthread_rwlock_rdlock(&catalog->lock);
 	weir_index_find(catalog->index, hash, ret_segments);
+	for (uint32_t i = 0; i < catalog->count && catalog->other_count > 0; i++) {
+		const struct weir_catalog_entry *entry = &catalog->entries[i];
+
+		if (!entry->is_indexed && entry->traces > 0) {
+			const struct weir_catalog_other other = { entry->id, entry->min_time, entry->max_time };
+
+			weir_buf_add(ret_others, &other, sizeof(other));
+		}
+	}
 	pthread_rwlock_unlock(&catalog->lock);
 }
 

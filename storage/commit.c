@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/crash.h"
 #include "base/err.h"
 #include "storage/names.h"
@@ -253,6 +254,28 @@ int weir_commit_delete(struct weir_commit *commit, uint32_t id)
 	return result;
 }
 
+int weir_commit_trim_index(struct weir_commit *commit, uint64_t deadline_ns)
+{
+	struct weir_store *store = commit->store;
+	uint32_t id = weir_catalog_crowded(store->catalog, store->opts.max_indexed);
+	int code = SQLITE_ROW;
+
+	while (id != 0 && code == SQLITE_ROW && weir_clock_monotonic_ns() < deadline_ns) {
+		sqlite3_bind_int64(commit->select_traces, 1, id);
+		code = sqlite3_step(commit->select_traces);
+		if (code == SQLITE_ROW) {
+			struct weir_str traces = weir_connection_blob(commit->select_traces, 0);
+
+			weir_catalog_unindex(store->catalog, id, (const uint32_t *)traces.data,
+				(uint32_t)(traces.length / sizeof(uint32_t)));
+			id = weir_catalog_crowded(store->catalog, store->opts.max_indexed);
+		}
+		sqlite3_reset(commit->select_traces);
+	}
+	/* Not there: retired, and forgotten with its last reader. */
+	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : weir_connection_fault(code);
+}
+
 struct weir_segment_writer *weir_commit_segment(struct weir_commit *commit, enum weir_rows kind)
 {
 	weir_segment_writer_begin(commit->segment, kind);
@@ -308,6 +331,7 @@ int weir_commit_add_segment(struct weir_commit *commit, uint64_t window)
 		.max_time = info.max_time,
 		.min_arrival = info.min_arrival,
 		.max_arrival = info.max_arrival,
+		.is_indexed = true,
 	};
 	memcpy(entry.filter, info.filter, sizeof(entry.filter));
 	touch(commit, entry.id, info.traces, info.trace_count, false);

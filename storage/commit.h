@@ -20,6 +20,8 @@ int weir_commit_sync(struct weir_commit *commit);
 int weir_commit_begin(struct weir_commit *commit);
 /* Deletes a segment within it; it is retired when `end` succeeds. */
 int weir_commit_delete(struct weir_commit *commit, uint32_t id);
+/* Outside a transaction: the oldest segments leave the index until it is within its bound, or the deadline is over. */
+int weir_commit_trim_index(struct weir_commit *commit, uint64_t deadline_ns);
 /* Begins a segment; the caller adds rows, then `add_segment` stores it. */
 struct weir_segment_writer *weir_commit_segment(struct weir_commit *commit, enum weir_rows kind);
 int weir_commit_add_segment(struct weir_commit *commit, uint64_t window);

@@ -26,6 +26,7 @@ int weir_query_open(const struct weir_query_opts *opts, struct weir_query **ret_
 	weir_arena_init(&query->arena, CHUNK_BYTES, opts->max_bytes / 4 * 3);
 	weir_arena_init(&query->cache, CHUNK_BYTES, opts->max_bytes / 4);
 	weir_buf_init(&query->found, opts->max_bytes);
+	weir_buf_init(&query->others, opts->max_bytes);
 	result = weir_segment_reader_create(&query->reader);
 	if (result == 0) {
 		result = weir_connection_open(opts->store->opts.path, false, &query->db);
@@ -41,6 +42,9 @@ int weir_query_open(const struct weir_query_opts *opts, struct weir_query **ret_
 	}
 	if (result == 0) {
 		result = weir_connection_prepare(query->db, "SELECT bytes FROM data WHERE id = ?", &query->data);
+	}
+	if (result == 0) {
+		result = weir_connection_prepare(query->db, "SELECT traces FROM segments WHERE id = ?", &query->traces);
 	}
 	if (result == 0) {
 		result = weir_connection_prepare(query->db,
@@ -66,6 +70,7 @@ void weir_query_close(struct weir_query *query)
 	weir_arena_fini(&query->arena);
 	weir_arena_fini(&query->cache);
 	weir_buf_fini(&query->found);
+	weir_buf_fini(&query->others);
 	free(query);
 }
 

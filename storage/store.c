@@ -190,7 +190,29 @@ static int progress_read(struct weir_store *store)
 	return store->next_segment < 1 || store->next_segment > UINT32_MAX ? -EBADMSG : result;
 }
 
-static int segment_row_read(struct weir_store *store, sqlite3_stmt *statement)
+/* The arrival from which on the newest segments' traces fit into the index. */
+static int indexed_from(struct weir_store *store, uint64_t *ret_arrival)
+{
+	sqlite3_stmt *statement;
+	uint64_t traces = 0;
+	int code, result = weir_connection_prepare(store->db,
+			  "SELECT max_arrival, length(traces) / 4 FROM segments ORDER BY max_arrival DESC", &statement);
+
+	*ret_arrival = 0;
+	if (result < 0) {
+		return result;
+	}
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW && *ret_arrival == 0) {
+		traces += (uint64_t)sqlite3_column_int64(statement, 1);
+		if (traces > store->opts.max_indexed) {
+			*ret_arrival = (uint64_t)sqlite3_column_int64(statement, 0) + 1;
+		}
+	}
+	sqlite3_finalize(statement);
+	return weir_connection_fault(code == SQLITE_ROW ? SQLITE_OK : code);
+}
+
+static int segment_row_read(struct weir_store *store, sqlite3_stmt *statement, uint64_t indexed_from_ns)
 {
 	struct weir_str filter = weir_connection_blob(statement, 8), traces = weir_connection_blob(statement, 9);
 	int64_t id = sqlite3_column_int64(statement, 0);
@@ -212,6 +234,7 @@ static int segment_row_read(struct weir_store *store, sqlite3_stmt *statement)
 		return -EBADMSG;
 	}
 	memcpy(entry.filter, filter.data, filter.length);
+	entry.is_indexed = entry.max_arrival >= indexed_from_ns;
 	hashes = malloc(traces.length + 1);
 	if (hashes == NULL) {
 		return -ENOMEM;
@@ -227,16 +250,22 @@ static int segment_row_read(struct weir_store *store, sqlite3_stmt *statement)
 static int catalog_read(struct weir_store *store)
 {
 	sqlite3_stmt *statement;
-	int code, result = weir_connection_prepare(store->db,
-			  "SELECT id, kind, rows, bytes, min_time, max_time, min_arrival, max_arrival, filter, traces "
-			  "FROM segments ORDER BY id",
-			  &statement);
+	uint64_t from_ns;
+	int code, result = indexed_from(store, &from_ns);
+
+	if (result < 0) {
+		return result;
+	}
+	result = weir_connection_prepare(store->db,
+		"SELECT id, kind, rows, bytes, min_time, max_time, min_arrival, max_arrival, filter, traces "
+		"FROM segments ORDER BY id",
+		&statement);
 
 	if (result < 0) {
 		return result;
 	}
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW && result == 0) {
-		result = segment_row_read(store, statement);
+		result = segment_row_read(store, statement, from_ns);
 	}
 	sqlite3_finalize(statement);
 	return result < 0 ? result : weir_connection_fault(code == SQLITE_ROW ? SQLITE_OK : code);
@@ -464,6 +493,9 @@ int weir_store_load_fold(struct weir_store *store, struct weir_fold *fold)
 	}
 	if (result == 0) {
 		result = weir_connection_fault(code);
+	}
+	if (result == 0) {
+		weir_fold_load_end(fold);
 	}
 	weir_buf_fini(&bytes);
 	sqlite3_finalize(statement);

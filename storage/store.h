@@ -15,10 +15,14 @@ struct weir_store;
 
 enum weir_sync { WEIR_SYNC_INTERVAL, WEIR_SYNC_ALWAYS };
 
+/* 4 to 5 MiB: just below where all pages of the index would split at about the same time (index.c). */
+#define WEIR_STORE_INDEXED 400000u
+
 struct weir_store_opts {
 	const char *path;
 	uint64_t max_size_bytes; /* used pages + WAL */
 	uint64_t max_age_s;
+	uint64_t max_indexed; /* traces of segments that are found without reading; the oldest are looked for on disk */
 	enum weir_sync sync;
 };
 

@@ -248,6 +248,82 @@ static int by_id(const void *left, const void *right)
 	return a < b ? -1 : a > b;
 }
 
+static int segment_scan(struct gathering *gathering, uint32_t id, enum weir_segment_part part)
+{
+	const struct weir_batch *batch = NULL;
+	int result = weir_view_segment(gathering->query, id, part, &batch);
+
+	return result == 0 && batch != NULL ? batch_scan(gathering, batch) : result;
+}
+
+/* Does a segment that is not in the index have the trace? By the sorted hashes that are stored beside it. */
+static int is_in_segment(struct weir_query *query, uint32_t id, uint32_t hash, bool *ret_is_there)
+{
+	struct weir_str traces;
+	int code;
+
+	*ret_is_there = false;
+	sqlite3_bind_int64(query->traces, 1, id);
+	code = sqlite3_step(query->traces);
+	if (code == SQLITE_ROW) {
+		traces = weir_connection_blob(query->traces, 0);
+		*ret_is_there = traces.length > 0 &&
+				bsearch(&hash, traces.data, traces.length / sizeof(hash), sizeof(hash), by_id) != NULL;
+	}
+	sqlite3_reset(query->traces);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? 0 : weir_connection_fault(code);
+}
+
+/* When the rest of the trace may have been, by what was found already: any time if nothing was. */
+static struct weir_catalog_other reach_of(const struct gathering *gathering)
+{
+	const struct weir_query_span *spans = (const struct weir_query_span *)gathering->spans.data;
+	size_t count = gathering->spans.length / sizeof(*spans);
+	struct weir_catalog_other reach = { .min_time = count == 0 ? 0 : UINT64_MAX,
+		.max_time = count == 0 ? UINT64_MAX : 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t start_ns = spans[i].span->start_ns, end_ns = start_ns + spans[i].span->duration_ns;
+
+		reach.min_time = start_ns < reach.min_time ? start_ns : reach.min_time;
+		reach.max_time = end_ns > reach.max_time ? end_ns : reach.max_time;
+	}
+	return reach;
+}
+
+static bool is_in_reach(const struct weir_catalog_other *other, const struct weir_catalog_other *reach)
+{
+	return (other->max_time >= reach->min_time || reach->min_time - other->max_time <= WEIR_VIEW_SLACK_NS) &&
+	       (other->min_time <= reach->max_time || other->min_time - reach->max_time <= WEIR_VIEW_SLACK_NS);
+}
+
+/* The oldest segments, which are not in the index. */
+static int others_scan(struct gathering *gathering, uint32_t hash, enum weir_segment_part part)
+{
+	struct weir_query *query = gathering->query;
+	const struct weir_catalog_other *others = (const struct weir_catalog_other *)query->others.data;
+	size_t count = query->others.length / sizeof(*others);
+	struct weir_catalog_other reach = reach_of(gathering);
+	int result = weir_buf_error(&query->others) != 0 ? WEIR_QUERY_TOO_LARGE : 0;
+
+	for (size_t i = 0; i < count && result == 0; i++) {
+		bool is_there = false;
+
+		if (!is_in_reach(&others[i], &reach)) {
+			continue;
+		}
+		result = weir_view_tick(query);
+		if (result == 0) {
+			result = is_in_segment(query, others[i].id, hash, &is_there);
+		}
+		if (result == 0 && is_there) {
+			result = segment_scan(gathering, others[i].id, part);
+			reach = reach_of(gathering);
+		}
+	}
+	return result;
+}
+
 static int segments_scan(struct gathering *gathering, enum weir_segment_part part)
 {
 	struct weir_query *query = gathering->query;
@@ -256,27 +332,23 @@ static int segments_scan(struct gathering *gathering, enum weir_segment_part par
 	int result = 0;
 
 	weir_buf_clear(&query->found);
-	weir_catalog_find(query->opts.store->catalog, hash, &query->found);
+	weir_buf_clear(&query->others);
+	weir_catalog_find(query->opts.store->catalog, hash, &query->found, &query->others);
 	ids = (uint32_t *)query->found.data;
 	count = (uint32_t)(query->found.length / sizeof(*ids));
 	if (count > 1) {
 		qsort(ids, count, sizeof(*ids), by_id);
 	}
 	for (uint32_t i = 0; i < count && result == 0; i++) {
-		const struct weir_batch *batch;
-
 		if (i > 0 && ids[i] == ids[i - 1]) {
 			continue;
 		}
 		result = weir_view_tick(query);
 		if (result == 0) {
-			result = weir_view_segment(query, ids[i], part, &batch);
-		}
-		if (result == 0 && batch != NULL) {
-			result = batch_scan(gathering, batch);
+			result = segment_scan(gathering, ids[i], part);
 		}
 	}
-	return result;
+	return result != 0 ? result : others_scan(gathering, hash, part);
 }
 
 static int by_identity(const void *left, const void *right)

@@ -20,13 +20,14 @@ struct weir_view_cached { /* a decoded segment */
 struct weir_query {
 	struct weir_query_opts opts;
 	sqlite3 *db;
-	sqlite3_stmt *begin, *end, *stored, *data, *names;
+	sqlite3_stmt *begin, *end, *stored, *data, *names, *traces;
 	struct weir_segment_reader *reader;
 	struct weir_arena arena; /* results */
 	struct weir_arena cache; /* decoded segments; emptied when full */
 	struct weir_view_cached cached[WEIR_VIEW_CACHED];
 	uint32_t cached_count;
-	struct weir_buf found; /* numbers of segments */
+	struct weir_buf found;  /* numbers of segments */
+	struct weir_buf others; /* segments that are not in the index */
 	/* between begin and end */
 	bool is_open;
 	uint64_t ticket, deadline_ns, held_ns;

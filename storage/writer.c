@@ -181,6 +181,9 @@ static void upkeep(struct weir_writer *writer)
 	if (result == 0) {
 		result = weir_merge_slice(writer->merge, deadline);
 	}
+	if (result == 0) {
+		result = weir_commit_trim_index(writer->commit, weir_clock_monotonic_ns() + UPKEEP_NS);
+	}
 	if (result < 0) {
 		failed(writer, result, "upkeep");
 	}

@@ -11,7 +11,7 @@
  *   series: label texts     S at most        48 + text (320 S)    17.5
  *   series: sets and cells  S at most        52 + 256 (S)         14.7
  *   series of spans         S / 4            as of both            8.1
- *   overflow series         1,024            2 x 4 MiB of cells    9.0
+ *   overflow series         1,024            2 x 1 MiB of cells    3.0
  *   edges                   8,192            100 + 3 x 1,120      27.1
  *   pairs                   65,536           68                    4.3
  *   flows                   65,536           68                    4.3
@@ -27,8 +27,8 @@
  *   points: streams         S                108 + 128           11.3
  *   bounds of histograms    1,024            2,064                 2.0
  *   services of logs        1,024            160                   0.2
- *   memo (a cache)          131,072          32                    4.0
- *   its places, readings    262,144 65,536   12, 16                4.0
+ *   memo (a cache)          65,536           32                    2.0
+ *   its places, readings    131,072 32,768   12, 16                2.0
  *
  * A set has the cells of all metrics of its group, and room for two examples: with
  * the standard rules 95 words for 4 series. Where rules have wider ones, words run
@@ -46,7 +46,7 @@
 #define WEIR_BOUNDS_NAME_BYTES (2u << 20)
 #define WEIR_BOUNDS_SERIES_TEXT 320u /* bytes of label text a series, on average: a set of four may have 1,280 */
 #define WEIR_BOUNDS_SERIES_WORDS 32u /* of cells and examples a series, on average; the standard ones take 24 */
-#define WEIR_BOUNDS_SERIES_OVERFLOW_WORDS (256u << 10) /* of cells of overflow series, before they keep less */
+#define WEIR_BOUNDS_SERIES_OVERFLOW_WORDS (64u << 10) /* of cells of overflow series, before they keep less */
 #define WEIR_BOUNDS_EDGES 8192u
 #define WEIR_BOUNDS_PAIRS 65536u
 #define WEIR_BOUNDS_FLOWS 65536u
@@ -62,9 +62,9 @@
 #define WEIR_BOUNDS_OVERFLOW_WORDS (256u << 10) /* of cells of all overflow series of points */
 #define WEIR_BOUNDS_HISTOGRAMS 1024u            /* different bounds */
 #define WEIR_BOUNDS_SERVICES 1024u              /* of logs */
-#define WEIR_BOUNDS_MEMO 131072u
-#define WEIR_BOUNDS_MEMO_HITS 262144u    /* of its entries, half of which are in use */
-#define WEIR_BOUNDS_MEMO_READINGS 65536u /* of these hits, which share them */
+#define WEIR_BOUNDS_MEMO 65536u
+#define WEIR_BOUNDS_MEMO_HITS 131072u    /* of its entries, half of which are in use */
+#define WEIR_BOUNDS_MEMO_READINGS 32768u /* of these hits, which share them */
 
 /* All of the above, in bytes; the rest of a table's row is its text, its bucket and its place among the dirty. */
 #define WEIR_BOUNDS_BYTES(max_series)                                                                                  \
@@ -78,6 +78,6 @@
 		(max_series) * (108u + 128u) + WEIR_BOUNDS_HISTOGRAMS * 2064u + WEIR_BOUNDS_SERVICES * 160u +          \
 		WEIR_BOUNDS_MEMO * 32u + WEIR_BOUNDS_MEMO_HITS * 12u + WEIR_BOUNDS_MEMO_READINGS * 16u)
 
-_Static_assert(WEIR_BOUNDS_BYTES(50000u) < 164u << 20, "all tables, full, leave room for what is not a table");
+_Static_assert(WEIR_BOUNDS_BYTES(50000u) < 148u << 20, "all tables, full, leave room for what is not a table");
 
 #endif

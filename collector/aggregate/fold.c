@@ -89,6 +89,11 @@ static void tables_fini(struct weir_fold *fold)
 	weir_text_fini(&fold->names);
 }
 
+uint64_t weir_fold_bytes_max(uint32_t max_series)
+{
+	return WEIR_BOUNDS_BYTES((uint64_t)max_series);
+}
+
 int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold)
 {
 	const struct weir_ruleset_opts standard = { 0 };

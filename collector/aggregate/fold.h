@@ -33,6 +33,8 @@ struct weir_fold_opts {
 	uint64_t began_ns;  /* when it was made: no counter is older; 0: not known. Snapshots say it, no state has it */
 };
 
+/* What all tables take when each of them is full. */
+uint64_t weir_fold_bytes_max(uint32_t max_series);
 int weir_fold_create(const struct weir_fold_opts *opts, struct weir_fold **ret_fold);
 void weir_fold_destroy(struct weir_fold *fold);
 
@@ -56,6 +58,9 @@ int weir_fold_cut(struct weir_fold *fold, bool as_image, struct weir_buf *ret_by
 /* Applies one image or delta, in the order in which they were cut.
  * -EBADMSG: damaged; the fold is then as weir_fold_create left it. */
 int weir_fold_load(struct weir_fold *fold, struct weir_str bytes);
+/* After the last of them, before a batch: metrics that they do not know begin, and
+ * what they know of others is gone, as if weir_fold_rules() had come with the last cut. */
+void weir_fold_load_end(struct weir_fold *fold);
 /* The next cut should be an image (the deltas since the last one outweigh it). */
 bool weir_fold_wants_image(const struct weir_fold *fold);
 

@@ -305,13 +305,17 @@ int weir_fold_load(struct weir_fold *fold, struct weir_str bytes)
 		weir_fold_clear(fold);
 		return error;
 	}
-	fold->must_image = weir_series_begin(&fold->series, weir_fold_since(fold)) || fold->must_image;
-	fold->must_image = weir_series_begin(&fold->traces, weir_fold_since(fold)) || fold->must_image;
 	fold->cut_number = head.number;
 	fold->image_bytes = head.kind == 1 ? head.length : fold->image_bytes;
 	fold->delta_bytes = head.kind == 1 ? 0 : fold->delta_bytes + head.length;
 	fold->delta_count = head.kind == 1 ? 0 : fold->delta_count + 1;
 	return 0;
+}
+
+void weir_fold_load_end(struct weir_fold *fold)
+{
+	fold->must_image = weir_series_begin(&fold->series, weir_fold_since(fold)) || fold->must_image;
+	fold->must_image = weir_series_begin(&fold->traces, weir_fold_since(fold)) || fold->must_image;
 }
 
 void weir_fold_digest(const struct weir_fold *fold, uint8_t ret_digest[16])

@@ -9,6 +9,7 @@
  * sleeps on its own condition, so that askers are still served. While the store
  * says that it fails, it does read on, into a window that is longer than usual:
  * then only streams come in, without their detail, and their numbers go on.
+ * Other rules wait until all that was folded is stored (rules_take()).
  *
  * Askers: `asked` counts questions; the loop answers all that it finds with
  * one copy. A copy is shared for SHARE_NS by all whose records it covers.
@@ -294,25 +295,31 @@ static bool gives_up(struct weir_run *run)
 	return now_ns >= run->give_up_ns;
 }
 
-/* Other rules. What was counted by the old ones is sealed first, if it can be: a
- * replay after a crash then begins with the new ones where they began. */
-static void rules_take(struct weir_run *run)
+/* Other rules. What was counted by the old ones is stored first: a replay after a
+ * kill then begins with the new ones where they began. A store that fails is not
+ * waited for. False: they wait, and so does what is to be read. */
+static bool rules_take(struct weir_run *run)
 {
 	const struct weir_ruleset *rules;
 
 	if (__atomic_load_n(&run->has_rules, __ATOMIC_ACQUIRE) == 0) {
-		return;
+		return true;
+	}
+	if (weir_windows_open_one(run->opts.windows) != NULL && has_room(run)) {
+		seal(run);
+	}
+	if (!weir_windows_is_empty(run->opts.windows) && !weir_windows_is_failing(run->opts.windows)) {
+		return false;
 	}
 	pthread_mutex_lock(&run->mutex);
 	rules = run->next_rules;
 	run->next_rules = NULL;
 	__atomic_store_n(&run->has_rules, 0, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&run->mutex);
-	if (weir_windows_open_one(run->opts.windows) != NULL && has_room(run)) {
-		seal(run);
-	}
 	weir_fold_rules(run->opts.fold, rules);
 	weir_ruleset_let_go(rules);
+	__atomic_store_n(&run->stalled_since_ns, 0, __ATOMIC_RELAXED);
+	return true;
 }
 
 static void *loop(void *arg)
@@ -327,7 +334,10 @@ static void *loop(void *arg)
 		int outcome;
 
 		answer_if_asked(run);
-		rules_take(run);
+		if (!rules_take(run) && !__atomic_load_n(&run->is_stopping, __ATOMIC_RELAXED)) {
+			stall(run);
+			continue;
+		}
 		has_sealed = seal_if_due(run);
 		if (!has_sealed) {
 			if (gives_up(run)) {

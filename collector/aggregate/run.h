@@ -44,8 +44,8 @@ int64_t weir_run_catch_up(struct weir_run *run, int64_t wait_ms);
  * out of memory or stopping. */
 const struct weir_snapshot *weir_run_snapshot(struct weir_run *run, unsigned parts, int64_t *ret_behind_ms);
 
-/* Any thread: these rules from the next batch on, at a window's edge if there is
- * room for one; the run holds a reference. The last of several is used. */
+/* Any thread: these rules as soon as all that was folded by the old ones is stored,
+ * or at once if the store fails; the run holds a reference. The last of several is used. */
 void weir_run_rules(struct weir_run *run, const struct weir_ruleset *ruleset);
 
 uint64_t weir_run_position(const struct weir_run *run); /* folded up to here */

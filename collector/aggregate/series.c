@@ -13,19 +13,19 @@
  * of its group: the same label names, with the values of all but `reporter`,
  * `response_code` and `request_protocol` replaced by `_overflow`. The response
  * code comes from outside, so from OVERFLOW_SETS on it is replaced too: what
- * lies beyond the budget is bounded as well.
+ * lies beyond the budget is bounded as well, and expires like the rest.
  *
  * A set that has not counted for long is removed, its number given back, and
  * what its counters had is added to the metric's `gone`. The same labels later
  * are a new set, from 0, with a new created time.
  *
  * Invariants
- *  1. Cells only grow while the set is there: a counter never goes down.
+ *  1. Cells only grow within one created time: a counter never goes down.
  *  2. A set is in `dirty` at most once, if is_dirty; what is not dirty is as at
  *     the last cut.
  *  3. live_series <= max_series, overflow sets not counted; words likewise.
  *  4. Live, gone and overflow together hold every record once.
- *  5. A text of `labels` is a set's; only a load may leave one without, until the next sweep.
+ *  5. A text of `labels` is a set's; only loads leave some without, until weir_series_begin().
  *  6. A metric that comes with other rules begins then, also in sets that are
  *     older: `since_ns`, later than any that it had before.
  *
@@ -234,29 +234,86 @@ static uint32_t bucket_of(const struct weir_series_metric *metric, const struct 
 	return bucket;
 }
 
-/* A sum that no word holds stays: going round it would go down (a sender may say anything of sizes). */
-static inline void whole_add(uint64_t *word, uint64_t more)
+/* What is gone is only ever added up: a total that no word holds stays at the end. */
+static void whole_add(uint64_t *word, uint64_t more)
 {
 	if (__builtin_add_overflow(*word, more, word)) {
 		*word = UINT64_MAX;
 	}
 }
 
-static inline void observe(
-	const struct weir_series_metric *metric, uint64_t *words, const struct weir_observation *observed)
+static struct weir_series_gone *gone_of(struct weir_series *series, uint64_t id)
 {
-	uint64_t *total = words;
+	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
+		if (series->gone[i].id == id) {
+			return &series->gone[i];
+		}
+	}
+	return NULL;
+}
 
-	if (metric->kind == WEIR_METRIC_HISTOGRAM) {
-		words[bucket_of(metric, observed)]++;
-		total = &words[metric->bound_count + 1];
-	} else if (metric->kind == WEIR_METRIC_GAUGE) {
+static void gone_add(struct weir_series *series, const struct weir_series_set *set)
+{
+	const struct weir_series_group *group = &series->groups[set->group];
+
+	for (uint32_t i = 0; i < group->metric_count; i++) {
+		const struct weir_series_metric *metric = &series->metrics[group->first + i];
+		struct weir_series_gone *gone = gone_of(series, series->order[group->first + i]->id);
+		const uint64_t *words = set->words + metric->word;
+
+		if ((set->mask >> i & 1) == 0 || metric->kind == WEIR_METRIC_GAUGE) {
+			continue;
+		}
+		for (uint32_t k = 0; k + 1 < metric->words; k++) {
+			gone->count += words[k];
+		}
+		if (metric->unit == WEIR_UNIT_REAL) {
+			gone->real += weir_real_of(words[metric->words - 1]);
+		} else {
+			whole_add(&gone->number, words[metric->words - 1]);
+		}
+	}
+}
+
+/* A sum that no word holds would go round, and one that stays would hide all that
+ * comes (a sender may say anything of sizes and durations). So what the set counted
+ * goes where that of expired ones is, and it begins anew. */
+__attribute__((cold, noinline)) static void set_restart(
+	struct weir_series *series, struct weir_series_set *set, uint32_t now)
+{
+	const struct weir_series_group *group = &series->groups[set->group];
+	uint64_t now_ns = (uint64_t)now << WEIR_SERIES_USED_SHIFT;
+
+	gone_add(series, set);
+	for (uint32_t i = 0; i < group->metric_count; i++) {
+		const struct weir_series_metric *metric = &series->metrics[group->first + i];
+
+		if (metric->kind != WEIR_METRIC_GAUGE) {
+			memset(set->words + metric->word, 0, metric->words * sizeof(*set->words));
+		}
+	}
+	set->created_ns = now_ns > set->created_ns ? now_ns : set->created_ns + 1;
+}
+
+static inline void observe(struct weir_series *series, struct weir_series_set *set,
+	const struct weir_series_metric *metric, const struct weir_observation *observed, uint32_t now)
+{
+	bool is_histogram = metric->kind == WEIR_METRIC_HISTOGRAM;
+	uint64_t *words = set->words + metric->word, *total = is_histogram ? &words[metric->bound_count + 1] : words;
+
+	if (metric->kind == WEIR_METRIC_GAUGE) {
 		*total = 0;
+	}
+	if (metric->unit != WEIR_UNIT_REAL && *total + observed->number < *total) {
+		set_restart(series, set, now);
+	}
+	if (is_histogram) {
+		words[bucket_of(metric, observed)]++;
 	}
 	if (metric->unit == WEIR_UNIT_REAL) {
 		weir_real_add(total, observed->real);
 	} else {
-		whole_add(total, observed->number);
+		*total += observed->number;
 	}
 }
 
@@ -269,7 +326,7 @@ void weir_series_count(
 	for (uint32_t rest = hit.mask; rest != 0; rest &= rest - 1) {
 		uint32_t place = (uint32_t)__builtin_ctz(rest);
 
-		observe(&metrics[place], set->words + metrics[place].word, &observed[place]);
+		observe(series, set, &metrics[place], &observed[place], now);
 	}
 	set->used = now;
 	series->overflowed += set->is_overflow;
@@ -324,54 +381,16 @@ void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit
 
 /* ---- expiry and another schema ------------------------------------------- */
 
-static struct weir_series_gone *gone_of(struct weir_series *series, uint64_t id)
-{
-	for (uint32_t i = 0; i < series->schema->metric_count; i++) {
-		if (series->gone[i].id == id) {
-			return &series->gone[i];
-		}
-	}
-	return NULL;
-}
-
-static void gone_add(struct weir_series *series, const struct weir_series_set *set)
-{
-	const struct weir_series_group *group = &series->groups[set->group];
-
-	for (uint32_t i = 0; i < group->metric_count; i++) {
-		const struct weir_series_metric *metric = &series->metrics[group->first + i];
-		struct weir_series_gone *gone = gone_of(series, series->order[group->first + i]->id);
-		const uint64_t *words = set->words + metric->word;
-
-		if ((set->mask >> i & 1) == 0 || metric->kind == WEIR_METRIC_GAUGE) {
-			continue;
-		}
-		for (uint32_t k = 0; k + 1 < metric->words; k++) {
-			gone->count += words[k];
-		}
-		if (metric->unit == WEIR_UNIT_REAL) {
-			gone->real += weir_real_of(words[metric->words - 1]);
-		} else {
-			whole_add(&gone->number, words[metric->words - 1]);
-		}
-	}
-}
-
 uint32_t weir_series_expire(struct weir_series *series, uint32_t from)
 {
 	uint32_t count = 0;
 
 	for (uint32_t i = 1; i < series->labels.count; i++) {
-		if (!weir_text_is_live(&series->labels, i)) {
+		if (!weir_text_is_live(&series->labels, i) || series->sets[i].used >= from) {
 			continue;
 		}
-		if (series->sets[i].words != NULL) {
-			if (series->sets[i].is_overflow || series->sets[i].used >= from) {
-				continue;
-			}
-			gone_add(series, &series->sets[i]);
-			weir_series_unmake(series, i);
-		}
+		gone_add(series, &series->sets[i]);
+		weir_series_unmake(series, i);
 		weir_text_remove(&series->labels, i);
 		count++;
 	}
@@ -387,6 +406,18 @@ static uint32_t place_of(const struct weir_series *series, const struct weir_ser
 		}
 	}
 	return WEIR_NONE;
+}
+
+/* Are the metrics the same, so that examples fit? */
+static bool is_same_group(const struct weir_series *to, const struct weir_series_group *group,
+	const struct weir_series *from, const struct weir_series_group *old)
+{
+	bool is_same = group->metric_count == old->metric_count;
+
+	for (uint32_t i = 0; i < old->metric_count && is_same; i++) {
+		is_same = to->order[group->first + i]->id == from->order[old->first + i]->id;
+	}
+	return is_same;
 }
 
 /* The set's cells as the new layout has them; false: nothing of it is left. */
@@ -415,10 +446,12 @@ static bool set_move(struct weir_series *to, const struct weir_series *from, str
 		mask |= UINT32_C(1) << place;
 	}
 	free(set->words);
-	free(set->exemplars); /* examples are refreshed soon enough */
 	set->words = words;
-	set->exemplars = NULL;
-	set->example_ns = 0;
+	if (!is_same_group(to, new_, from, old)) {
+		free(set->exemplars); /* they are refreshed soon enough */
+		set->exemplars = NULL;
+		set->example_ns = 0;
+	}
 	set->mask = mask;
 	set->group = (uint16_t)(new_ - to->groups);
 	return mask != 0;
@@ -474,6 +507,11 @@ bool weir_series_begin(struct weir_series *series, uint64_t since_ns)
 		if (series->gone[i].since_ns == WEIR_SERIES_UNTOLD) {
 			series->gone[i].since_ns = since_ns;
 			has_others = true;
+		}
+	}
+	for (uint32_t i = 1; i < series->labels.count; i++) {
+		if (weir_text_is_live(&series->labels, i) && series->sets[i].words == NULL) {
+			weir_text_remove(&series->labels, i); /* of what was loaded and is not here */
 		}
 	}
 	return has_others;

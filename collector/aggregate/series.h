@@ -10,6 +10,7 @@
 #include "aggregate/text.h"
 #include "rules/metric.h"
 
+#define WEIR_SERIES_USED_SHIFT 30u
 #define WEIR_SERIES_EXEMPLARS 2u     /* of one set: of neighbouring buckets each has its own */
 #define WEIR_SERIES_EXEMPLAR_HEAD 4u /* words: trace, span, time */
 
@@ -34,7 +35,7 @@ struct weir_series_set { /* the series of one label text; its number is the text
 	uint64_t *exemplars; /* NULL: none yet */
 	uint64_t example_ns; /* of the newest of them */
 	uint32_t mask;       /* which of its group's metrics there are */
-	uint32_t used;       /* when it last counted, in units of 2^30 ns */
+	uint32_t used;       /* when it last counted, in units of 2^WEIR_SERIES_USED_SHIFT ns */
 	uint16_t group;
 	uint8_t is_dirty, is_overflow;
 };
@@ -74,7 +75,8 @@ void weir_series_clear(struct weir_series *series); /* no series, as after init 
 /* Another schema: metrics of equal ids go on, the others' series are gone, and new ones begin at `since_ns`, which
  * is later than any time at which a series was created. */
 void weir_series_replace(struct weir_series *series, const struct weir_schema *schema, uint64_t since_ns);
-/* After a load: metrics that it did not know begin then. True: what was loaded had others. */
+/* After the last load, before a find: metrics that it did not know begin then, and texts that only others had are
+ * gone. True: the table differs from what was loaded. */
 bool weir_series_begin(struct weir_series *series, uint64_t since_ns);
 
 struct weir_series_hit { /* where a record counts: these metrics of this set */
@@ -86,7 +88,7 @@ struct weir_series_hit { /* where a record counts: these metrics of this set */
 uint32_t weir_series_find(struct weir_series *series, uint32_t group, struct weir_str labels,
 	struct weir_series_hit wish, uint64_t created_ns, struct weir_series_hit ret_hits[2]);
 
-/* Counts one record: `observed` by place. */
+/* Counts one record: `observed` by place. A set whose sum is full begins anew, as if it had expired. */
 void weir_series_count(
 	struct weir_series *series, struct weir_series_hit hit, const struct weir_observation *observed, uint32_t now);
 
@@ -98,7 +100,7 @@ struct weir_series_example {
 void weir_series_exemplar(struct weir_series *series, struct weir_series_hit hit,
 	const struct weir_observation *observed, const struct weir_series_example *example);
 
-/* Removes what has not counted since `from`. Overflow sets stay. Returns how many sets went. */
+/* Removes what has not counted since `from`, in overflow sets too. Returns how many sets went. */
 uint32_t weir_series_expire(struct weir_series *series, uint32_t from);
 
 /* The cache is asked for what counting a request will touch: first the set, then its cells. */

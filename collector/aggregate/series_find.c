@@ -66,14 +66,6 @@ static uint32_t salt_of(const struct weir_series *series, uint32_t group)
 	return (uint32_t)series->groups[group].id;
 }
 
-/* The set of this text, or WEIR_TEXT_FULL: a text may be there without (series.c, 5). */
-static uint32_t set_find(const struct weir_series *series, struct weir_str text, uint32_t salt)
-{
-	uint32_t set = weir_text_find(&series->labels, text, salt);
-
-	return set != WEIR_TEXT_FULL && series->sets[set].words != NULL ? set : WEIR_TEXT_FULL;
-}
-
 static void mask_grow(struct weir_series *series, uint32_t set, uint32_t more)
 {
 	if ((more & ~series->sets[set].mask) != 0) {
@@ -95,14 +87,14 @@ static struct weir_series_hit overflow_hit(
 	uint32_t salt = ~salt_of(series, made.group), set; /* a text of its own, should it be a real one too */
 
 	overflow_text(labels, KEEPS_CODES, &series->scratch);
-	set = set_find(series, weir_buf_str(&series->scratch), salt);
+	set = weir_text_find(&series->labels, weir_buf_str(&series->scratch), salt);
 	if (set == WEIR_TEXT_FULL && !has_room_for(series, made.group, 1)) {
 		overflow_text(labels, KEEPS_NO_CODES, &series->scratch);
-		set = set_find(series, weir_buf_str(&series->scratch), salt);
+		set = weir_text_find(&series->labels, weir_buf_str(&series->scratch), salt);
 	}
 	if (set == WEIR_TEXT_FULL && !has_room_for(series, made.group, 2)) {
 		overflow_text(labels, KEEPS_NOTHING, &series->scratch);
-		set = set_find(series, weir_buf_str(&series->scratch), salt);
+		set = weir_text_find(&series->labels, weir_buf_str(&series->scratch), salt);
 	}
 	if (set == WEIR_TEXT_FULL) {
 		set = weir_text_add(&series->labels, weir_buf_str(&series->scratch), salt, true);
@@ -118,7 +110,7 @@ static struct weir_series_hit overflow_hit(
 /* Which of these metrics an overflow set of the very same text has. */
 static uint32_t beyond_already(const struct weir_series *series, struct weir_str text, uint32_t salt, uint32_t mask)
 {
-	uint32_t set = series->overflow_sets == 0 ? WEIR_TEXT_FULL : set_find(series, text, ~salt);
+	uint32_t set = series->overflow_sets == 0 ? WEIR_TEXT_FULL : weir_text_find(&series->labels, text, ~salt);
 
 	return set == WEIR_TEXT_FULL ? 0 : series->sets[set].mask & mask;
 }
@@ -153,7 +145,7 @@ uint32_t weir_series_find(struct weir_series *series, uint32_t group, struct wei
 	struct weir_series_set made = { .created_ns = created_ns, .group = (uint16_t)group };
 	/* A set without labels has a text too: only numbers above 0 are sets. */
 	struct weir_str text = labels.length > 0 ? labels : weir_str_of(" ");
-	uint32_t salt = salt_of(series, group), set = set_find(series, text, salt), count = 0;
+	uint32_t salt = salt_of(series, group), set = weir_text_find(&series->labels, text, salt), count = 0;
 	uint32_t there = set == WEIR_TEXT_FULL ? 0 : wish.mask & series->sets[set].mask;
 	uint32_t beyond = there == wish.mask ? 0 : beyond_already(series, text, salt, wish.mask & ~there);
 

@@ -69,7 +69,7 @@ static inline uint64_t weir_fold_began(const struct weir_fold *fold)
 /* The watermark in the units of series. */
 static inline uint32_t weir_fold_moment(uint64_t watermark_ns)
 {
-	return (uint32_t)(watermark_ns >> 30);
+	return (uint32_t)(watermark_ns >> WEIR_SERIES_USED_SHIFT);
 }
 
 /* All tables empty, as weir_fold_create leaves them. */

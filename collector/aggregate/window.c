@@ -196,6 +196,16 @@ uint32_t weir_windows_sealed(struct weir_windows *windows)
 	return count;
 }
 
+bool weir_windows_is_empty(struct weir_windows *windows)
+{
+	bool is_empty;
+
+	pthread_mutex_lock(&windows->mutex);
+	is_empty = windows->listed_count == 0;
+	pthread_mutex_unlock(&windows->mutex);
+	return is_empty;
+}
+
 bool weir_windows_is_failing(const struct weir_windows *windows)
 {
 	return __atomic_load_n(&windows->is_failing, __ATOMIC_RELAXED);

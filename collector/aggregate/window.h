@@ -48,6 +48,7 @@ struct weir_window *weir_windows_open_one(struct weir_windows *windows); /* NULL
 /* Hands the open window to the writer. Waits while WEIR_WINDOWS_SEALED wait. */
 void weir_windows_seal(struct weir_windows *windows);
 uint32_t weir_windows_sealed(struct weir_windows *windows); /* how many wait */
+bool weir_windows_is_empty(struct weir_windows *windows);   /* none is open, and all are stored */
 /* No room, but the store is failing, and the open window can take another
  * batch: numbers go on, in a window that is longer than usual. */
 bool weir_windows_may_grow(const struct weir_windows *windows);

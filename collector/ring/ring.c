@@ -305,9 +305,10 @@ int weir_ring_next(struct weir_ring *ring, int64_t wait_ms, struct weir_ring_ent
 {
 	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
 	uint64_t position = behind_padding(ring, read), end;
-	int r = await(ring, position, wait_ms);
+	int r;
 
 	weir_assert(ring->is_ready);
+	r = await(ring, position, wait_ms);
 	if (r == 0) {
 		/* Padding is made by recovery only, before the first read: what follows the
 		 * last record goes with it, or it would wait for a next one to be stored. */

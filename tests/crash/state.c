@@ -8,7 +8,10 @@
 
 static int print_state(const char *path)
 {
-	struct weir_store_opts opts = { .path = path, .max_size_bytes = UINT64_MAX / 2, .max_age_s = UINT32_MAX };
+	struct weir_store_opts opts = { .path = path,
+		.max_size_bytes = UINT64_MAX / 2,
+		.max_age_s = UINT32_MAX,
+		.max_indexed = WEIR_STORE_INDEXED };
 	struct weir_store_found found = { 0 };
 	struct weir_fold_opts fold_opts = { .max_series = 50000 };
 	struct weir_store *store = NULL;

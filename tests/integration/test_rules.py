@@ -126,6 +126,26 @@ def test_a_reload_goes_on_with_what_is_the_same(tmp_path):
         weir.ledger()
 
 
+def test_a_kill_after_a_reload_counts_nothing_by_both_rules(tmp_path):
+    rules = tmp_path / "own.yaml"
+    rules.write_text(OWN)
+    weir = Weir(tmp_path / "weir", flags=[f"--metrics.rules={rules}"])
+    for round in range(1, 6):
+        old, new = ("other" if round % 2 == 0 else "things"), ("things" if round % 2 == 0 else "other")
+        weir.start()
+        mixer.Client(weir.grpc).report([bag("/a")] * 3)
+        assert weir.total(f"shop_{old}_total") == (3 if round == 1 else 5)
+        rules.write_text(OWN.replace("things_total", f"{new}_total"))
+        hup(weir, "used")
+        mixer.Client(weir.grpc).report([bag("/a")] * 2)
+        until(lambda: weir.total(f"shop_{new}_total") == 2, "the new rules")
+        weir.kill()
+    with weir:
+        assert weir.total(f"shop_{new}_total") == 2  # what came after the reload, and not what came before
+        assert weir.total("shop_took_seconds_count") == 5 * 5
+        weir.ledger()
+
+
 def test_counters_survive_a_restart_with_the_same_rules(tmp_path):
     rules = tmp_path / "own.yaml"
     rules.write_text(OWN)

@@ -255,5 +255,6 @@ def replay(weir, capture):
         player.play(load(capture) if isinstance(capture, str) else capture)
     finally:
         player.close()
-    until(weir.is_all_folded, "what was played to be folded")
+    head = weir.status_of("ring", "head")
+    until(lambda: weir.status_of("ring", "folded") >= head, "what was played to be folded")
     return player.codes

@@ -196,10 +196,6 @@ class Weir:
     def status_of(self, part, figure):
         return self.get_json("/status?series=0")[part][figure]
 
-    def is_all_folded(self):
-        ring = self.get_json("/status?series=0")["ring"]
-        return ring["head"] == ring["folded"]
-
     def is_all_stored(self):
         ring = self.get_json("/status?series=0")["ring"]
         return ring["head"] == ring["folded"] == ring["stored"]

@@ -130,6 +130,7 @@ static void stored_load(const struct stored *stored, struct weir_fold *fold)
 		assert_int_equal(weir_fold_load(fold, weir_str_make(stored->bytes.data + at, stored->ends[i] - at)), 0);
 		at = stored->ends[i];
 	}
+	weir_fold_load_end(fold);
 }
 
 static const struct weir_snapshot *scrape(const struct weir_fold *fold)
@@ -241,8 +242,11 @@ static void expired_follow(const struct weir_snapshot *before, const struct weir
 		for (uint32_t j = 0; before != NULL && j < before->expired_count; j++) {
 			const struct weir_expired_view *old = &before->expired[j];
 
-			if (weir_str_equal(old->metric, view->metric) && old->created_ns == view->created_ns &&
-				view->value < old->value) {
+			if (!weir_str_equal(old->metric, view->metric)) {
+				continue;
+			}
+			assert_true(view->created_ns >= old->created_ns);
+			if (view->created_ns == old->created_ns && view->value < old->value) {
 				fail_msg("the expired of %.*s went down: %f after %f", (int)view->metric.length,
 					view->metric.data, view->value, old->value);
 			}

@@ -27,6 +27,7 @@ struct place {
 	struct weir_windows *windows;
 	struct weir_run *run;
 	pthread_t writer;
+	pthread_mutex_t storing; /* held: the writer is stuck */
 	bool has_writer, is_storing;
 	struct weir_fold *follower; /* fed by the deltas only */
 	uint64_t stored, batches;
@@ -50,9 +51,11 @@ static void *writer(void *arg)
 		if (window->delta.length > 0) { /* nothing was folded in those of fill_windows() */
 			assert_int_equal(weir_fold_load(place->follower, weir_buf_str(&window->delta)), 0);
 		}
+		pthread_mutex_lock(&place->storing);
 		place->stored = window->end;
 		place->batches += window->batch_count;
 		weir_ring_release(place->ring, weir_windows_stored(place->windows, window));
+		pthread_mutex_unlock(&place->storing);
 	}
 	return NULL;
 }
@@ -115,6 +118,7 @@ static int set_up(void **state)
 
 	snprintf(place->directory, sizeof(place->directory), "/tmp/weir-test-run-XXXXXX");
 	assert_non_null(mkdtemp(place->directory));
+	pthread_mutex_init(&place->storing, NULL);
 	place->id[0] = 1;
 	place->fold = fold_make();
 	place->follower = fold_make();
@@ -405,6 +409,94 @@ static void rules_change_under_load_and_counting_goes_on(void **state)
 	batch_maker_fini(&maker);
 }
 
+/* One metric more than the standard ones. */
+static const struct weir_ruleset *rules_load(const struct place *place)
+{
+	static const char text[] =
+		"{kind: instance, apiVersion: config.istio.io/v1alpha2, metadata: {name: one, namespace: n}, spec: "
+		"{compiledTemplate: metric, params: {value: '1', dimensions: {w: source.workload.name | \"\"}}}}\n---\n"
+		"{kind: handler, apiVersion: config.istio.io/v1alpha2, metadata: {name: p, namespace: n}, spec: "
+		"{compiledAdapter: prometheus, params: {metrics: ["
+		"{name: one, instance_name: one.instance.n, kind: COUNTER, label_names: [w]}]}}}\n---\n"
+		"{kind: rule, apiVersion: config.istio.io/v1alpha2, metadata: {name: all, namespace: n}, spec: "
+		"{actions: [{handler: p, instances: [one]}]}}\n";
+	char path[sizeof(place->directory) + sizeof("/rules.yaml")];
+	const char *paths[] = { path, "builtin" };
+	const struct weir_ruleset_opts opts = { .paths = paths, .path_count = 2 };
+	const struct weir_ruleset *rules = NULL;
+	struct weir_ruleset_error error;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/rules.yaml", place->directory);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
+	assert_int_equal(weir_ruleset_load(&opts, &rules, &error), 0);
+	unlink(path);
+	return rules;
+}
+
+static bool has_metric(struct place *place, const char *name)
+{
+	int64_t behind_ms;
+	const struct weir_snapshot *snapshot = weir_run_snapshot(place->run, WEIR_SNAPSHOT_SERIES, &behind_ms);
+	bool has = false;
+
+	assert_non_null(snapshot);
+	for (uint32_t m = 0; m < snapshot->metric_count; m++) {
+		has = has || strcmp(snapshot->metrics[m]->name, name) == 0;
+	}
+	weir_snapshot_let_go(snapshot);
+	return has;
+}
+
+/* What the old rules counted is stored before new ones count: a kill in between would count it again by them. */
+static void other_rules_wait_until_all_is_stored(void **state)
+{
+	struct place *place = *state;
+	struct batch_maker maker = { 0 };
+	struct batch_random random = { .state = 11, .now_ns = T0, .step_ns = 1000000, .names = 8 };
+	const struct weir_ruleset *rules = rules_load(place);
+
+	start(place, true);
+	pthread_mutex_lock(&place->storing);
+	for (unsigned i = 0; i < 20; i++) {
+		put(place, batch_random_next(&random, &maker));
+	}
+	assert_false(has_metric(place, "istio_one"));
+	weir_run_rules(place->run, rules);
+	put(place, batch_random_next(&random, &maker));
+	assert_false(has_metric(place, "istio_one"));
+	pthread_mutex_unlock(&place->storing);
+	put(place, batch_random_next(&random, &maker)); /* the one before may have been read already */
+	assert_int_equal(weir_run_catch_up(place->run, WAIT_MS), 0);
+	assert_true(has_metric(place, "istio_one"));
+	weir_ruleset_let_go(rules);
+	stop(place);
+	batch_maker_fini(&maker);
+}
+
+/* A store that fails is not waited for. */
+static void other_rules_do_not_wait_for_a_store_that_fails(void **state)
+{
+	struct place *place = *state;
+	struct batch_maker maker = { 0 };
+	struct batch_random random = { .state = 12, .now_ns = T0, .step_ns = 1000000, .names = 8 };
+	const struct weir_ruleset *rules = rules_load(place);
+
+	start(place, false);
+	weir_windows_set_failing(place->windows, true);
+	weir_run_rules(place->run, rules);
+	for (unsigned i = 0; i < 2; i++) {
+		put(place, batch_random_next(&random, &maker));
+		assert_int_equal(weir_run_catch_up(place->run, WAIT_MS), 0);
+	}
+	assert_true(has_metric(place, "istio_one"));
+	weir_ruleset_let_go(rules);
+	stop(place);
+	batch_maker_fini(&maker);
+}
+
 static void after_the_end_there_are_no_snapshots(void **state)
 {
 	struct place *place = *state;
@@ -432,6 +524,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_restart_replays_what_was_not_stored, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(repeated_and_thinned_batches_have_no_detail, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rules_change_under_load_and_counting_goes_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(other_rules_wait_until_all_is_stored, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(other_rules_do_not_wait_for_a_store_that_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_the_end_there_are_no_snapshots, set_up, tear_down),
 	};
 

@@ -152,6 +152,29 @@ static void overflow_itself_is_bounded(void **state)
 	weir_series_fini(&series);
 }
 
+/* What lay beyond the budget expires too, or codes that somebody made up once would keep out the real ones for ever. */
+static void an_overflow_that_is_silent_goes_and_gives_room(void **state)
+{
+	struct weir_series series;
+	struct weir_series_hit hit;
+	char text[128];
+
+	(void)state;
+	weir_series_init(&series, &schema, 0, 1);
+	for (unsigned i = 0; i < 5000; i++) {
+		count(&series, find(&series, 0, text_of(text, sizeof(text), i), 7), 1, 2, 3);
+	}
+	assert_int_equal(series.overflow_sets, 513);
+	hit = find(&series, 0, weir_str_of("reporter=\"source\",response_code=\"200\",a=\"b\""), 7);
+	count(&series, hit, 1, 2, 9);
+	assert_int_equal(weir_series_expire(&series, 9), 513);
+	assert_int_equal(series.gone[1].count, 5000);
+	hit = find(&series, 0, weir_str_of("reporter=\"source\",source_workload=\"w\",response_code=\"503\""), 7);
+	assert_true(weir_str_is(weir_text_str(&series.labels, hit.set),
+		"reporter=\"source\",source_workload=\"_overflow\",response_code=\"503\""));
+	weir_series_fini(&series);
+}
+
 static void a_text_that_is_too_long_overflows_whatever_the_budget(void **state)
 {
 	struct weir_series series;
@@ -343,14 +366,13 @@ static void what_was_saved_under_another_schema_is_read_by_ids(void **state)
 	assert_int_equal(other.live_series, 2);
 	assert_int_equal(other.sets[hit.set].words[2], 2);
 	assert_true(real_at(&other, hit.set, 1) == 0.5);
-	weir_series_expire(&other, 0);
-	assert_int_equal(other.labels.live, 1); /* the text of what it does not have is gone with the sweep */
+	assert_int_equal(other.labels.live, 1); /* the text of what it does not have is gone */
 	weir_series_fini(&series);
 	weir_series_fini(&other);
 }
 
-/* The overflow set of a metric that is not there any more left its text: the group's next one takes it. */
-static void an_overflow_text_without_a_set_gets_one(void **state)
+/* The overflow set of a metric that is not there any more leaves nothing: the group's next one has its text. */
+static void an_overflow_set_comes_back_after_other_metrics(void **state)
 {
 	struct weir_series series, other;
 	struct weir_series_hit hit;
@@ -361,6 +383,8 @@ static void an_overflow_text_without_a_set_gets_one(void **state)
 	hit = find(&series, 0, weir_str_of(labels), 2); /* of nothing but `b` */
 	assert_true(series.sets[hit.set].is_overflow);
 	carry(&series, &other, true);
+	assert_true(weir_series_begin(&other, 77));
+	assert_int_equal(other.labels.live, 0);
 	hit = find(&other, 0, weir_str_of(labels), 7);
 	assert_true(other.sets[hit.set].is_overflow);
 	count(&other, hit, 1, 0.25, 10);
@@ -435,21 +459,29 @@ static void an_overflow_keeps_neither_long_values_nor_ever_more_of_them(void **s
 	weir_series_fini(&series);
 }
 
-static void a_sum_that_is_full_does_not_go_down(void **state)
+/* It neither goes round nor stays, hiding all that comes: it begins anew, and nothing is lost. */
+static void a_sum_that_is_full_begins_anew(void **state)
 {
+	uint64_t created_ns, buckets = 0;
 	struct weir_series series;
 	struct weir_series_hit hit;
 
 	(void)state;
 	weir_series_init(&series, &schema, 100, 1);
 	hit = find(&series, 0, weir_str_of(labels), 7);
-	count(&series, hit, UINT64_MAX - 1, 0, 3);
-	count(&series, hit, 5, 0, 3);
-	assert_true(series.sets[hit.set].words[5] == UINT64_MAX);
+	count(&series, hit, UINT64_MAX - 1, 0.25, 3);
+	created_ns = series.sets[hit.set].created_ns;
+	count(&series, hit, 5, 0.25, 3);
+	assert_true(series.sets[hit.set].created_ns > created_ns);
+	assert_true(series.sets[hit.set].words[5] == 5);
+	assert_true(series.gone[1].number == UINT64_MAX - 1);
+	for (unsigned i = 0; i < 5; i++) {
+		buckets += series.sets[hit.set].words[i];
+	}
+	assert_int_equal(buckets + series.gone[1].count, 2);
 	weir_series_expire(&series, 4);
-	count(&series, find(&series, 0, weir_str_of(labels), 7), 5, 0, 3);
-	weir_series_expire(&series, 4);
-	assert_true(series.gone[1].number == UINT64_MAX);
+	assert_true(series.gone[1].number == UINT64_MAX); /* what is gone has no created time to begin at */
+	assert_int_equal(series.gone[1].count, 2);
 	weir_series_fini(&series);
 }
 
@@ -557,16 +589,17 @@ int main(void)
 		cmocka_unit_test(a_metric_is_there_from_when_it_counts_and_beyond_the_budget_in_the_overflow),
 		cmocka_unit_test(overflow_keeps_three_labels_and_reads_escapes),
 		cmocka_unit_test(overflow_itself_is_bounded),
+		cmocka_unit_test(an_overflow_that_is_silent_goes_and_gives_room),
 		cmocka_unit_test(a_text_that_is_too_long_overflows_whatever_the_budget),
 		cmocka_unit_test(what_is_silent_goes_and_comes_back_from_zero),
 		cmocka_unit_test(another_schema_takes_what_is_the_same),
 		cmocka_unit_test(live_and_gone_are_all_that_was_counted_whatever_restarts_lay_between),
 		cmocka_unit_test(what_was_saved_under_another_schema_is_read_by_ids),
-		cmocka_unit_test(an_overflow_text_without_a_set_gets_one),
+		cmocka_unit_test(an_overflow_set_comes_back_after_other_metrics),
 		cmocka_unit_test(what_grew_is_saved_before_it_counts),
 		cmocka_unit_test(what_an_overflow_has_begun_it_goes_on_with),
 		cmocka_unit_test(an_overflow_keeps_neither_long_values_nor_ever_more_of_them),
-		cmocka_unit_test(a_sum_that_is_full_does_not_go_down),
+		cmocka_unit_test(a_sum_that_is_full_begins_anew),
 		cmocka_unit_test(cells_are_bounded_whatever_the_masks),
 		cmocka_unit_test(a_delta_has_only_what_moved_and_each_text_once),
 		cmocka_unit_test(an_example_is_the_newest_of_its_bucket),

@@ -19,6 +19,7 @@ void rig_init(struct rig *rig)
 	snprintf(rig->path, sizeof(rig->path), "%s/weir.db", rig->folder);
 	rig->max_size = 1u << 30;
 	rig->max_age_s = 1u << 30;
+	rig->max_indexed = WEIR_STORE_INDEXED;
 	maker_init(&rig->maker, 1);
 }
 
@@ -33,9 +34,11 @@ static void ring_read(struct rig *rig)
 
 void rig_open(struct rig *rig)
 {
-	struct weir_store_opts opts = {
-		.path = rig->path, .max_size_bytes = rig->max_size, .max_age_s = rig->max_age_s, .sync = rig->sync
-	};
+	struct weir_store_opts opts = { .path = rig->path,
+		.max_size_bytes = rig->max_size,
+		.max_age_s = rig->max_age_s,
+		.max_indexed = rig->max_indexed,
+		.sync = rig->sync };
 	struct weir_ring_opts ring_opts = { .directory = rig->folder, .size_bytes = 48u << 20 };
 	struct weir_ring_recovery recovery;
 	struct weir_ring_found ring_found;

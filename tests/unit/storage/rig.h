@@ -16,7 +16,7 @@ struct rig {
 	struct weir_writer *writer;
 	struct maker maker;
 	_Atomic uint64_t told; /* by the writer's callback */
-	uint64_t max_size, max_age_s;
+	uint64_t max_size, max_age_s, max_indexed;
 	enum weir_sync sync;
 };
 

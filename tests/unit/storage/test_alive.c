@@ -96,8 +96,9 @@ static void a_trace_is_gone_with_its_segment(void **state)
 	/* Retention retires a segment; here one with trace 3 alone. */
 	id_of(id, 3);
 	hash = weir_segment_trace_hash(id, rig.store->found.hash_seed);
-	assert_int_equal(
-		weir_catalog_publish(rig.store->catalog, &(struct weir_catalog_entry){ .id = 1000 }, &hash, 1), 0);
+	assert_int_equal(weir_catalog_publish(rig.store->catalog,
+				 &(struct weir_catalog_entry){ .id = 1000, .is_indexed = true }, &hash, 1),
+		0);
 	assert_int_equal(weir_alive_create(rig.store, rig.windows, &alive), 0);
 	assert_int_equal(here(alive, 4), 1u << 1 | 1u << 2 | 1u << 3);
 	assert_int_equal(weir_catalog_retire(rig.store->catalog, 1000, &hash, 1), 0);

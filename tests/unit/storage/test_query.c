@@ -9,7 +9,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "rig.h"
 #include "storage/view.h"
 
@@ -83,6 +85,60 @@ static void windows_and_database_answer_alike(void **state)
 	assert_int_equal(spans_of(query, 3), 0);
 	weir_query_end(query);
 	weir_query_close(query);
+	rig_stop(&rig);
+	rig_fini(&rig);
+}
+
+/* All of 20 traces, a late span of the first too, and nothing of a 21st. */
+static void all_are_there(struct rig *rig)
+{
+	struct weir_query *query;
+
+	rig_query(rig, &query);
+	assert_int_equal(weir_query_begin(query, rig_deadline()), 0);
+	for (uint64_t trace = 1; trace <= 20; trace++) {
+		assert_int_equal(spans_of(query, trace), trace == 1 ? 3 : 2);
+	}
+	assert_int_equal(spans_of(query, 21), 0);
+	weir_query_close(query);
+}
+
+/* Memory for the index is bounded; what is older is found by what is stored beside it. */
+static void segments_that_left_the_index_are_found_too(void **state)
+{
+	uint64_t deadline = rig_deadline();
+	struct rig rig;
+	uint8_t id[16];
+	uint32_t hash;
+
+	(void)state;
+	rig_init(&rig);
+	rig.max_indexed = 4;
+	rig_open(&rig);
+	rig_start(&rig);
+	for (uint64_t trace = 1; trace <= 20; trace++) {
+		two_spans(&rig, trace, NOW + trace * 60 * SECOND);
+		rig_seal(&rig);
+		rig_wait_stored(&rig, trace);
+	}
+	maker_span(&rig.maker, 1, 13, 11, maker_resource(&rig.maker, "late"), "late", NOW + 65 * SECOND, 5000000);
+	rig_add(&rig, maker_batch(&rig.maker, NOW + 21 * 60 * SECOND));
+	rig_seal(&rig);
+	rig_wait_stored(&rig, 21);
+	id_of(id, 2);
+	hash = weir_segment_trace_hash(id, rig.found.hash_seed);
+	while (weir_catalog_has(rig.store->catalog, hash)) {
+		assert_true(weir_clock_monotonic_ns() < deadline);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	all_are_there(&rig);
+	rig_stop(&rig);
+	rig_open(&rig);
+	assert_false(weir_catalog_has(rig.store->catalog, hash));
+	id_of(id, 20);
+	assert_true(weir_catalog_has(rig.store->catalog, weir_segment_trace_hash(id, rig.found.hash_seed)));
+	all_are_there(&rig);
+	rig_start(&rig);
 	rig_stop(&rig);
 	rig_fini(&rig);
 }
@@ -424,6 +480,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(windows_and_database_answer_alike),
+		cmocka_unit_test(segments_that_left_the_index_are_found_too),
 		cmocka_unit_test(a_span_stored_twice_is_one),
 		cmocka_unit_test(a_short_id_finds_the_long_one),
 		cmocka_unit_test(searches_find_what_zipkin_finds),

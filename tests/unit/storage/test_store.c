@@ -34,7 +34,9 @@ static unsigned set_aside_count(const struct rig *rig)
 
 static int reopen(struct rig *rig)
 {
-	struct weir_store_opts opts = { .path = rig->path, .max_size_bytes = 1 << 30, .max_age_s = 1000 };
+	struct weir_store_opts opts = {
+		.path = rig->path, .max_size_bytes = 1 << 30, .max_age_s = 1000, .max_indexed = 1000
+	};
 
 	return weir_store_open(&opts, &rig->store, &rig->found);
 }
