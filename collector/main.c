@@ -1,8 +1,7 @@
 /* main: the keeper. Builds the parts, starts them, waits for a signal, stops
  * them in order. The only file that sees both banks.
  *
- * Start: lock and database → ring → state and replay → listeners → ready. A
- * damaged file or ring was set aside by its room; this file says so.
+ * Start: lock and database → ring → state (kept.c) → replay → listeners → ready.
  * Stop (design: GOAWAY → read on → seal → fold → commit → HTTP): nothing that
  * was answered can be lost at any of these steps, or between them.
  *
@@ -13,29 +12,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "aggregate/run.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/stat.h"
 #include "certificates.h"
 #include "cli.h"
 #include "exporters/exporters.h"
+#include "kept.h"
 #include "memory.h"
 #include "pod_source.h"
 #include "process.h"
 #include "receive/admit.h"
 #include "receivers.h"
 #include "rulesets.h"
-#include "ring/ring.h"
 #include "serve/ack.h"
 #include "serve/grpc.h"
 #include "serve/http.h"
 #include "serve/tls.h"
-#include "storage/store.h"
 #include "storage/writer.h"
 #include "validate.h"
 
@@ -50,11 +46,8 @@ struct keeper {
 	struct weir_conf conf;
 	uint64_t started_ns, query_bytes;
 
-	struct weir_store *store;
-	struct weir_store_found found;
-	struct weir_ring *ring;
 	const struct weir_ruleset *ruleset; /* of the start */
-	struct weir_fold *fold;
+	struct weir_kept kept;
 	struct weir_windows *windows;
 	struct weir_entries *entries;
 	struct weir_run *run;
@@ -94,7 +87,7 @@ static bool is_storage_failing(void *ctx)
 {
 	struct keeper *keeper = ctx;
 
-	return weir_store_state(keeper->store) != WEIR_STORE_OK;
+	return weir_store_state(keeper->kept.store) != WEIR_STORE_OK;
 }
 
 static void on_stored(void *ctx, uint64_t position)
@@ -104,188 +97,23 @@ static void on_stored(void *ctx, uint64_t position)
 	weir_ack_advance(keeper->ack, position);
 }
 
-/* One sentence for a start that failed; the fault is returned unchanged. */
-static int refuse(const char *what, const char *which, int fault)
-{
-	weir_log(WEIR_LOG_ERROR, "main", "cannot start: %s which=%s why=\"%s\"", what, which, strerror(-fault));
-	return fault;
-}
-
-static int store_open(struct keeper *keeper)
-{
-	const struct weir_conf *conf = &keeper->conf;
-	struct weir_store_opts opts = {
-		.path = conf->storage_path,
-		.max_size_bytes = conf->storage_max_size,
-		.max_age_s = conf->storage_max_age,
-		.max_indexed = WEIR_STORE_INDEXED,
-		.sync = strcmp(conf->storage_sync, "always") == 0 ? WEIR_SYNC_ALWAYS : WEIR_SYNC_INTERVAL,
-	};
-	char holder[128];
-	int r = weir_store_open(&opts, &keeper->store, &keeper->found);
-
-	if (r == WEIR_STORE_BUSY) {
-		weir_store_holder(conf->storage_path, holder, sizeof(holder));
-		weir_log(WEIR_LOG_ERROR, "main", "cannot start: another weir holds the database path=%s holder=\"%s\"",
-			conf->storage_path, holder);
-		return -EBUSY;
-	}
-	if (r < 0) {
-		return refuse("the database cannot be opened", conf->storage_path, r);
-	}
-	if (keeper->found.replaced_why != NULL) {
-		weir_stat_add(WEIR_STAT_SET_ASIDE_DATABASE, 1);
-		weir_log(WEIR_LOG_WARN, "main", "database set aside and made anew path=%s why=\"%s\"",
-			conf->storage_path, keeper->found.replaced_why);
-	}
-	return 0;
-}
-
-/* The first of: ring.path, $RUNTIME_DIRECTORY, /run/weir, /dev/shm/weir-<uid>. */
-static void ring_directory(const struct weir_conf *conf, char *ret_path, size_t size)
-{
-	const char *runtime = getenv("RUNTIME_DIRECTORY");
-
-	if (conf->ring_path[0] != '\0') {
-		snprintf(ret_path, size, "%s", conf->ring_path);
-	} else if (runtime != NULL && runtime[0] == '/') {
-		snprintf(ret_path, size, "%.*s", (int)strcspn(runtime, ":"), runtime);
-	} else if (access("/run/weir", W_OK | X_OK) == 0) {
-		snprintf(ret_path, size, "/run/weir");
-	} else {
-		snprintf(ret_path, size, "/dev/shm/weir-%u", (unsigned)getuid());
-	}
-}
-
-static int ring_open(struct keeper *keeper)
-{
-	char directory[4096];
-	struct weir_ring_opts opts = {
-		.directory = directory,
-		.size_bytes = keeper->conf.ring_size,
-		.database_id = keeper->found.database_id,
-		.replaced_id = keeper->found.has_replaced_id ? keeper->found.replaced_id : NULL,
-	};
-	struct weir_ring_found found = { 0 };
-	int r;
-
-	ring_directory(&keeper->conf, directory, sizeof(directory));
-	r = weir_ring_open(&opts, &keeper->ring, &found);
-	if (r == WEIR_RING_BUSY) {
-		weir_log(WEIR_LOG_ERROR, "main", "cannot start: another weir holds the ring path=%s", directory);
-		return -EBUSY;
-	}
-	if (r == WEIR_RING_NO_ROOM) {
-		weir_log(WEIR_LOG_ERROR, "main",
-			"cannot start: too little room for the ring, lower ring.size path=%s bytes=%llu", directory,
-			(unsigned long long)keeper->conf.ring_size);
-		return -ENOSPC;
-	}
-	if (r < 0) {
-		return refuse("the ring cannot be opened", directory, r);
-	}
-	if (found.replaced_why != NULL) {
-		weir_stat_add(WEIR_STAT_SET_ASIDE_RING, 1);
-		weir_log(WEIR_LOG_WARN, "main", "ring set aside and made anew path=%s why=\"%s\"",
-			weir_ring_path(keeper->ring), found.replaced_why);
-	}
-	return 0;
-}
-
-/* Contract 9: counters go on only over an unbroken chain. What breaks it, or NULL. */
-static const char *chain_break(
-	const struct keeper *keeper, const struct weir_ring_recovery *recovery, bool is_state_damaged)
-{
-	if (is_state_damaged) {
-		return "the stored state is damaged";
-	}
-	if (recovery->damaged > 0) { /* it may have been counted, and read, before the end of the last run */
-		return "records in the ring are damaged";
-	}
-	if (keeper->found.ring_id == 0) {
-		return NULL; /* nothing was stored yet */
-	}
-	if (keeper->found.ring_id != weir_ring_id(keeper->ring)) {
-		return "the ring is another one";
-	}
-	if (recovery->has_gap) {
-		return "the ring is not where the database ends";
-	}
-	return keeper->found.is_same_boot ? NULL : "the machine was started anew";
-}
-
-static void counters_settle(struct keeper *keeper, const struct weir_ring_recovery *recovery, bool is_state_damaged)
-{
-	const char *why = chain_break(keeper, recovery, is_state_damaged);
-
-	if (why != NULL) {
-		weir_fold_reset_counters(keeper->fold, weir_clock_now_ns());
-		weir_log(WEIR_LOG_WARN, "main", "counters start anew why=\"%s\"", why);
-	}
-}
-
-static enum weir_fold_istio istio_of(const char *text)
-{
-	return strcmp(text, "on") == 0    ? WEIR_FOLD_ISTIO_ON
-	       : strcmp(text, "off") == 0 ? WEIR_FOLD_ISTIO_OFF
-					  : WEIR_FOLD_ISTIO_AUTO;
-}
-
-static int state_open(struct keeper *keeper)
-{
-	struct weir_fold_opts fold_opts = {
-		.max_series = (uint32_t)keeper->conf.metrics_max_series,
-		.expiry_ns = keeper->conf.metrics_expiry * 1000000000u,
-		.ruleset = keeper->ruleset,
-		.istio = istio_of(keeper->conf.metrics_istio),
-		.hash_seed = keeper->found.hash_seed,
-		.began_ns = keeper->found.created_ns,
-	};
-	struct weir_ring_recovery recovery = { 0 };
-	bool is_damaged = false;
-	int r = weir_fold_create(&fold_opts, &keeper->fold);
-
-	if (r == 0) {
-		r = weir_store_load_fold(keeper->store, keeper->fold);
-		is_damaged = r == -EBADMSG;
-		r = is_damaged ? 0 : r;
-	}
-	if (r == 0) {
-		r = weir_ring_recover(keeper->ring, keeper->found.ring_id, keeper->found.position, &recovery);
-	}
-	if (r < 0) {
-		return refuse("the state cannot be read back", keeper->conf.storage_path, r);
-	}
-	counters_settle(keeper, &recovery, is_damaged);
-	weir_stat_add(WEIR_STAT_SET_ASIDE_STATE, is_damaged);
-	weir_stat_add(WEIR_STAT_RING_HOLES, recovery.holes);
-	weir_stat_add(WEIR_STAT_RING_DAMAGED, recovery.damaged);
-	weir_stat_add(WEIR_STAT_RING_REPLAYED, recovery.records);
-	if (recovery.records > 0 || recovery.holes > 0 || recovery.damaged > 0) {
-		weir_log(WEIR_LOG_INFO, "main", "replaying the ring records=%llu holes=%llu damaged=%llu",
-			(unsigned long long)recovery.records, (unsigned long long)recovery.holes,
-			(unsigned long long)recovery.damaged);
-	}
-	return 0;
-}
-
 static int entries_start(struct keeper *keeper)
 {
 	const char *which;
 	int r = weir_entries_start(keeper->ruleset, &which, &keeper->entries);
 
-	return r < 0 ? refuse("log entries cannot be written", which, r) : 0;
+	return r < 0 ? weir_process_refuse("log entries cannot be written", which, r) : 0;
 }
 
 static int threads_start(struct keeper *keeper)
 {
 	struct weir_run_opts run_opts;
 	struct weir_writer_opts writer_opts;
-	int r = weir_windows_create(keeper->found.window + 1, &keeper->windows);
+	int r = weir_windows_create(keeper->kept.found.window + 1, &keeper->windows);
 
 	run_opts = (struct weir_run_opts){
-		.ring = keeper->ring,
-		.fold = keeper->fold,
+		.ring = keeper->kept.ring,
+		.fold = keeper->kept.fold,
 		.windows = keeper->windows,
 		.watch = weir_entries_watch,
 		.ctx = keeper->entries,
@@ -293,21 +121,21 @@ static int threads_start(struct keeper *keeper)
 	r = r < 0 ? r : weir_run_create(&run_opts, &keeper->run);
 	r = r < 0 ? r : weir_ack_create(PARKED_ANSWERS, &keeper->ack);
 	writer_opts = (struct weir_writer_opts){
-		.store = keeper->store,
+		.store = keeper->kept.store,
 		.windows = keeper->windows,
-		.ring = keeper->ring,
+		.ring = keeper->kept.ring,
 		.stored = on_stored,
 		.ctx = keeper,
 	};
 	r = r < 0 ? r : weir_writer_start(&writer_opts, &keeper->writer);
 	r = r < 0 ? r : weir_run_start(keeper->run);
-	return r < 0 ? refuse("the threads cannot be started", "writer", r) : 0;
+	return r < 0 ? weir_process_refuse("the threads cannot be started", "writer", r) : 0;
 }
 
 static int receivers_create(struct keeper *keeper)
 {
 	struct weir_receive_opts opts = {
-		.ring = keeper->ring,
+		.ring = keeper->kept.ring,
 		.max_message_bytes = keeper->conf.limits_message,
 		.parks = strcmp(keeper->conf.storage_sync, "always") == 0,
 		.is_storage_failing = is_storage_failing,
@@ -316,7 +144,7 @@ static int receivers_create(struct keeper *keeper)
 		.envoy_counters_are_deltas = strcmp(keeper->conf.metrics_envoy_counters, "delta") == 0,
 		.workloads = keeper->pod_source.workloads,
 	};
-	int r = weir_admit_create(keeper->ring, (uint32_t)keeper->conf.limits_source_share, &keeper->admit);
+	int r = weir_admit_create(keeper->kept.ring, (uint32_t)keeper->conf.limits_source_share, &keeper->admit);
 
 	opts.admit = keeper->admit;
 	return r < 0 ? r : weir_receivers_init(&keeper->receivers, &opts);
@@ -326,9 +154,9 @@ static int exporters_create(struct keeper *keeper)
 {
 	struct weir_exporters_opts opts = {
 		.run = keeper->run,
-		.store = keeper->store,
+		.store = keeper->kept.store,
 		.windows = keeper->windows,
-		.ring = keeper->ring,
+		.ring = keeper->kept.ring,
 		.query_threads = QUERY_THREADS,
 		.max_query_bytes = keeper->query_bytes,
 		.max_series = keeper->conf.metrics_max_series,
@@ -364,7 +192,7 @@ static int grpc_open(struct keeper *keeper)
 	int r;
 
 	r = weir_grpc_open(&opts, &keeper->grpc);
-	return r < 0 ? refuse("gRPC cannot listen", which, r) : 0;
+	return r < 0 ? weir_process_refuse("gRPC cannot listen", which, r) : 0;
 }
 
 static int http_open(struct keeper *keeper)
@@ -393,7 +221,7 @@ static int http_open(struct keeper *keeper)
 	memcpy(&keeper->routes[count], routes, from_exporters * sizeof(*routes));
 	opts.route_count = count + from_exporters;
 	r = weir_http_open(&opts, &keeper->http);
-	return r < 0 ? refuse("HTTP cannot listen", which, r) : 0;
+	return r < 0 ? weir_process_refuse("HTTP cannot listen", which, r) : 0;
 }
 
 static void say_ready(const struct keeper *keeper)
@@ -406,7 +234,7 @@ static void say_ready(const struct keeper *keeper)
 	for (size_t i = 0; i < keeper->conf.listen_http.count; i++) {
 		printf("%s%s", i > 0 ? "," : "", weir_http_address(keeper->http, i));
 	}
-	printf(" database=%s ring=%s\n", keeper->conf.storage_path, weir_ring_path(keeper->ring));
+	printf(" database=%s ring=%s\n", keeper->conf.storage_path, weir_ring_path(keeper->kept.ring));
 	fflush(stdout);
 }
 
@@ -417,9 +245,7 @@ static int keeper_start(struct keeper *keeper)
 	r = r < 0 ? r : weir_certificates_load(&keeper->conf, &keeper->tls);
 	r = r < 0 ? r : weir_rulesets_load(&keeper->conf, &keeper->ruleset);
 	r = r < 0 ? r : entries_start(keeper);
-	r = r < 0 ? r : store_open(keeper);
-	r = r < 0 ? r : ring_open(keeper);
-	r = r < 0 ? r : state_open(keeper);
+	r = r < 0 ? r : weir_kept_open(&keeper->conf, keeper->ruleset, &keeper->kept);
 	r = r < 0 ? r : threads_start(keeper);
 	r = r < 0 ? r : weir_pod_source_start(&keeper->conf, &keeper->pod_source);
 	r = r < 0 ? r : weir_pod_source_want(&keeper->pod_source, keeper->ruleset);
@@ -431,7 +257,7 @@ static int keeper_start(struct keeper *keeper)
 		r = weir_http_start(keeper->http);
 		r = r < 0 ? r : weir_grpc_start(keeper->grpc);
 		if (r < 0) {
-			refuse("the listeners cannot be started", "serve", r);
+			weir_process_refuse("the listeners cannot be started", "serve", r);
 		}
 	}
 	if (r < 0) {
@@ -453,8 +279,8 @@ static void keeper_stop(struct keeper *keeper)
 	if (keeper->grpc != NULL) {
 		weir_grpc_stop(keeper->grpc, GRACE_MS);
 	}
-	if (keeper->ring != NULL) {
-		weir_ring_seal(keeper->ring);
+	if (keeper->kept.ring != NULL) {
+		weir_ring_seal(keeper->kept.ring);
 	}
 	if (keeper->run != NULL) {
 		weir_run_join(keeper->run);
@@ -479,10 +305,8 @@ static void keeper_stop(struct keeper *keeper)
 	weir_run_destroy(keeper->run);
 	weir_ack_destroy(keeper->ack);
 	weir_windows_destroy(keeper->windows);
-	weir_fold_destroy(keeper->fold);
+	weir_kept_close(&keeper->kept);
 	weir_ruleset_let_go(keeper->ruleset);
-	weir_ring_close(keeper->ring);
-	weir_store_close(keeper->store);
 }
 
 #define TICK_NS 250000000

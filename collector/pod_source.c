@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "process.h"
 
 static int bad(struct weir_buf *ret_why, const char *sentence)
 {
@@ -106,10 +107,7 @@ int weir_pod_source_start(const struct weir_conf *conf, struct weir_pod_source *
 	} else {
 		opts.workloads = source->workloads;
 		r = weir_pods_start(&opts, &source->pods);
-		if (r < 0) {
-			weir_log(WEIR_LOG_ERROR, "main", "cannot start: the source of pods which=%s why=\"%s\"",
-				conf->identity_pods, strerror(-r));
-		}
+		r = r < 0 ? weir_process_refuse("the source of pods", conf->identity_pods, r) : r;
 	}
 	weir_buf_fini(&why);
 	return r;

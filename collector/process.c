@@ -75,3 +75,9 @@ int weir_process_settle(const char *log_level)
 	signal(SIGPIPE, SIG_IGN);
 	return -pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
+
+int weir_process_refuse(const char *what, const char *which, int fault)
+{
+	weir_log(WEIR_LOG_ERROR, "main", "cannot start: %s which=%s why=\"%s\"", what, which, strerror(-fault));
+	return fault;
+}
