@@ -12,7 +12,8 @@
  *
  * Invariants
  *  1. At most EDGES_MAX edges and one overflow edge for each protocol (ends
- *     named `_overflow`); what the overflow edges hold is in `overflowed` too.
+ *     named `_overflow`). What is counted in these, and in edges of which a name
+ *     is `_overflow` because names have no room, is in `overflowed` too.
  *  2. An edge's number never changes, and an edge is never dropped.
  *  3. Totals only grow until reset.
  *
@@ -28,6 +29,7 @@
 #include "base/err.h"
 
 #define EDGES_MAX WEIR_BOUNDS_EDGES
+#define OVERFLOW "_overflow"
 #define OVERFLOW_EDGES 4u /* one for each protocol there is */
 #define COUNT_WORDS ((uint32_t)(sizeof(struct weir_edge_counts) / sizeof(uint64_t)))
 #define KEY_NUMBERS (2u * WEIR_EDGE_NAMES + 1u)
@@ -85,7 +87,7 @@ uint32_t weir_edges_name(struct weir_edges *edges, struct weir_str name)
 	uint32_t id = name.length > WEIR_EDGE_NAME_MAX ? WEIR_TEXT_FULL : weir_text_add(edges->names, name, 0, false);
 
 	if (id == WEIR_TEXT_FULL) {
-		id = weir_text_add(edges->names, weir_str_of("_overflow"), 0, true);
+		id = weir_text_add(edges->names, weir_str_of(OVERFLOW), 0, true);
 		weir_assert(id != WEIR_TEXT_FULL);
 	}
 	return id;
@@ -128,6 +130,17 @@ static uint32_t find(const struct weir_edges *edges, const struct weir_edge_key 
 	return row == 0 ? WEIR_NONE : row - 1;
 }
 
+static bool has_overflowed(const struct weir_edges *edges, const struct weir_edge_key *key)
+{
+	bool has = false;
+
+	for (unsigned i = 0; i < WEIR_EDGE_NAMES; i++) {
+		has = has || weir_str_is(weir_text_str(edges->names, key->source[i]), OVERFLOW) ||
+		      weir_str_is(weir_text_str(edges->names, key->destination[i]), OVERFLOW);
+	}
+	return has;
+}
+
 static uint32_t add(struct weir_edges *edges, const struct weir_edge_key *key)
 {
 	uint32_t row, *first;
@@ -137,7 +150,7 @@ static uint32_t add(struct weir_edges *edges, const struct weir_edge_key *key)
 	}
 	row = edges->count++;
 	first = &edges->buckets[bucket_of(edges, key)];
-	edges->rows[row] = (struct weir_edge){ .key = *key, .next = *first };
+	edges->rows[row] = (struct weir_edge){ .key = *key, .next = *first, .is_overflow = has_overflowed(edges, key) };
 	*first = row + 1;
 	return row;
 }
@@ -153,7 +166,7 @@ uint32_t weir_edges_find(struct weir_edges *edges, const struct weir_edge_key *k
 	if (edges->count < EDGES_MAX) {
 		return add(edges, key);
 	}
-	overflow.source[WEIR_EDGE_WORKLOAD] = weir_text_add(edges->names, weir_str_of("_overflow"), 0, true);
+	overflow.source[WEIR_EDGE_WORKLOAD] = weir_text_add(edges->names, weir_str_of(OVERFLOW), 0, true);
 	overflow.destination[WEIR_EDGE_WORKLOAD] = overflow.source[WEIR_EDGE_WORKLOAD];
 	edge = find(edges, &overflow);
 	return edge != WEIR_NONE ? edge : add(edges, &overflow);
@@ -178,9 +191,7 @@ static struct weir_edge_counts *touch(struct weir_edges *edges, uint32_t edge, u
 		row->is_dirty = true;
 		edges->dirty[edges->dirty_count++] = edge;
 	}
-	if (edge >= EDGES_MAX) {
-		edges->overflowed++;
-	}
+	edges->overflowed += row->is_overflow;
 	return counts_of(edges, edge, evidence);
 }
 

@@ -25,8 +25,8 @@ struct weir_edge_key { /* numbers of texts */
 
 struct weir_edge {
 	struct weir_edge_key key;
-	uint32_t next; /* in its bucket, + 1 */
-	uint32_t is_dirty;
+	uint32_t next;                                        /* in its bucket, + 1 */
+	uint16_t is_dirty, is_overflow;                       /* is_overflow: one of its names is `_overflow` */
 	struct weir_edge_counts *counts[WEIR_EDGE_EVIDENCES]; /* NULL: no such evidence */
 };
 

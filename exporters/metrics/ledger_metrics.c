@@ -216,7 +216,7 @@ static void render_tables(struct weir_exposition *out, const struct weir_snapsho
 		"Metric points counted in an overflow series, or in none, because their share of metrics.max_series was reached.",
 		snapshot->points_overflowed, snapshot->began_ns);
 	counter(out, "weir_edges_overflowed_total",
-		"Records counted in an overflow edge because the graph had no room for theirs.",
+		"Records counted in an edge of which a name is _overflow because the graph had no room for theirs.",
 		snapshot->overflowed_edges, snapshot->began_ns);
 	counter(out, "weir_points_conflicting_total",
 		"Metric points left out because their name is taken by a metric of another type.",

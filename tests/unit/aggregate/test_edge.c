@@ -31,13 +31,18 @@ static void world_fini(struct world *world)
 	weir_text_fini(&world->names);
 }
 
-static uint32_t edge_to(struct world *world, const char *name)
+static uint32_t edge_between(struct world *world, const char *from, const char *to)
 {
 	struct weir_edge_key key = { .protocol = WEIR_REQUEST_HTTP };
 
-	key.source[WEIR_EDGE_WORKLOAD] = weir_edges_name(&world->edges, weir_str_of("front"));
-	key.destination[WEIR_EDGE_WORKLOAD] = weir_edges_name(&world->edges, weir_str_of(name));
+	key.source[WEIR_EDGE_WORKLOAD] = weir_edges_name(&world->edges, weir_str_of(from));
+	key.destination[WEIR_EDGE_WORKLOAD] = weir_edges_name(&world->edges, weir_str_of(to));
 	return weir_edges_find(&world->edges, &key);
+}
+
+static uint32_t edge_to(struct world *world, const char *name)
+{
+	return edge_between(world, "front", name);
 }
 
 static void requests_at(struct world *world, uint32_t edge, uint64_t time_ns, unsigned count)
@@ -175,6 +180,13 @@ static void names_that_are_too_long_or_too_many_overflow(void **state)
 	assert_int_not_equal(weir_edges_name(&world.edges, weir_str_of("b")), overflow);
 	assert_int_equal(weir_edges_name(&world.edges, weir_str_of("c")), overflow);
 	assert_int_not_equal(weir_edges_name(&world.edges, weir_str_of("a")), overflow);
+	/* What counts where a name is missing has overflowed, too, however few the edges are. */
+	requests_at(&world, edge_between(&world, "a", "b"), T0, 2);
+	assert_int_equal(world.edges.overflowed, 0);
+	requests_at(&world, edge_between(&world, "a", "d"), T0, 3);
+	requests_at(&world, edge_between(&world, "a", "e"), T0, 4);
+	assert_int_equal(world.edges.count, 2);
+	assert_int_equal(world.edges.overflowed, 7);
 	world_fini(&world);
 }
 
