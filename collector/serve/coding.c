@@ -84,8 +84,10 @@ int weir_coding_read(struct weir_coding *coding, struct weir_str piece, size_t l
 		if (outcome != 0) {
 			return outcome;
 		}
-		if (coding->stream.avail_in == before && coding->stream.avail_out > 0 && !coding->is_ended) {
-			return WEIR_CODING_MALFORMED; /* input left, room left, no progress */
+		/* Input left, room left, no progress. (Without input it is only asked whether more comes of what it had.) */
+		if (before > 0 && coding->stream.avail_in == before && coding->stream.avail_out > 0 &&
+			!coding->is_ended) {
+			return WEIR_CODING_MALFORMED;
 		}
 	}
 	return 0;

@@ -60,6 +60,37 @@ static void every_cut_gives_the_text_back(void **state)
 	weir_buf_fini(&small);
 }
 
+/* Also where a piece ends just when the room that inflate was given is full. */
+static void every_two_pieces_give_the_text_back(void **state)
+{
+	char text[100000];
+	struct weir_buf small, out;
+	uint32_t random = 1;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++) { /* many bytes of text for one of gzip: long matches */
+		random = i % 200 == 0 ? random * 1103515245 + 12345 : random;
+		text[i] = (char)(random >> 16 & 0xf);
+	}
+	small = gzip_of(text, sizeof(text));
+	for (size_t first = 1; first < small.length; first++) {
+		struct weir_coding coding = { 0 };
+
+		weir_buf_init(&out, sizeof(text) + 1);
+		assert_int_equal(weir_coding_open(&coding), 0);
+		assert_int_equal(weir_coding_read(&coding, weir_str_make(small.data, first), sizeof(text), &out), 0);
+		assert_int_equal(weir_coding_read(&coding, weir_str_make(small.data + first, small.length - first),
+					 sizeof(text), &out),
+			0);
+		assert_int_equal(weir_coding_finish(&coding), 0);
+		assert_int_equal(out.length, sizeof(text));
+		assert_memory_equal(out.data, text, sizeof(text));
+		weir_coding_close(&coding);
+		weir_buf_fini(&out);
+	}
+	weir_buf_fini(&small);
+}
+
 static void limit_is_exact(void **state)
 {
 	char text[70000] = { 0 };
@@ -163,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_cut_gives_the_text_back),
+		cmocka_unit_test(every_two_pieces_give_the_text_back),
 		cmocka_unit_test(limit_is_exact),
 		cmocka_unit_test(bomb_takes_no_more_memory_than_its_limit),
 		cmocka_unit_test(cut_off_text_is_malformed),
