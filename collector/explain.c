@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/ip.h"
 #include "base/json_read.h"
 #include "implied.h"
 #include "rules/language/convert.h"
@@ -128,7 +129,7 @@ static bool value_take(
 	case WEIR_TYPE_DURATION:
 		return is_text && weir_convert_duration(text, &ret->number);
 	case WEIR_TYPE_IP_ADDRESS:
-		return is_text && weir_convert_ip(text, ret->ip);
+		return is_text && weir_ip_read(text, ret->ip);
 	default:
 		ret->text = text;
 		if (is_text && text.length == 0) {

@@ -6,7 +6,7 @@
  * The tables' own bounds (aggregate/bounds.h) are of each table for itself. Traffic
  * that fills all of them from all sides takes TABLES_PARTS of that, because what fills
  * a row of one does so with one protocol, one kind of evidence, one kind of cell
- * (tests/integration/test_memory.py, which leaves a tenth of the limit free). */
+ * (tests/integration/test_memory.py; a tenth of the limit and more was left free). */
 #include "memory.h"
 
 #include <errno.h>

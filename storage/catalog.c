@@ -210,16 +210,6 @@ void weir_catalog_unindex(struct weir_catalog *catalog, uint32_t id, const uint3
 	pthread_rwlock_unlock(&catalog->lock);
 }
 
-uint32_t weir_catalog_count(struct weir_catalog *catalog)
-{
-	uint32_t count;
-
-	pthread_rwlock_rdlock(&catalog->lock);
-	count = catalog->count;
-	pthread_rwlock_unlock(&catalog->lock);
-	return count;
-}
-
 uint64_t weir_catalog_rows(struct weir_catalog *catalog, enum weir_rows kind, uint64_t *ret_segments)
 {
 	uint64_t rows = 0;

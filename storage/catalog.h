@@ -37,7 +37,6 @@ int weir_catalog_retire(struct weir_catalog *catalog, uint32_t id, const uint32_
 /* The segment of the least max_arrival that is in the index, if that has more than `most` entries; 0: none. */
 uint32_t weir_catalog_crowded(struct weir_catalog *catalog, uint64_t most);
 void weir_catalog_unindex(struct weir_catalog *catalog, uint32_t id, const uint32_t *traces, uint32_t trace_count);
-uint32_t weir_catalog_count(struct weir_catalog *catalog);
 uint64_t weir_catalog_rows(struct weir_catalog *catalog, enum weir_rows kind, uint64_t *ret_segments);
 /* The entries of the least max_arrival that are not retired, oldest first, at
  * most `most`. Returns how many. */

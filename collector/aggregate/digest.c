@@ -29,11 +29,6 @@ void weir_digests_fini(struct weir_digests *digests)
 	weir_slots_fini(&digests->slots);
 }
 
-void weir_digests_clear(struct weir_digests *digests)
-{
-	weir_slots_clear(&digests->slots);
-}
-
 bool weir_digests_saw(struct weir_digests *digests, const uint8_t digest[16], uint64_t now_ns)
 {
 	struct weir_slot_key key;

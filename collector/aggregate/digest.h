@@ -10,7 +10,6 @@ struct weir_digests {
 
 void weir_digests_init(struct weir_digests *digests, uint64_t seed);
 void weir_digests_fini(struct weir_digests *digests);
-void weir_digests_clear(struct weir_digests *digests);
 
 /* Was it here? If not, it is remembered. All zero (a stream) never was. */
 bool weir_digests_saw(struct weir_digests *digests, const uint8_t digest[16], uint64_t now_ns);

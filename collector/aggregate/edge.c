@@ -59,12 +59,6 @@ void weir_edges_fini(struct weir_edges *edges)
 	edges->count = 0;
 }
 
-void weir_edges_clear(struct weir_edges *edges)
-{
-	weir_edges_fini(edges);
-	weir_edges_init(edges, edges->names, edges->seed);
-}
-
 void weir_edges_reset(struct weir_edges *edges)
 {
 	edges->overflowed = 0;

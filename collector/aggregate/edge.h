@@ -42,7 +42,6 @@ struct weir_edges {
 
 void weir_edges_init(struct weir_edges *edges, struct weir_text *names, uint64_t seed);
 void weir_edges_fini(struct weir_edges *edges);
-void weir_edges_clear(struct weir_edges *edges);
 /* Totals to 0; ends and rates stay (they are history by time, not counters). */
 void weir_edges_reset(struct weir_edges *edges);
 

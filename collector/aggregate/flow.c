@@ -49,12 +49,6 @@ void weir_flows_fini(struct weir_flows *flows)
 	weir_slots_fini(&flows->slots);
 }
 
-void weir_flows_clear(struct weir_flows *flows)
-{
-	weir_slots_clear(&flows->slots);
-	flows->complete_since_ns = flows->shortfall_bytes = flows->shortfall_connections = 0;
-}
-
 static struct weir_slot_key key_of(struct weir_str source, struct weir_str stream_id)
 {
 	XXH128_hash_t from = XXH3_128bits(source.data, source.length);

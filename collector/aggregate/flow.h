@@ -18,7 +18,6 @@ struct weir_flows {
 
 void weir_flows_init(struct weir_flows *flows, uint64_t seed);
 void weir_flows_fini(struct weir_flows *flows);
-void weir_flows_clear(struct weir_flows *flows);
 
 /* What this report adds to the counters. `now_ns` is the watermark. */
 void weir_flows_report(struct weir_flows *flows, const struct weir_batch *batch,

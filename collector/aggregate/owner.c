@@ -92,14 +92,6 @@ void weir_owners_fini(struct weir_owners *owners)
 	owners->dirty = NULL;
 }
 
-void weir_owners_clear(struct weir_owners *owners)
-{
-	uint64_t seed = owners->names.seed;
-
-	weir_owners_fini(owners);
-	weir_owners_init(owners, owners->istio, seed);
-}
-
 void weir_owners_reset(struct weir_owners *owners)
 {
 	for (uint32_t i = 0; i < owners->row_capacity; i++) {

@@ -57,7 +57,6 @@ struct weir_owners {
 
 void weir_owners_init(struct weir_owners *owners, enum weir_fold_istio istio, uint64_t seed);
 void weir_owners_fini(struct weir_owners *owners);
-void weir_owners_clear(struct weir_owners *owners);
 /* Completeness begins anew; who owns what stays. */
 void weir_owners_reset(struct weir_owners *owners);
 

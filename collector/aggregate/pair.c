@@ -66,13 +66,6 @@ void weir_pairs_fini(struct weir_pairs *pairs)
 	weir_slots_fini(&pairs->slots);
 }
 
-void weir_pairs_clear(struct weir_pairs *pairs)
-{
-	weir_slots_clear(&pairs->slots);
-	pairs->shared = 0;
-	memset(pairs->known, 0, sizeof(pairs->known));
-}
-
 struct weir_slot_key weir_pairs_key(const uint8_t trace_id[16], const uint8_t span_id[8])
 {
 	uint8_t ids[24];

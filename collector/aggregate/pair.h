@@ -35,7 +35,6 @@ struct weir_pair_span {
 
 void weir_pairs_init(struct weir_pairs *pairs, struct weir_edges *edges, uint64_t seed);
 void weir_pairs_fini(struct weir_pairs *pairs);
-void weir_pairs_clear(struct weir_pairs *pairs);
 
 struct weir_slot_key weir_pairs_key(const uint8_t trace_id[16], const uint8_t span_id[8]);
 

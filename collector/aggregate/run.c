@@ -79,18 +79,14 @@ struct weir_run {
 int weir_run_create(const struct weir_run_opts *opts, struct weir_run **ret_run)
 {
 	struct weir_run *run = calloc(1, sizeof(*run));
-	pthread_condattr_t monotonic;
 
 	if (run == NULL) {
 		return -ENOMEM;
 	}
 	run->opts = *opts;
 	pthread_mutex_init(&run->mutex, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&run->changed, &monotonic);
-	pthread_cond_init(&run->asked_for, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&run->changed, NULL);
+	pthread_cond_init(&run->asked_for, NULL);
 	*ret_run = run;
 	return 0;
 }
@@ -107,12 +103,6 @@ void weir_run_destroy(struct weir_run *run)
 	pthread_cond_destroy(&run->asked_for);
 	pthread_mutex_destroy(&run->mutex);
 	free(run);
-}
-
-static struct timespec moment(uint64_t monotonic_ns)
-{
-	return (struct timespec){ .tv_sec = (time_t)(monotonic_ns / 1000000000u),
-		.tv_nsec = (long)(monotonic_ns % 1000000000u) };
 }
 
 /* --- the loop: folding and sealing ---------------------------------------- */
@@ -238,14 +228,14 @@ static void answer_if_asked(struct weir_run *run)
 /* A seal is due and there is no room for it: sleeps until it is worth looking again. */
 static void stall(struct weir_run *run)
 {
-	struct timespec until = moment(weir_clock_monotonic_ns() + STALLED_NS);
+	const struct timespec until = weir_clock_later(STALLED_NS);
 
 	if (__atomic_load_n(&run->stalled_since_ns, __ATOMIC_RELAXED) == 0) {
 		__atomic_store_n(&run->stalled_since_ns, weir_clock_monotonic_ns(), __ATOMIC_RELAXED);
 	}
 	pthread_mutex_lock(&run->mutex);
 	if (run->asked == run->answered) {
-		pthread_cond_timedwait(&run->asked_for, &run->mutex, &until);
+		pthread_cond_clockwait(&run->asked_for, &run->mutex, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&run->mutex);
 }
@@ -376,6 +366,7 @@ static void replay(struct weir_run *run)
 {
 	uint64_t head = weir_ring_head(run->opts.ring), give_up_ns = weir_clock_monotonic_ns() + REPLAY_NS;
 	struct weir_ring_entry entry;
+	int error;
 
 	while (run->position < head) {
 		if (!seal_if_due(run)) {
@@ -385,11 +376,8 @@ static void replay(struct weir_run *run)
 			stall(run);
 			continue;
 		}
-		if (weir_ring_next(run->opts.ring, 0, &entry) != 0) {
-			/* Only padding is left: recovery made it of what was never committed. */
-			position_publish(run, head);
-			return;
-		}
+		error = weir_ring_next(run->opts.ring, 0, &entry);
+		weir_assert(error == 0); /* recovery left nothing else up to the head */
 		weir_crash_point("in_replay");
 		entry_fold(run, &entry);
 	}
@@ -442,12 +430,12 @@ static int64_t catch_up_to(struct weir_run *run, uint64_t head, int64_t wait_for
 		return 0;
 	}
 	asked_ns = weir_clock_monotonic_ns();
-	until = moment(asked_ns + (uint64_t)(wait_for_ms > 0 ? wait_for_ms : 0) * MS);
+	until = weir_clock_later((uint64_t)(wait_for_ms > 0 ? wait_for_ms : 0) * MS);
 	__atomic_add_fetch(&run->waiters, 1, __ATOMIC_SEQ_CST);
 	weir_ring_wake(run->opts.ring); /* it may linger */
 	pthread_mutex_lock(&run->mutex);
 	while (weir_run_position(run) < head && !run->is_stopped && error != ETIMEDOUT) {
-		error = pthread_cond_timedwait(&run->changed, &run->mutex, &until);
+		error = pthread_cond_clockwait(&run->changed, &run->mutex, CLOCK_MONOTONIC, &until);
 	}
 	pthread_mutex_unlock(&run->mutex);
 	__atomic_sub_fetch(&run->waiters, 1, __ATOMIC_SEQ_CST);

@@ -61,12 +61,6 @@ void weir_slots_fini(struct weir_slots *slots)
 	slots->gone = NULL;
 }
 
-void weir_slots_clear(struct weir_slots *slots)
-{
-	weir_slots_fini(slots);
-	weir_slots_init(slots, slots->entry_bytes, slots->max_count, slots->seed);
-}
-
 static void bucket_enter(struct weir_slots *slots, uint32_t slot)
 {
 	uint32_t *first = &slots->buckets[weir_slots_bucket(slots, head(slots, slot)->key)];

@@ -39,7 +39,6 @@ struct weir_slots {
 /* Entries are `entry_bytes` long, head included; at most `max_count` live. */
 void weir_slots_init(struct weir_slots *slots, uint32_t entry_bytes, uint32_t max_count, uint64_t seed);
 void weir_slots_fini(struct weir_slots *slots);
-void weir_slots_clear(struct weir_slots *slots);
 
 static inline uint32_t weir_slots_bucket(const struct weir_slots *slots, struct weir_slot_key key)
 {

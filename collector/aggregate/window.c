@@ -28,8 +28,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 
 #define LISTED_MAX (WEIR_WINDOW_VIEWS - 1u)
@@ -59,17 +59,13 @@ struct weir_windows {
 int weir_windows_create(uint64_t first_number, struct weir_windows **ret_windows)
 {
 	struct weir_windows *windows = calloc(1, sizeof(*windows));
-	pthread_condattr_t monotonic;
 
 	if (windows == NULL) {
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&windows->mutex, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&windows->sealed, &monotonic);
-	pthread_cond_init(&windows->stored, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&windows->sealed, NULL);
+	pthread_cond_init(&windows->stored, NULL);
 	windows->next_number = first_number;
 	*ret_windows = windows;
 	return 0;
@@ -237,21 +233,15 @@ static struct kept_window *take_oldest(struct weir_windows *windows)
 struct weir_window *weir_windows_take(struct weir_windows *windows, int64_t wait_ms)
 {
 	struct kept_window *kept;
-	struct timespec until;
+	const struct timespec until = weir_clock_later((uint64_t)(wait_ms > 0 ? wait_ms : 0) * 1000000u);
 	int error = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	if (wait_ms > 0) {
-		until.tv_sec += wait_ms / 1000;
-		until.tv_nsec += wait_ms % 1000 * 1000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-	}
 	pthread_mutex_lock(&windows->mutex);
 	kept = take_oldest(windows);
 	while (kept == NULL && !windows->is_stopped && wait_ms != 0 && error != ETIMEDOUT) {
-		error = wait_ms < 0 ? pthread_cond_wait(&windows->sealed, &windows->mutex)
-				    : pthread_cond_timedwait(&windows->sealed, &windows->mutex, &until);
+		error = wait_ms < 0
+				? pthread_cond_wait(&windows->sealed, &windows->mutex)
+				: pthread_cond_clockwait(&windows->sealed, &windows->mutex, CLOCK_MONOTONIC, &until);
 		kept = take_oldest(windows);
 	}
 	pthread_mutex_unlock(&windows->mutex);

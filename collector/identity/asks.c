@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/ip.h"
 #include "base/stat.h"
 
 #define NEAR 8u /* slots that a key may lie in */
@@ -130,9 +131,9 @@ void weir_asks_put_name(struct weir_asks *asks, struct weir_str pod, struct weir
 /* Unset, loopback, link-local (which kubelets and node proxies speak from), multicast: no pod is reached by these. */
 static bool is_of_no_pod(const uint8_t ip[16])
 {
-	static const uint8_t none[16], loopback[16] = { [15] = 1 }, mapped[12] = { [10] = 0xff, 0xff };
+	static const uint8_t none[16], loopback[16] = { [15] = 1 };
 
-	if (memcmp(ip, mapped, sizeof(mapped)) == 0) {
+	if (weir_ip_is_v4(ip)) {
 		return ip[12] == 0 || ip[12] == 127 || (ip[12] == 169 && ip[13] == 254) || ip[12] >= 224;
 	}
 	return memcmp(ip, none, 16) == 0 || memcmp(ip, loopback, 16) == 0 || ip[0] == 0xff ||

@@ -18,9 +18,10 @@
  * Any thread; no state. */
 #include "identity/pod_json.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <time.h>
+
+#include "base/ip.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -251,30 +252,12 @@ static bool spec_member(struct weir_pod_json *reading, struct weir_str key)
 	return skip(reading);
 }
 
-/* IPv6, or v4-mapped. False: no address. */
-static bool ip_parse(struct weir_str text, uint8_t ret_ip[16])
-{
-	char copy[INET6_ADDRSTRLEN];
-
-	if (text.length == 0 || text.length >= sizeof(copy)) {
-		return false;
-	}
-	memcpy(copy, text.data, text.length);
-	copy[text.length] = '\0';
-	memset(ret_ip, 0, 16);
-	if (inet_pton(AF_INET, copy, ret_ip + 12) == 1) {
-		ret_ip[10] = ret_ip[11] = 0xff;
-		return true;
-	}
-	return inet_pton(AF_INET6, copy, ret_ip) == 1;
-}
-
 static void ip_add(struct weir_pod_json *reading, struct weir_str text)
 {
 	struct weir_pod *pod = &reading->pod;
 	uint8_t ip[16];
 
-	if (!ip_parse(text, ip)) {
+	if (!weir_ip_read(text, ip)) {
 		return;
 	}
 	for (unsigned i = 0; i < pod->ip_count; i++) {
@@ -394,7 +377,7 @@ static bool is_host_address(const struct weir_pod_json *reading)
 {
 	uint8_t ip[16];
 
-	return reading->pod.ip_count > 0 && ip_parse(reading->host_ip, ip) &&
+	return reading->pod.ip_count > 0 && weir_ip_read(reading->host_ip, ip) &&
 	       memcmp(ip, reading->pod.ips[0], sizeof(ip)) == 0;
 }
 

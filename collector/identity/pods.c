@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -193,12 +192,10 @@ static void *loop(void *arg)
 /* Without a node there is no first try: peers are looked up when they are met, in a table of nobody. */
 static void first_try_wait(struct weir_pods *pods)
 {
-	struct timespec until;
+	const struct timespec until = weir_clock_later(FIRST_TRY_S * SECOND_NS);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += FIRST_TRY_S;
 	pthread_mutex_lock(&pods->mutex);
-	while (!pods->has_tried && pthread_cond_timedwait(&pods->tried, &pods->mutex, &until) == 0) {
+	while (!pods->has_tried && pthread_cond_clockwait(&pods->tried, &pods->mutex, CLOCK_MONOTONIC, &until) == 0) {
 	}
 	pthread_mutex_unlock(&pods->mutex);
 }
@@ -206,18 +203,14 @@ static void first_try_wait(struct weir_pods *pods)
 int weir_pods_start(const struct weir_pods_opts *opts, struct weir_pods **ret_pods)
 {
 	struct weir_pods *pods = calloc(1, sizeof(*pods));
-	pthread_condattr_t monotonic;
 	int r;
 
 	if (pods == NULL) {
 		return -ENOMEM;
 	}
 	pods->opts = *opts;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&pods->mutex, NULL);
-	pthread_cond_init(&pods->tried, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	pthread_cond_init(&pods->tried, NULL);
 	r = source_create(pods);
 	if (r == 0) {
 		publish(pods, 0);

@@ -20,11 +20,11 @@
  * One thread, the source's. */
 #include "identity/pods_peers.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/ip.h"
 #include "base/stat.h"
 #include "identity/backoff.h"
 #include "identity/pod_read.h"
@@ -140,23 +140,15 @@ static void look_done(void *ctx, const struct weir_fetch_answer *answer)
 
 /* ---- asking -------------------------------------------------------------------------- */
 
-static void address_write(const uint8_t ip[16], char text[INET6_ADDRSTRLEN])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	bool is_v4 = memcmp(ip, mapped, sizeof(mapped)) == 0;
-
-	inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? ip + 12 : ip, text, INET6_ADDRSTRLEN);
-}
-
 /* A colon of an IPv6 address needs no escaping in a query. 0, BUSY or a fault. */
 static int look_start(struct look *look)
 {
 	struct weir_pods_peers *peers = look->peers;
-	char url[URL_MAX], address[INET6_ADDRSTRLEN];
+	char url[URL_MAX], address[WEIR_IP_TEXT_MAX];
 	const struct weir_fetch fetch = { .url = url, .timeout_s = TIMEOUT_S, .done = look_done, .ctx = look };
 
 	if (look->is_ask && look->ask.is_address) {
-		address_write(look->ask.ip, address);
+		weir_ip_write(look->ask.ip, address);
 		snprintf(url, sizeof(url), "%s/api/v1/pods?fieldSelector=status.podIP%%3D%s&resourceVersion=0",
 			peers->opts.url, address);
 	} else {

@@ -303,22 +303,22 @@ static int await(struct weir_ring *ring, uint64_t position, int64_t wait_ms)
 
 int weir_ring_next(struct weir_ring *ring, int64_t wait_ms, struct weir_ring_entry *ret_entry)
 {
-	uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
-	uint64_t position = behind_padding(ring, read), end;
+	uint64_t begin = atomic_load_explicit(&ring->read, memory_order_relaxed), end;
 	int r;
 
 	weir_assert(ring->is_ready);
-	r = await(ring, position, wait_ms);
-	if (r == 0) {
-		/* Padding is made by recovery only, before the first read: what follows the
-		 * last record goes with it, or it would wait for a next one to be stored. */
-		end = behind_padding(ring, end_of(ring, position));
-		*ret_entry = (struct weir_ring_entry){ weir_map_batch(weir_map_record(&ring->map, position)), position,
-			end };
-		ring->has_news = true;
+	r = await(ring, begin, wait_ms);
+	if (r != 0) {
+		return r;
 	}
-	atomic_store_explicit(&ring->read, r == 0 ? end : position, memory_order_release);
-	return r;
+	/* Padding is made by recovery only, which has the reader start behind what is in front of the first
+	 * record: what follows one goes with it, or it would wait for a next one to be stored. */
+	weir_assert(!is_padding(ring, begin));
+	end = behind_padding(ring, end_of(ring, begin));
+	*ret_entry = (struct weir_ring_entry){ weir_map_batch(weir_map_record(&ring->map, begin)), begin, end };
+	ring->has_news = true;
+	atomic_store_explicit(&ring->read, end, memory_order_release);
+	return 0;
 }
 
 void weir_ring_wake(struct weir_ring *ring)

@@ -18,8 +18,8 @@
  * Any thread; no state. */
 #include "rules/attribute.h"
 
+#include "base/ip.h"
 #include "rules/attribute_set.h"
-#include "rules/language/convert.h"
 #include "rules/response_flags.h"
 
 #define DESTINATION_DISTANCE (WEIR_ATTRIBUTE_DESTINATION_UID - WEIR_ATTRIBUTE_SOURCE_UID)
@@ -227,7 +227,7 @@ static int ip_get(
 	rest = workload != NULL ? weir_batch_str(record->batch, workload->node_id) : (struct weir_str){ NULL, 0 };
 	(void)weir_str_cut(&rest, '~');
 	ret->type = WEIR_TYPE_IP_ADDRESS;
-	return rest.length > 0 && weir_convert_ip(weir_str_cut(&rest, '~'), ret->ip) ? 0 : WEIR_VALUE_ABSENT;
+	return rest.length > 0 && weir_ip_read(weir_str_cut(&rest, '~'), ret->ip) ? 0 : WEIR_VALUE_ABSENT;
 }
 
 /* `attribute` is the source's, whichever end is meant. */

@@ -17,7 +17,7 @@
  * Any thread; no state. */
 #include "rules/attribute_record.h"
 
-#include "rules/language/convert.h"
+#include "base/ip.h"
 
 struct attrs {
 	const struct weir_attr *first;
@@ -166,7 +166,7 @@ static bool ip_get(const struct weir_batch *batch, const struct weir_attr *attr,
 {
 	struct weir_str text;
 
-	return text_get(batch, attr, &text) && weir_convert_ip(text, ret->ip);
+	return text_get(batch, attr, &text) && weir_ip_read(text, ret->ip);
 }
 
 int weir_attribute_record_get(const struct weir_rules_record *record, struct weir_str name, enum weir_type type,

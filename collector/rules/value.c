@@ -10,11 +10,12 @@
  * Any thread; no state. */
 #include "rules/value.h"
 
-#include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include "base/ip.h"
 
 #define TEXT_MAX WEIR_VALUE_TEXT_MAX
 
@@ -176,19 +177,6 @@ static size_t timestamp_write(int64_t ns, char text[TEXT_MAX])
 	return length + (size_t)snprintf(text + length, TEXT_MAX - length, ".%06dZ", (int)(rest / 1000));
 }
 
-/* ---- addresses ---------------------------------------------------------- */
-
-static size_t ip_write(const uint8_t ip[16], char text[TEXT_MAX])
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	bool is_v4 = memcmp(ip, mapped, sizeof(mapped)) == 0;
-
-	if (inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? ip + 12 : ip, text, TEXT_MAX) == NULL) {
-		return 0;
-	}
-	return strlen(text);
-}
-
 /* ---- texts -------------------------------------------------------------- */
 
 struct weir_str weir_value_write(const struct weir_value *value, char room[TEXT_MAX])
@@ -214,7 +202,8 @@ struct weir_str weir_value_write(const struct weir_value *value, char room[TEXT_
 	case WEIR_TYPE_TIMESTAMP:
 		return weir_str_make(room, timestamp_write(value->number, room));
 	case WEIR_TYPE_IP_ADDRESS:
-		return weir_str_make(room, ip_write(value->ip, room));
+		weir_ip_write(value->ip, room);
+		return weir_str_of(room);
 	case WEIR_TYPE_NONE:
 	case WEIR_TYPE_STRING_MAP:
 	case WEIR_TYPES:

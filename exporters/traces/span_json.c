@@ -11,10 +11,10 @@
  * known duration is at least 1. */
 #include "exporters/traces/span_json.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/ip.h"
 #include "exporters/traces/tags.h"
 
 struct annotation {
@@ -153,10 +153,9 @@ static int write_annotations(struct weir_json_write *json, struct weir_arena *ar
 static void write_endpoint(
 	struct weir_json_write *json, const char *key, struct weir_str service, const struct weir_address *address)
 {
-	static const uint8_t nothing[16], mapped[12] = { [10] = 0xff, [11] = 0xff };
+	static const uint8_t nothing[16];
 	bool has_ip = memcmp(address->ip, nothing, 16) != 0;
-	bool is_v4 = memcmp(address->ip, mapped, 12) == 0;
-	char text[INET6_ADDRSTRLEN];
+	char text[WEIR_IP_TEXT_MAX];
 
 	if (service.length == 0 && !has_ip && address->port == 0) {
 		return;
@@ -167,8 +166,9 @@ static void write_endpoint(
 		weir_json_write_key(json, "serviceName");
 		weir_json_write_lower(json, service);
 	}
-	if (has_ip && inet_ntop(is_v4 ? AF_INET : AF_INET6, address->ip + (is_v4 ? 12 : 0), text, sizeof(text))) {
-		weir_json_write_key(json, is_v4 ? "ipv4" : "ipv6");
+	if (has_ip) {
+		weir_ip_write(address->ip, text);
+		weir_json_write_key(json, weir_ip_is_v4(address->ip) ? "ipv4" : "ipv6");
 		weir_json_write_text(json, text);
 	}
 	if (address->port != 0) {

@@ -1,6 +1,7 @@
 /* expression_case: one expression compiled and evaluated, from text to text. */
 #include "support/expression_case.h"
 
+#include "base/ip.h"
 #include "rules/language/convert.h"
 #include "rules/language/expression.h"
 
@@ -61,7 +62,7 @@ static bool value_tell(struct weir_str text, enum weir_type type, struct weir_va
 	case WEIR_TYPE_TIMESTAMP:
 		return weir_convert_timestamp(text, &ret->number);
 	case WEIR_TYPE_IP_ADDRESS:
-		return weir_convert_ip(text, ret->ip);
+		return weir_ip_read(text, ret->ip);
 	default: /* no attribute has this type */
 		return false;
 	}

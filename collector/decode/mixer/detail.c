@@ -23,8 +23,7 @@
  * One thread: the listener whose draft it is. */
 #include "decode/mixer/detail.h"
 
-#include <arpa/inet.h>
-
+#include "base/ip.h"
 #include "base/utf8.h"
 
 enum { REQUEST, RESPONSE };
@@ -209,18 +208,16 @@ static char *octet_write(char *at, uint8_t octet)
 /* 4 or 16 bytes as text; else unset. IPv4 is in nearly every bag. */
 static struct weir_ref address_text(struct weir_draft *draft, struct weir_str bytes)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	char text[INET6_ADDRSTRLEN], *at = text;
+	char text[WEIR_IP_TEXT_MAX], *at = text;
 	struct weir_address address;
 
 	if (bytes.length != 4 && bytes.length != 16) {
 		return (struct weir_ref){ 0, 0 };
 	}
 	weir_bag_address(bytes, 0, &address);
-	if (memcmp(address.ip, mapped, sizeof(mapped)) != 0) {
-		return inet_ntop(AF_INET6, address.ip, text, sizeof(text)) != NULL
-			       ? weir_draft_copy(draft, weir_str_of(text))
-			       : (struct weir_ref){ 0, 0 };
+	if (!weir_ip_is_v4(address.ip)) {
+		weir_ip_write(address.ip, text);
+		return weir_draft_copy(draft, weir_str_of(text));
 	}
 	for (unsigned i = 12; i < 16; i++) {
 		at = octet_write(at, address.ip[i]);

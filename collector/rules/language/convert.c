@@ -6,8 +6,6 @@
  * Any thread; no state. */
 #include "rules/language/convert.h"
 
-#include <arpa/inet.h>
-
 #include "base/hex.h"
 
 static bool is_digit(char c)
@@ -28,31 +26,6 @@ static bool is_equal_ignoring_case(struct weir_str a, struct weir_str b)
 		}
 	}
 	return a.length == b.length;
-}
-
-/* ---- addresses ---------------------------------------------------------- */
-
-bool weir_convert_ip(struct weir_str text, uint8_t ret[16])
-{
-	char terminated[INET6_ADDRSTRLEN];
-	uint8_t v4[4], v6[16];
-
-	if (text.length == 0 || text.length >= sizeof(terminated)) {
-		return false;
-	}
-	memcpy(terminated, text.data, text.length);
-	terminated[text.length] = '\0';
-	if (inet_pton(AF_INET, terminated, v4) == 1) {
-		memset(ret, 0, 10);
-		memset(ret + 10, 0xff, 2);
-		memcpy(ret + 12, v4, 4);
-		return true;
-	}
-	if (inet_pton(AF_INET6, terminated, v6) != 1) {
-		return false;
-	}
-	memcpy(ret, v6, sizeof(v6));
-	return true;
 }
 
 /* ---- times -------------------------------------------------------------- */

@@ -8,7 +8,6 @@
 #include "base/str.h"
 
 /* False: the text is no such thing; then *ret is not set. */
-bool weir_convert_ip(struct weir_str text, uint8_t ret[16]);        /* v4 and v6; v4-mapped in network order */
 bool weir_convert_timestamp(struct weir_str text, int64_t *ret_ns); /* RFC 3339, 1678 to 2261 */
 bool weir_convert_duration(struct weir_str text, int64_t *ret_ns);  /* as Go reads it: 0, 1.5s, -2h3m */
 

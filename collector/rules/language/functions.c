@@ -3,6 +3,7 @@
  * Any thread; no state. */
 #include "rules/language/functions.h"
 
+#include "base/ip.h"
 #include "rules/language/convert.h"
 
 /* ---- conversions -------------------------------------------------------- */
@@ -11,7 +12,7 @@ static int ip(const struct weir_value *arguments, struct weir_scratch *scratch, 
 {
 	(void)scratch;
 	ret->type = WEIR_TYPE_IP_ADDRESS;
-	return weir_convert_ip(arguments[0].text, ret->ip) ? 0 : WEIR_VALUE_FAILED;
+	return weir_ip_read(arguments[0].text, ret->ip) ? 0 : WEIR_VALUE_FAILED;
 }
 
 static int timestamp(const struct weir_value *arguments, struct weir_scratch *scratch, struct weir_value *ret)
