@@ -1,29 +1,11 @@
 /* comparable: may protobuf-c's generated types be asked about these bytes? See the header. */
 #include "comparable.h"
 
+#include "tests/support/wire_type.h"
+
 #define DEPTH_MAX 40u    /* messages in messages that the oracle is trusted with */
 #define NUMBER_MAX 1000u /* fields from here on are none of ours */
 #define ONEOF_BIT 63u    /* all members of a oneof count as one field */
-
-static uint8_t wanted_type(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_BYTES:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return WEIR_WIRE_BYTES;
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return WEIR_WIRE_FIXED64;
-	case PROTOBUF_C_TYPE_FIXED32:
-	case PROTOBUF_C_TYPE_SFIXED32:
-	case PROTOBUF_C_TYPE_FLOAT:
-		return WEIR_WIRE_FIXED32;
-	default:
-		return WEIR_WIRE_VARINT;
-	}
-}
 
 /* Repeated numbers in one field: whole ones, each a sound one. */
 static bool is_packed(uint8_t type, struct weir_str bytes)
@@ -42,7 +24,7 @@ static bool is_packed(uint8_t type, struct weir_str bytes)
 
 static bool is_taken(const ProtobufCFieldDescriptor *known, const struct weir_wire_field *field)
 {
-	uint8_t type = wanted_type(known);
+	uint8_t type = wire_type_of(known);
 	bool is_list = known->label == PROTOBUF_C_LABEL_REPEATED && type != WEIR_WIRE_BYTES;
 
 	return field->type == type || (is_list && field->type == WEIR_WIRE_BYTES && is_packed(type, field->bytes));

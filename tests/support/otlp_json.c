@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "decode/wire.h"
+#include "tests/support/wire_type.h"
 
 #define SAFE_INTEGER 9007199254740992.0 /* every whole number up to here is a double */
 
@@ -48,24 +48,6 @@ void otlp_json_key(const ProtobufCFieldDescriptor *field, char key[64])
 		}
 	}
 	key[n] = '\0';
-}
-
-static unsigned wire_type(const ProtobufCFieldDescriptor *field)
-{
-	switch (field->type) {
-	case PROTOBUF_C_TYPE_STRING:
-	case PROTOBUF_C_TYPE_BYTES:
-	case PROTOBUF_C_TYPE_MESSAGE:
-		return WEIR_WIRE_BYTES;
-	case PROTOBUF_C_TYPE_FIXED64:
-	case PROTOBUF_C_TYPE_SFIXED64:
-	case PROTOBUF_C_TYPE_DOUBLE:
-		return WEIR_WIRE_FIXED64;
-	case PROTOBUF_C_TYPE_FIXED32:
-		return WEIR_WIRE_FIXED32;
-	default:
-		return WEIR_WIRE_VARINT;
-	}
 }
 
 /* ---- JSON → protobuf ---------------------------------------------------------- */
@@ -240,9 +222,9 @@ static int number_add(const ProtobufCFieldDescriptor *field, const json_t *value
 		bits = named != NULL ? (uint64_t)named->value : 0;
 		r = 0;
 	}
-	if (wire_type(field) == WEIR_WIRE_FIXED64) {
+	if (wire_type_of(field) == WEIR_WIRE_FIXED64) {
 		weir_buf_add(out, &bits, 8);
-	} else if (wire_type(field) == WEIR_WIRE_FIXED32) {
+	} else if (wire_type_of(field) == WEIR_WIRE_FIXED32) {
 		weir_buf_add(out, &bits, 4);
 	} else if (field->type == PROTOBUF_C_TYPE_SINT32) {
 		varint_add(out, (int64_t)bits < 0 ? ~bits * 2 + 1 : bits * 2);
@@ -280,7 +262,7 @@ static int value_add(const ProtobufCFieldDescriptor *field, const json_t *value,
 
 static int member_add(const ProtobufCFieldDescriptor *field, const json_t *value, struct weir_buf *out)
 {
-	uint64_t tag = (uint64_t)field->id << 3 | wire_type(field);
+	uint64_t tag = (uint64_t)field->id << 3 | wire_type_of(field);
 	bool is_packed = field->type != PROTOBUF_C_TYPE_MESSAGE;
 	struct weir_buf inner;
 	const json_t *item;
@@ -451,7 +433,7 @@ static void packed_json(const ProtobufCFieldDescriptor *field, struct weir_str b
 	while (at < end) {
 		uint64_t bits = 0;
 
-		if (wire_type(field) == WEIR_WIRE_FIXED64) {
+		if (wire_type_of(field) == WEIR_WIRE_FIXED64) {
 			bits = weir_wire_load64(at);
 			at += 8;
 		} else {
@@ -484,7 +466,7 @@ json_t *otlp_json_of_wire(const ProtobufCMessageDescriptor *message, struct weir
 			list = json_array();
 			json_object_set_new(object, key, list);
 		}
-		if (wire_type(field) != WEIR_WIRE_BYTES && at.type == WEIR_WIRE_BYTES) {
+		if (wire_type_of(field) != WEIR_WIRE_BYTES && at.type == WEIR_WIRE_BYTES) {
 			packed_json(field, at.bytes, style, list);
 		} else {
 			json_array_append_new(list, value_json(field, &at, style));

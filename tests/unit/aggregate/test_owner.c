@@ -13,6 +13,7 @@
 #include "aggregate/state.h"
 #include "support/batch_maker.h"
 #include "support/batch_random.h"
+#include "support/ruleset_of.h"
 #include "support/metric_of.h"
 
 #define T0 1700000000000000000u
@@ -327,21 +328,11 @@ static const char of_ones_own[] =
 
 static struct weir_fold *fold_of_ones_own(enum weir_fold_istio istio)
 {
-	char path[] = "/tmp/weir-owner-XXXXXX";
-	const char *paths[] = { path };
-	const struct weir_ruleset_opts rules = { .paths = paths, .path_count = 1 };
-	struct weir_fold_opts opts = { .max_series = 1000, .hash_seed = 42, .istio = istio };
-	struct weir_ruleset_error error;
+	const struct weir_fold_opts opts = {
+		.max_series = 1000, .hash_seed = 42, .istio = istio, .ruleset = ruleset_of(of_ones_own, false)
+	};
 	struct weir_fold *fold;
-	int fd = mkstemp(path);
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, of_ones_own, strlen(of_ones_own)), strlen(of_ones_own));
-	close(fd);
-	if (weir_ruleset_load(&rules, &opts.ruleset, &error) != 0) {
-		fail_msg("%s: %s", error.where, error.why);
-	}
-	unlink(path);
 	assert_int_equal(weir_fold_create(&opts, &fold), 0);
 	weir_ruleset_let_go(opts.ruleset);
 	return fold;

@@ -15,6 +15,7 @@
 #include "rules/passthrough.h"
 #include "support/batch_maker.h"
 #include "support/batch_random.h"
+#include "support/ruleset_of.h"
 
 #define T0 1700000000000000000u
 #define RULES 3u
@@ -47,21 +48,11 @@ static const struct weir_ruleset *rules[RULES];
 
 static const struct weir_ruleset *rules_load(const char *bounds)
 {
-	char path[] = "/tmp/weir-replay-XXXXXX.yaml", text[4096];
-	const char *paths[] = { path, "builtin" };
-	const struct weir_ruleset_opts opts = { .paths = paths, .path_count = 2 };
-	const struct weir_ruleset *ruleset = NULL;
-	struct weir_ruleset_error error;
-	int fd = mkstemps(path, 5), length = snprintf(text, sizeof(text), documents, bounds);
+	char text[4096];
+	int length = snprintf(text, sizeof(text), documents, bounds);
 
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, (size_t)length), length);
-	close(fd);
-	if (weir_ruleset_load(&opts, &ruleset, &error) != 0) {
-		fail_msg("%s: %s", error.where, error.why);
-	}
-	unlink(path);
-	return ruleset;
+	assert_true(length > 0 && (size_t)length < sizeof(text));
+	return ruleset_of(text, true);
 }
 
 static int rules_make(void **state)

@@ -15,6 +15,7 @@
 #include "rules/ruleset.h"
 #include "support/batch_maker.h"
 #include "support/batch_random.h"
+#include "support/ruleset_of.h"
 
 #define T0 1700000000000000000u
 #define WAIT_MS 10000 /* bound of every wait; reached only when something is broken */
@@ -409,33 +410,6 @@ static void rules_change_under_load_and_counting_goes_on(void **state)
 	batch_maker_fini(&maker);
 }
 
-/* One metric more than the standard ones. */
-static const struct weir_ruleset *rules_load(const struct place *place)
-{
-	static const char text[] =
-		"{kind: instance, apiVersion: config.istio.io/v1alpha2, metadata: {name: one, namespace: n}, spec: "
-		"{compiledTemplate: metric, params: {value: '1', dimensions: {w: source.workload.name | \"\"}}}}\n---\n"
-		"{kind: handler, apiVersion: config.istio.io/v1alpha2, metadata: {name: p, namespace: n}, spec: "
-		"{compiledAdapter: prometheus, params: {metrics: ["
-		"{name: one, instance_name: one.instance.n, kind: COUNTER, label_names: [w]}]}}}\n---\n"
-		"{kind: rule, apiVersion: config.istio.io/v1alpha2, metadata: {name: all, namespace: n}, spec: "
-		"{actions: [{handler: p, instances: [one]}]}}\n";
-	char path[sizeof(place->directory) + sizeof("/rules.yaml")];
-	const char *paths[] = { path, "builtin" };
-	const struct weir_ruleset_opts opts = { .paths = paths, .path_count = 2 };
-	const struct weir_ruleset *rules = NULL;
-	struct weir_ruleset_error error;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/rules.yaml", place->directory);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
-	assert_int_equal(weir_ruleset_load(&opts, &rules, &error), 0);
-	unlink(path);
-	return rules;
-}
-
 static bool has_metric(struct place *place, const char *name)
 {
 	int64_t behind_ms;
@@ -456,7 +430,7 @@ static void other_rules_wait_until_all_is_stored(void **state)
 	struct place *place = *state;
 	struct batch_maker maker = { 0 };
 	struct batch_random random = { .state = 11, .now_ns = T0, .step_ns = 1000000, .names = 8 };
-	const struct weir_ruleset *rules = rules_load(place);
+	const struct weir_ruleset *rules = ruleset_of(ruleset_of_one, true);
 
 	start(place, true);
 	pthread_mutex_lock(&place->storing);
@@ -482,7 +456,7 @@ static void other_rules_do_not_wait_for_a_store_that_fails(void **state)
 	struct place *place = *state;
 	struct batch_maker maker = { 0 };
 	struct batch_random random = { .state = 12, .now_ns = T0, .step_ns = 1000000, .names = 8 };
-	const struct weir_ruleset *rules = rules_load(place);
+	const struct weir_ruleset *rules = ruleset_of(ruleset_of_one, true);
 
 	start(place, false);
 	weir_windows_set_failing(place->windows, true);

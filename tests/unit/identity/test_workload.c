@@ -244,29 +244,43 @@ static void wanted_labels_and_table_are_swapped_apart(void **state)
 	weir_workloads_destroy(workloads);
 }
 
+struct asking { /* a reader of a table, and whom it made us ask for */
+	struct weir_workloads *workloads;
+	struct weir_workload_reader *reader;
+	struct weir_asks *asks;
+};
+
+static void asking_open(struct asking *asking, const struct weir_workload_table *table)
+{
+	assert_int_equal(weir_workloads_create("", &asking->workloads), 0);
+	assert_int_equal(weir_asks_create(NULL, NULL, &asking->asks), 0);
+	assert_int_equal(weir_workload_reader_open(asking->workloads, &asking->reader), 0);
+	weir_workloads_ask_through(asking->workloads, asking->asks);
+	assert_int_equal(weir_workloads_publish(asking->workloads, table), 0);
+	weir_workload_hold(asking->reader);
+}
+
+static void asking_close(struct asking *asking)
+{
+	weir_workload_reader_close(asking->reader);
+	weir_workloads_destroy(asking->workloads);
+	weir_asks_destroy(asking->asks);
+}
+
 static void who_is_not_found_is_asked_for(void **state)
 {
 	static const uint8_t ip[16] = { [10] = 0xff, 0xff, 10, 0, 0, 9 };
-	struct weir_workload_reader *reader;
-	struct weir_workloads *workloads;
-	struct weir_asks *asks;
+	struct asking asking;
 	struct weir_ask ask;
 
 	(void)state;
-	assert_int_equal(weir_workloads_create("", &workloads), 0);
-	assert_int_equal(weir_asks_create(NULL, NULL, &asks), 0);
-	assert_int_equal(weir_workload_reader_open(workloads, &reader), 0);
-	weir_workloads_ask_through(workloads, asks);
-	assert_int_equal(weir_workloads_publish(workloads, table_make(NULL, 0)), 0);
-	weir_workload_hold(reader);
-	assert_null(weir_workload_by_name(reader, weir_str_of("db-0"), weir_str_of("shop"), 7));
-	assert_null(weir_workload_by_address(reader, ip, 7));
-	weir_workload_release(reader);
-	assert_true(weir_asks_take(asks, 0, &ask) && weir_asks_take(asks, 0, &ask));
-	assert_false(weir_asks_take(asks, 0, &ask));
-	weir_workload_reader_close(reader);
-	weir_workloads_destroy(workloads);
-	weir_asks_destroy(asks);
+	asking_open(&asking, table_make(NULL, 0));
+	assert_null(weir_workload_by_name(asking.reader, weir_str_of("db-0"), weir_str_of("shop"), 7));
+	assert_null(weir_workload_by_address(asking.reader, ip, 7));
+	weir_workload_release(asking.reader);
+	assert_true(weir_asks_take(asking.asks, 0, &ask) && weir_asks_take(asking.asks, 0, &ask));
+	assert_false(weir_asks_take(asking.asks, 0, &ask));
+	asking_close(&asking);
 }
 
 static void an_address_of_the_host_is_asked_of_nobody_and_in_use(void **state)
@@ -275,25 +289,16 @@ static void an_address_of_the_host_is_asked_of_nobody_and_in_use(void **state)
 	static const uint8_t ip[16] = { [10] = 0xff, 0xff, 10, 0, 0, 5 };
 	const struct weir_workload_table *table = table_make(rows, 1);
 	struct weir_pod *agent = weir_workload_table_by_name(table, weir_str_of("agent"), weir_str_of("shop"), 0)->pod;
-	struct weir_workload_reader *reader;
-	struct weir_workloads *workloads;
-	struct weir_asks *asks;
+	struct asking asking;
 	struct weir_ask ask;
 
 	(void)state;
-	assert_int_equal(weir_workloads_create("", &workloads), 0);
-	assert_int_equal(weir_asks_create(NULL, NULL, &asks), 0);
-	assert_int_equal(weir_workload_reader_open(workloads, &reader), 0);
-	weir_workloads_ask_through(workloads, asks);
-	assert_int_equal(weir_workloads_publish(workloads, table), 0);
-	weir_workload_hold(reader);
-	assert_null(weir_workload_by_address(reader, ip, 7));
-	weir_workload_release(reader);
-	assert_false(weir_asks_take(asks, 0, &ask));
+	asking_open(&asking, table);
+	assert_null(weir_workload_by_address(asking.reader, ip, 7));
+	weir_workload_release(asking.reader);
+	assert_false(weir_asks_take(asking.asks, 0, &ask));
 	assert_true(atomic_load(&agent->is_used)); /* that it is the host's has to stay known */
-	weir_workload_reader_close(reader);
-	weir_workloads_destroy(workloads);
-	weir_asks_destroy(asks);
+	asking_close(&asking);
 }
 
 static void without_a_reader_nobody_is_known(void **state)

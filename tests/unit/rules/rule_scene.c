@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,32 +27,6 @@ const struct weir_ruleset *scene_load(const char *path, bool is_both)
 	struct weir_ruleset_error error;
 
 	if (weir_ruleset_load(&opts, &ruleset, &error) != 0) {
-		fail_msg("%s: %s", error.where, error.why);
-	}
-	return ruleset;
-}
-
-int scene_try_text(const char *text, const struct weir_ruleset **ret, struct weir_ruleset_error *ret_error)
-{
-	char path[] = "/tmp/weir-rules-XXXXXX";
-	const char *paths[] = { path };
-	const struct weir_ruleset_opts opts = { .paths = paths, .path_count = 1 };
-	int fd = mkstemp(path), r;
-
-	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	close(fd);
-	r = weir_ruleset_load(&opts, ret, ret_error);
-	unlink(path);
-	return r;
-}
-
-const struct weir_ruleset *scene_load_text(const char *text)
-{
-	const struct weir_ruleset *ruleset = NULL;
-	struct weir_ruleset_error error;
-
-	if (scene_try_text(text, &ruleset, &error) != 0) {
 		fail_msg("%s: %s", error.where, error.why);
 	}
 	return ruleset;

@@ -3,7 +3,7 @@
 #ifndef WEIR_TESTS_RULE_SCENE_H
 #define WEIR_TESTS_RULE_SCENE_H
 
-#include "rules/ruleset.h"
+#include "support/ruleset_of.h"
 
 /* The beginning of a document. */
 #define SCENE_META(kind, name)                                                                                         \
@@ -12,11 +12,8 @@
 /* `istio_hits` counts by path, host, app and team what curl asked, or got a 500. */
 extern const char scene_paths_and_agents[];
 
-/* Of a file (NULL: the standard set), or of a text: weir_ruleset_let_go() it. */
+/* Of a file (NULL: the standard set): weir_ruleset_let_go() it. Of a text: ruleset_of.h. */
 const struct weir_ruleset *scene_load(const char *path, bool is_both);
-const struct weir_ruleset *scene_load_text(const char *text);
-/* What weir_ruleset_load() says of the text. */
-int scene_try_text(const char *text, const struct weir_ruleset **ret, struct weir_ruleset_error *ret_error);
 
 const struct weir_metric *scene_metric(const struct weir_ruleset *ruleset, const char *name);
 /* Does the record count in the metric? */

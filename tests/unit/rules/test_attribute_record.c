@@ -11,10 +11,17 @@
 
 #include "attribute_scene.h"
 
+static struct weir_attr *attr_add(struct attribute_scene *scene, const char *key, enum weir_attr_type type)
+{
+	struct weir_attr *attr = batch_maker_attr(&scene->maker);
+
+	attr->key = attribute_scene_text(scene, key);
+	attr->type = type;
+	return attr;
+}
+
 static void attrs_take(struct attribute_scene *scene, uint32_t *first, uint32_t *count)
 {
-	struct weir_attr *attr;
-
 	*first = scene->maker.attrs.count;
 	batch_maker_tag(&scene->maker, "request.headers.x", "hx");
 	batch_maker_tag(&scene->maker, "response.headers.x", "rx");
@@ -32,22 +39,10 @@ static void attrs_take(struct attribute_scene *scene, uint32_t *first, uint32_t 
 	batch_maker_tag(&scene->maker, "context.proxy_version", "1.4.10");
 	batch_maker_tag(&scene->maker, "connection.id", "c1");
 	batch_maker_tag(&scene->maker, "connection.event", "open");
-	attr = batch_maker_attr(&scene->maker);
-	attr->key = attribute_scene_text(scene, "request.size");
-	attr->type = WEIR_ATTR_INT;
-	attr->value.number = 5;
-	attr = batch_maker_attr(&scene->maker);
-	attr->key = attribute_scene_text(scene, "check.cache_hit");
-	attr->type = WEIR_ATTR_BOOL;
-	attr->value.number = 1;
-	attr = batch_maker_attr(&scene->maker);
-	attr->key = attribute_scene_text(scene, "rbac.permissive.response_code");
-	attr->type = WEIR_ATTR_INT;
-	attr->value.number = 403;
-	attr = batch_maker_attr(&scene->maker);
-	attr->key = attribute_scene_text(scene, "check.error_message");
-	attr->type = WEIR_ATTR_DOUBLE;
-	attr->value.real = 1.5;
+	attr_add(scene, "request.size", WEIR_ATTR_INT)->value.number = 5;
+	attr_add(scene, "check.cache_hit", WEIR_ATTR_BOOL)->value.number = 1;
+	attr_add(scene, "rbac.permissive.response_code", WEIR_ATTR_INT)->value.number = 403;
+	attr_add(scene, "check.error_message", WEIR_ATTR_DOUBLE)->value.real = 1.5;
 	*count = scene->maker.attrs.count - *first;
 }
 

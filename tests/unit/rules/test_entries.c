@@ -52,8 +52,10 @@ static struct scene_told *some_request(void)
 
 static void lines_are_mixers(void **state)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(LOGENTRY HANDLER("json", "outputAsJson: true") HANDLER(
-		"console", "output_as_json: false, logStream: STDERR") RULE("a", "", "json") RULE("b", "", "console"));
+	const struct weir_ruleset *ruleset = ruleset_of(LOGENTRY HANDLER("json", "outputAsJson: true") HANDLER(
+								"console", "output_as_json: false, logStream: STDERR")
+								RULE("a", "", "json") RULE("b", "", "console"),
+		false);
 	struct scene_told *told = some_request();
 
 	(void)state;
@@ -77,9 +79,10 @@ static void lines_are_mixers(void **state)
 static void matches_and_levels_decide(void **state)
 {
 	const struct weir_ruleset *ruleset =
-		scene_load_text(LOGENTRY HANDLER("h", "outputLevel: WARNING, severityLevels: {Info: WARNING}")
-				HANDLER("errors", "outputLevel: ERROR") RULE("a", "response.code >= 400", "h")
-					RULE("b", "", "errors") RULE("c", "response.code == 200", "h"));
+		ruleset_of(LOGENTRY HANDLER("h", "outputLevel: WARNING, severityLevels: {Info: WARNING}")
+				   HANDLER("errors", "outputLevel: ERROR") RULE("a", "response.code >= 400", "h")
+					   RULE("b", "", "errors") RULE("c", "response.code == 200", "h"),
+			false);
 	struct scene_told *told = some_request();
 
 	(void)state;
@@ -104,7 +107,7 @@ static void matches_and_levels_decide(void **state)
 
 static void a_line_is_whole_or_not_there(void **state)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(LOGENTRY HANDLER("h", "") RULE("a", "", "h"));
+	const struct weir_ruleset *ruleset = ruleset_of(LOGENTRY HANDLER("h", "") RULE("a", "", "h"), false);
 	struct scene_told *told = scene_tell("");
 	uint64_t before = weir_stat_get(WEIR_STAT_RULE_FAILED_ENTRY);
 	struct weir_buf text;
@@ -123,7 +126,7 @@ static void a_line_is_whole_or_not_there(void **state)
 
 static void long_values_are_cut_between_characters(void **state)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(LOGENTRY HANDLER("h", "") RULE("a", "", "h"));
+	const struct weir_ruleset *ruleset = ruleset_of(LOGENTRY HANDLER("h", "") RULE("a", "", "h"), false);
 	struct scene_told *told = some_request();
 	struct weir_buf text;
 	char path[10000];
@@ -144,12 +147,14 @@ static void long_values_are_cut_between_characters(void **state)
 
 static void files_rotate_as_told(void **state)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(LOGENTRY HANDLER(
-		"rotated", "logStream: ROTATED_FILE, outputPath: /var/log/a") HANDLER("told",
-		"logStream: ROTATED_FILE, outputPath: /var/log/b, maxMegabytesBeforeRotation: 5, maxDaysBeforeRotation: "
-		"0, maxRotatedFiles: 3") HANDLER("plain", "logStream: FILE, outputPath: /var/log/c") HANDLER("unused",
-		"logStream: STDERR") HANDLER("all", "logStream: 3, outputPath: /var/log/d, maxRotatedFiles: 0")
-			RULE("a", "", "rotated") RULE("b", "", "told") RULE("c", "", "plain") RULE("d", "", "all"));
+	const struct weir_ruleset *ruleset = ruleset_of(
+		LOGENTRY HANDLER("rotated", "logStream: ROTATED_FILE, outputPath: /var/log/a") HANDLER("told",
+			"logStream: ROTATED_FILE, outputPath: /var/log/b, maxMegabytesBeforeRotation: 5, maxDaysBeforeRotation: "
+			"0, maxRotatedFiles: 3") HANDLER("plain", "logStream: FILE, outputPath: /var/log/c")
+			HANDLER("unused", "logStream: STDERR") HANDLER("all",
+				"logStream: 3, outputPath: /var/log/d, maxRotatedFiles: 0") RULE("a", "", "rotated")
+				RULE("b", "", "told") RULE("c", "", "plain") RULE("d", "", "all"),
+		false);
 	const struct weir_ruleset_output *output;
 
 	(void)state;
@@ -179,10 +184,9 @@ static void two_handlers_of_one_file_are_refused(void **state)
 	struct weir_ruleset_error error;
 
 	(void)state;
-	assert_int_equal(scene_try_text(LOGENTRY HANDLER("a", "logStream: FILE, outputPath: /x")
-						HANDLER("b", "logStream: FILE, outputPath: /x") RULE("a", "", "a")
-							RULE("b", "", "b"),
-				 &ruleset, &error),
+	assert_int_equal(ruleset_try(LOGENTRY HANDLER("a", "logStream: FILE, outputPath: /x") HANDLER("b",
+					     "logStream: FILE, outputPath: /x") RULE("a", "", "a") RULE("b", "", "b"),
+				 false, &ruleset, &error),
 		WEIR_RULESET_WRONG);
 	assert_non_null(strstr(error.why, "same file"));
 }

@@ -38,7 +38,7 @@ static bool value_of(const struct weir_ruleset *ruleset, const struct scene_told
 
 static void values_are_observed_in_their_unit(void **state)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(VALUES);
+	const struct weir_ruleset *ruleset = ruleset_of(VALUES, false);
 	const struct weir_metric *time = scene_metric(ruleset, "istio_time");
 	struct scene_told *told = scene_tell("http");
 	struct weir_observation seen;
@@ -73,7 +73,7 @@ static void values_are_observed_in_their_unit(void **state)
 
 static void values_are_cut_escaped_and_counted(void **state)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(scene_paths_and_agents);
+	const struct weir_ruleset *ruleset = ruleset_of(scene_paths_and_agents, false);
 	struct scene_told *told = scene_tell("http");
 	struct weir_buf text;
 	char host[5000];
@@ -98,7 +98,7 @@ static void values_are_cut_escaped_and_counted(void **state)
 
 static uint64_t id_of(const char *text, const char *name)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(text);
+	const struct weir_ruleset *ruleset = ruleset_of(text, false);
 	uint64_t id = scene_metric(ruleset, name)->id;
 
 	weir_ruleset_let_go(ruleset);
@@ -160,7 +160,7 @@ static void expect_explained(const struct weir_ruleset *ruleset, const struct sc
 static void an_explanation_names_series_and_reasons(void **state)
 {
 	const struct weir_ruleset *ruleset = scene_load(RULES_FOLDER "/istio-1.4.yaml", false),
-				  *own = scene_load_text(scene_paths_and_agents);
+				  *own = ruleset_of(scene_paths_and_agents, false);
 	struct scene_told *told = scene_tell("tcp"), *http = scene_tell("http");
 
 	(void)state;

@@ -28,7 +28,7 @@ static bool are_equal(struct weir_ruleset_key a, struct weir_ruleset_key b)
 
 static void keys_differ_where_labels_and_matches_do(void **state)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(scene_paths_and_agents);
+	const struct weir_ruleset *ruleset = ruleset_of(scene_paths_and_agents, false);
 	struct scene_told *told = scene_tell("http");
 	struct weir_ruleset_key first, next;
 
@@ -66,15 +66,33 @@ static void keys_differ_where_labels_and_matches_do(void **state)
 	weir_ruleset_let_go(ruleset);
 }
 
+struct seen { /* a key, and what the records that have it come to */
+	struct weir_ruleset_key key;
+	char text[512];
+};
+
+/* A key that was seen before comes to the same. */
+static void seen_take(struct seen *seen, unsigned *count, struct weir_ruleset_key key, const char *text)
+{
+	unsigned found = 0;
+
+	while (found < *count && !are_equal(seen[found].key, key)) {
+		found++;
+	}
+	if (found < *count) {
+		assert_string_equal(seen[found].text, text);
+	} else {
+		seen[*count].key = key;
+		snprintf(seen[(*count)++].text, sizeof(seen[0].text), "%s", text);
+	}
+}
+
 static void equal_keys_are_equal_series(void **state)
 {
 	static const char *const hosts[] = { "", "a", "b" }, *const paths[] = { "", "/", "/1", "/2", "/x/1", "a" };
 	static const char *const agents[] = { "", "curl/1", "curl/2", "wget" };
-	const struct weir_ruleset *ruleset = scene_load_text(scene_paths_and_agents);
-	struct {
-		struct weir_ruleset_key key;
-		char text[256];
-	} seen[256];
+	const struct weir_ruleset *ruleset = ruleset_of(scene_paths_and_agents, false);
+	struct seen seen[256];
 	unsigned count = 0;
 	struct scene_told *told = scene_tell("http");
 
@@ -82,7 +100,6 @@ static void equal_keys_are_equal_series(void **state)
 	for (unsigned i = 0; i < 3 * 6 * 4 * 2; i++) {
 		struct weir_ruleset_key key;
 		struct weir_buf text;
-		unsigned found = 0;
 
 		scene_tell_text(told, "request.host", hosts[i % 3]);
 		scene_tell_text(told, "request.path", paths[i / 3 % 6]);
@@ -100,15 +117,7 @@ static void equal_keys_are_equal_series(void **state)
 			weir_buf_fini(&labels);
 		}
 		weir_buf_add_char(&text, '\0');
-		while (found < count && !are_equal(seen[found].key, key)) {
-			found++;
-		}
-		if (found < count) {
-			assert_string_equal(seen[found].text, text.data);
-		} else {
-			seen[count].key = key;
-			snprintf(seen[count++].text, sizeof(seen[0].text), "%s", text.data);
-		}
+		seen_take(seen, &count, key, text.data);
 		weir_buf_fini(&text);
 	}
 	assert_int_equal(count, 3 * 5 * 2); /* /1 and /2 are one path; agents count by whether they match */
@@ -157,7 +166,7 @@ static const struct weir_ruleset *load_tricky(void)
 			i, i, i == 0 ? "x, y" : "");
 	}
 	weir_buf_add_char(&text, '\0');
-	ruleset = scene_load_text(text.data);
+	ruleset = ruleset_of(text.data, false);
 	weir_buf_fini(&text);
 	return ruleset;
 }
@@ -188,17 +197,13 @@ static void equal_keys_of_any_rules_are_equal_series(void **state)
 
 	(void)state;
 	for (unsigned base = 0; base < 3 * 3 * 3 * 2; base++) { /* the base key's part */
-		struct {
-			struct weir_ruleset_key key;
-			char text[512];
-		} seen[64];
+		struct seen seen[64];
 		unsigned count = 0;
 
 		for (unsigned rest = 0; rest < 5 * 4; rest++) {
 			struct scene_told *told = scene_tell(protocols[base % 3]);
 			struct weir_ruleset_key key;
 			struct weir_buf text;
-			unsigned found = 0;
 
 			scene_tell_text(told, "destination.service.name", services[base / 3 % 3]);
 			if (base / 9 % 3 > 0) {
@@ -212,15 +217,7 @@ static void equal_keys_of_any_rules_are_equal_series(void **state)
 			key = key_of(ruleset, told);
 			weir_buf_init(&text, 0);
 			outcome_write(ruleset, told, &text);
-			while (found < count && !are_equal(seen[found].key, key)) {
-				found++;
-			}
-			if (found < count) {
-				assert_string_equal(seen[found].text, text.data);
-			} else {
-				seen[count].key = key;
-				snprintf(seen[count++].text, sizeof(seen[0].text), "%s", text.data);
-			}
+			seen_take(seen, &count, key, text.data);
 			weir_buf_fini(&text);
 			free(told);
 		}
@@ -232,10 +229,12 @@ static void equal_keys_of_any_rules_are_equal_series(void **state)
 
 static void what_the_base_key_tells_needs_no_key(void **state)
 {
-	const struct weir_ruleset *ruleset = scene_load_text(SCENE_META("metric",
-		"m") "  value: request.size | 0\n  dimensions: {app: 'source.labels[\"app\"] | \"\"'}\n" SCENE_META("prometheus",
-		"p") "  metrics:\n  - {name: x, instance_name: m.metric, kind: GAUGE, label_names: [app]}\n" SCENE_META("rule",
-		"r") "  match: response.code == 200\n  actions:\n  - {handler: p.prometheus, instances: [m]}\n");
+	const struct weir_ruleset *ruleset = ruleset_of(
+		SCENE_META("metric", "m") "  value: request.size | 0\n  dimensions: {app: 'source.labels[\"app\"] | \"\"'}\n" SCENE_META(
+			"prometheus",
+			"p") "  metrics:\n  - {name: x, instance_name: m.metric, kind: GAUGE, label_names: [app]}\n" SCENE_META("rule",
+			"r") "  match: response.code == 200\n  actions:\n  - {handler: p.prometheus, instances: [m]}\n",
+		false);
 	struct scene_told *told = scene_tell("http");
 
 	(void)state;
